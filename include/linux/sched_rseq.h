@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * In-kernel restartable sequences: critical sections that the kernel knows by
+ * address, and that a preempted task resumes at a point that is still right.
+ *
+ * A critical section is the instructions [begin, end).  The last of them is
+ * the commit, the one instruction that makes the operation visible: a task
+ * whose saved PC lies in [begin, end) has not committed.  Such a task may have
+ * formed the address of another CPU's variable, so when it was preempted it is
+ * either restarted at the section's restart point, or the register that holds
+ * the per-CPU address is moved to the new CPU's copy (fixup).
+ *
+ * The sections are described in the linker section __sched_rseq; the asm that
+ * makes up a section emits its own record (see asm/sched_rseq.h).  The
+ * decision is in rust/kernel/sched_rseq.rs.
+ */
+#ifndef _LINUX_SCHED_RSEQ_H
+#define _LINUX_SCHED_RSEQ_H
+
+#include <linux/types.h>
+
+struct module;
+struct pt_regs;
+
+/* How a section is resumed: struct sched_rseq_entry::kind. */
+#define SCHED_RSEQ_RESTART	0
+#define SCHED_RSEQ_FIXUP	1
+
+/**
+ * struct sched_rseq_entry - the descriptor of one critical section
+ * @begin:	first instruction, relative to the address of this member
+ * @len:	bytes from @begin to the end, the address just after the commit
+ * @restart:	bytes from @begin to the restart point; may be negative
+ * @kind:	SCHED_RSEQ_RESTART or SCHED_RSEQ_FIXUP
+ * @reg:	SCHED_RSEQ_FIXUP: number of the register that holds the per-CPU
+ *		address everywhere but on the first instruction, which forms it
+ */
+struct sched_rseq_entry {
+	s32	begin;
+	u8	len;
+	s8	restart;
+	u8	kind;
+	u8	reg;
+};
+
+#ifdef CONFIG_SCHED_RSEQ
+
+#include <linux/build_bug.h>
+#include <linux/jump_label.h>
+#include <asm/sched_rseq.h>
+
+static_assert(sizeof(struct sched_rseq_entry) == 8);
+
+/**
+ * struct sched_rseq_table - the descriptors of the kernel or of one module
+ * @entries:	first descriptor
+ * @nr:		number of descriptors
+ * @sorted:	@entries are in ascending order of the sections' addresses
+ */
+struct sched_rseq_table {
+	const struct sched_rseq_entry	*entries;
+	unsigned int			nr;
+	bool				sorted;
+};
+
+/* Rust: rust/kernel/sched_rseq.rs */
+void sched_rseq_resume(struct pt_regs *regs, unsigned int old_cpu);
+bool sched_rseq_contains(const struct sched_rseq_table *table, unsigned long addr);
+int sched_rseq_check(const char *owner, const struct sched_rseq_entry *entry,
+		     unsigned long text, unsigned long text_size,
+		     unsigned long func, unsigned long func_size);
+
+/* kernel/sched_rseq.c */
+bool sched_rseq_find_table(unsigned long addr, struct sched_rseq_table *table);
+bool sched_rseq_in_section(unsigned long addr);
+typedef int (*sched_rseq_table_fn)(const char *owner, const struct sched_rseq_table *table,
+				   void *data);
+int sched_rseq_for_each_table(sched_rseq_table_fn fn, void *data);
+
+#ifdef CONFIG_MODULES
+/* kernel/module/sched_rseq.c */
+int sched_rseq_module_finalize(struct module *mod);
+void sched_rseq_module_trim_init(struct module *mod);
+bool sched_rseq_module_table(unsigned long addr, struct sched_rseq_table *table);
+int sched_rseq_for_each_module_table(sched_rseq_table_fn fn, void *data);
+#else
+static inline bool sched_rseq_module_table(unsigned long addr, struct sched_rseq_table *table)
+{
+	return false;
+}
+
+static inline int sched_rseq_for_each_module_table(sched_rseq_table_fn fn, void *data)
+{
+	return 0;
+}
+#endif
+
+#else /* CONFIG_SCHED_RSEQ */
+
+static inline void sched_rseq_resume(struct pt_regs *regs, unsigned int old_cpu) { }
+static inline bool sched_rseq_in_section(unsigned long addr) { return false; }
+static inline int sched_rseq_module_finalize(struct module *mod) { return 0; }
+static inline void sched_rseq_module_trim_init(struct module *mod) { }
+
+#endif /* CONFIG_SCHED_RSEQ */
+
+#ifdef CONFIG_SCHED_RSEQ_BREAK
+/*
+ * Deliberately broken engines, for tests that must catch them: the mistakes
+ * that the parameter sched_rseq_broken= chooses from.
+ */
+enum sched_rseq_break {
+	SCHED_RSEQ_BREAK_NOTHING,
+	SCHED_RSEQ_BREAK_NO_RESUME,	/* as if the hook were not there */
+	SCHED_RSEQ_BREAK_END_SHORT,	/* end is one instruction too early */
+	SCHED_RSEQ_BREAK_END_LONG,	/* end is one instruction too late */
+	SCHED_RSEQ_BREAK_NO_MODULE,	/* the tables of modules are not searched */
+};
+
+extern unsigned int sched_rseq_broken;
+#endif
+
+/* What is counted; the names are those of debugfs' sched_rseq/stats. */
+enum sched_rseq_stat {
+	SCHED_RSEQ_STAT_EXIT,
+	SCHED_RSEQ_STAT_PREEMPT,
+	SCHED_RSEQ_STAT_CS,
+	SCHED_RSEQ_STAT_RESTART,
+	SCHED_RSEQ_STAT_FIXUP,
+	SCHED_RSEQ_STAT_CLEAR,
+	SCHED_RSEQ_STAT_NESTED,
+	SCHED_RSEQ_NR_STATS,
+};
+
+/* The last bin of the boundary histogram also counts what lies beyond it. */
+#define SCHED_RSEQ_NR_BOUNDARIES	16
+
+/**
+ * struct sched_rseq_stats - the counters of one CPU
+ * @count:	indexed by enum sched_rseq_stat
+ * @boundary:	by instruction of its section at which a task was found
+ */
+struct sched_rseq_stats {
+	unsigned long	count[SCHED_RSEQ_NR_STATS];
+	unsigned long	boundary[SCHED_RSEQ_NR_BOUNDARIES];
+};
+
+#ifdef CONFIG_SCHED_RSEQ_STATS
+
+DECLARE_STATIC_KEY_FALSE(sched_rseq_stats_key);
+
+void sched_rseq_stat_inc(enum sched_rseq_stat which);
+void sched_rseq_boundary_inc(unsigned int insn);
+bool sched_rseq_stats_read(unsigned int cpu, struct sched_rseq_stats *stats);
+void sched_rseq_stats_reset(void);
+void sched_rseq_stats_trace_exits(bool on);
+void __sched_rseq_note_exit(struct pt_regs *regs);
+
+/**
+ * sched_rseq_note_exit - count an exit to kernel mode
+ * @regs:	the interrupted context
+ *
+ * One NOP unless somebody looks at the statistics.
+ */
+static __always_inline void sched_rseq_note_exit(struct pt_regs *regs)
+{
+	if (static_branch_unlikely(&sched_rseq_stats_key))
+		__sched_rseq_note_exit(regs);
+}
+
+#else /* CONFIG_SCHED_RSEQ_STATS */
+
+static inline void sched_rseq_stat_inc(enum sched_rseq_stat which) { }
+static inline void sched_rseq_boundary_inc(unsigned int insn) { }
+static __always_inline void sched_rseq_note_exit(struct pt_regs *regs) { }
+
+#endif /* CONFIG_SCHED_RSEQ_STATS */
+
+#endif /* _LINUX_SCHED_RSEQ_H */

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * In-kernel restartable sequences: the tables of modules.
+ */
+#include <linux/module.h>
+#include <linux/rcupdate.h>
+#include <linux/sched_rseq.h>
+#include <linux/sort.h>
+#include "internal.h"
+
+static unsigned long entry_begin(const struct sched_rseq_entry *entry)
+{
+	return (unsigned long)&entry->begin + entry->begin;
+}
+
+static int cmp_entry(const void *a, const void *b)
+{
+	unsigned long begin_a = entry_begin(a), begin_b = entry_begin(b);
+
+	if (begin_a < begin_b)
+		return -1;
+	return begin_a > begin_b;
+}
+
+static void swap_entry(void *a, void *b, int size)
+{
+	struct sched_rseq_entry *x = a, *y = b, tmp = *x;
+	int delta = b - a;
+
+	*x = *y;
+	x->begin = y->begin + delta;
+	*y = tmp;
+	y->begin = tmp.begin - delta;
+}
+
+static struct sched_rseq_table module_table(const struct module *mod)
+{
+	return (struct sched_rseq_table) {
+		.entries = mod->sched_rseq,
+		.nr = mod->num_sched_rseq,
+		.sorted = !IS_ENABLED(CONFIG_SCHED_RSEQ_PUBLISH),
+	};
+}
+
+/* Narrow @func and @func_size down to the function at @addr, if it has a symbol. */
+static void find_function(struct module *mod, unsigned long addr,
+			  unsigned long *func, unsigned long *func_size)
+{
+#ifdef CONFIG_KALLSYMS
+	struct mod_kallsyms *kallsyms;
+
+	guard(rcu)();
+	kallsyms = rcu_dereference(mod->kallsyms);
+	for (unsigned int i = 1; i < kallsyms->num_symtab; i++) {
+		const Elf_Sym *sym = &kallsyms->symtab[i];
+		unsigned long value = kallsyms_symbol_value(sym);
+
+		if (ELF_ST_TYPE(sym->st_info) == STT_FUNC && addr - value < sym->st_size) {
+			*func = value;
+			*func_size = sym->st_size;
+			return;
+		}
+	}
+#endif
+}
+
+static int check_entry(struct module *mod, const struct sched_rseq_entry *entry)
+{
+	unsigned long begin = entry_begin(entry), func, func_size;
+	const struct module_memory *mem = NULL;
+
+	for_each_mod_mem_type(type) {
+		if (mod_mem_type_is_text(type) && within_module_mem_type(begin, mod, type))
+			mem = &mod->mem[type];
+	}
+	if (!mem)
+		return sched_rseq_check(mod->name, entry, 0, 0, 0, 0);
+
+	/* Without symbols the function is taken to be all of the text. */
+	func = (unsigned long)mem->base;
+	func_size = mem->size;
+	find_function(mod, begin, &func, &func_size);
+	return sched_rseq_check(mod->name, entry, (unsigned long)mem->base, mem->size,
+				func, func_size);
+}
+
+/**
+ * sched_rseq_module_finalize - check and sort the descriptors of a module
+ * @mod:	a module that is being loaded; relocations are done, nothing of
+ *		it has run yet
+ *
+ * Context: Task context, under no lock.
+ *
+ * Return: 0, or -ENOEXEC if a descriptor is malformed; the log says which.
+ */
+int sched_rseq_module_finalize(struct module *mod)
+{
+	const struct sched_rseq_entry *entry = mod->sched_rseq;
+	int ret;
+
+	for (unsigned int i = 0; i < mod->num_sched_rseq; i++) {
+		ret = check_entry(mod, entry + i);
+		if (ret)
+			return ret;
+	}
+	if (IS_ENABLED(CONFIG_SCHED_RSEQ_PUBLISH))
+		return 0;
+
+	sort(mod->sched_rseq, mod->num_sched_rseq, sizeof(*entry), cmp_entry, swap_entry);
+	for (unsigned int i = 1; i < mod->num_sched_rseq; i++) {
+		if (entry_begin(entry + i) - entry_begin(entry + i - 1) < entry[i - 1].len) {
+			pr_err("%s: sched_rseq: critical sections overlap at %pS\n",
+			       mod->name, (void *)entry_begin(entry + i));
+			return -ENOEXEC;
+		}
+	}
+	return 0;
+}
+
+/**
+ * sched_rseq_module_trim_init - forget the sections in freed init text
+ * @mod:	a module whose init text is about to be freed
+ *
+ * Another module's text may take the place of the freed one. In a sorted table
+ * the entries of the init text are at one end.
+ */
+void sched_rseq_module_trim_init(struct module *mod)
+{
+	/* Found only through the record's address: nothing to forget. */
+	if (IS_ENABLED(CONFIG_SCHED_RSEQ_PUBLISH))
+		return;
+
+	while (mod->num_sched_rseq &&
+	       within_module_init(entry_begin(mod->sched_rseq), mod)) {
+		mod->sched_rseq++;
+		mod->num_sched_rseq--;
+	}
+	while (mod->num_sched_rseq &&
+	       within_module_init(entry_begin(mod->sched_rseq + mod->num_sched_rseq - 1), mod))
+		mod->num_sched_rseq--;
+}
+
+bool sched_rseq_module_table(unsigned long addr, struct sched_rseq_table *table)
+{
+	struct module *mod;
+
+	guard(rcu)();
+	mod = __module_text_address(addr);
+	if (!mod)
+		return false;
+	*table = module_table(mod);
+	return true;
+}
+
+int sched_rseq_for_each_module_table(sched_rseq_table_fn fn, void *data)
+{
+	struct module *mod;
+	int ret;
+
+	guard(rcu)();
+	list_for_each_entry_rcu(mod, &modules, list) {
+		struct sched_rseq_table table;
+
+		if (mod->state == MODULE_STATE_UNFORMED)
+			continue;
+		table = module_table(mod);
+		ret = table.nr ? fn(mod->name, &table, data) : 0;
+		if (ret)
+			return ret;
+	}
+	return 0;
+}

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * In-kernel restartable sequences: the kernel's own table.
+ *
+ * The engine is rust/kernel/sched_rseq.rs; here is what it needs from C.
+ */
+#include <linux/export.h>
+#include <linux/kallsyms.h>
+#include <linux/moduleparam.h>
+#include <linux/sched_rseq.h>
+
+extern const struct sched_rseq_entry __start___sched_rseq[], __stop___sched_rseq[];
+
+/*
+ * scripts/sorttable.c sorts the kernel's table at build time, and
+ * kernel/module/sched_rseq.c those of modules at load.  In publish mode the
+ * code itself holds addresses of records, so they stay where the linker put
+ * them; the search is then linear, but only slow paths search.
+ */
+static struct sched_rseq_table kernel_table(void)
+{
+	return (struct sched_rseq_table) {
+		.entries = __start___sched_rseq,
+		.nr = __stop___sched_rseq - __start___sched_rseq,
+		.sorted = !IS_ENABLED(CONFIG_SCHED_RSEQ_PUBLISH),
+	};
+}
+
+/**
+ * sched_rseq_find_table - find the table that describes an address of code
+ * @addr:	the address
+ * @table:	where to store it
+ *
+ * Context: Any. A module's table is valid as long as @addr keeps the module
+ * from going away: the caller is about to return there, or holds a reference
+ * or the RCU read lock.
+ *
+ * Return: true if @addr is kernel or module text.
+ */
+bool sched_rseq_find_table(unsigned long addr, struct sched_rseq_table *table)
+{
+	if (core_kernel_text(addr)) {
+		*table = kernel_table();
+		return true;
+	}
+	return sched_rseq_module_table(addr, table);
+}
+
+/**
+ * sched_rseq_in_section - is this address inside a critical section?
+ * @addr:	the address
+ *
+ * Context: Any.
+ */
+bool sched_rseq_in_section(unsigned long addr)
+{
+	struct sched_rseq_table table;
+
+	guard(rcu)();
+	return sched_rseq_find_table(addr, &table) && sched_rseq_contains(&table, addr);
+}
+
+/**
+ * sched_rseq_for_each_table - call a function for each table of descriptors
+ * @fn:		the function; non-zero ends the walk
+ * @data:	its last argument
+ *
+ * Context: Any. @fn is called under the RCU read lock for modules.
+ *
+ * Return: what the last call of @fn returned.
+ */
+int sched_rseq_for_each_table(sched_rseq_table_fn fn, void *data)
+{
+	const struct sched_rseq_table table = kernel_table();
+	int ret;
+
+	ret = fn("vmlinux", &table, data);
+	return ret ?: sched_rseq_for_each_module_table(fn, data);
+}
+EXPORT_SYMBOL_GPL(sched_rseq_for_each_table);
+
+#ifdef CONFIG_SCHED_RSEQ_BREAK
+unsigned int sched_rseq_broken;
+core_param(sched_rseq_broken, sched_rseq_broken, uint, 0600);
+#endif

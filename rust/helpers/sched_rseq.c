@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: GPL-2.0
+
+#include <linux/percpu.h>
+#include <linux/ptrace.h>
+#include <linux/sched_rseq.h>
+#include <linux/smp.h>
+
+#ifdef CONFIG_SCHED_RSEQ
+__rust_helper unsigned long rust_helper_instruction_pointer(struct pt_regs *regs)
+{
+	return instruction_pointer(regs);
+}
+
+__rust_helper void rust_helper_instruction_pointer_set(struct pt_regs *regs, unsigned long val)
+{
+	instruction_pointer_set(regs, val);
+}
+
+__rust_helper unsigned long rust_helper_sched_rseq_offset_delta(unsigned int old_cpu)
+{
+	return per_cpu_offset(raw_smp_processor_id()) - per_cpu_offset(old_cpu);
+}
+
+__rust_helper void rust_helper_sched_rseq_reg_add(struct pt_regs *regs, unsigned int reg,
+						  unsigned long delta)
+{
+	sched_rseq_reg_add(regs, reg, delta);
+}
+
+__rust_helper const struct sched_rseq_entry *
+rust_helper_sched_rseq_published(const struct pt_regs *regs)
+{
+	return sched_rseq_published(regs);
+}
+
+__rust_helper void rust_helper_sched_rseq_unpublish(struct pt_regs *regs)
+{
+	sched_rseq_unpublish(regs);
+}
+#endif

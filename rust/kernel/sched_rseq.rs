@@ -1,0 +1,641 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! In-kernel restartable sequences.
+//!
+//! A preempted task that was inside a critical section of kernel text, that is, one whose saved
+//! program counter lies in `[begin, end)`, has not committed and may have formed the address of
+//! another CPU's variable. On the way back to it the engine here finds the section and either
+//! restarts it or fixes up the register that holds the address.
+//!
+//! The engine is called with interrupts disabled, after the scheduler and before the return to the
+//! interrupted kernel code. It does not allocate, lock or panic.
+//!
+//! C header: [`include/linux/sched_rseq.h`](srctree/include/linux/sched_rseq.h)
+
+use crate::{
+    bindings,
+    ffi::{
+        c_char,
+        c_int,
+        c_uint,
+        c_ulong,
+        c_void, //
+    },
+    prelude::*,
+    str::CStr, //
+};
+
+mod decide;
+
+pub use decide::{
+    Entry,
+    Malformed,
+    Resume,
+    Section,
+    Table, //
+};
+
+static_assert!(size_of::<Entry>() == size_of::<bindings::sched_rseq_entry>());
+static_assert!(align_of::<Entry>() == align_of::<bindings::sched_rseq_entry>());
+static_assert!(Entry::RESTART as u32 == bindings::SCHED_RSEQ_RESTART);
+static_assert!(Entry::FIXUP as u32 == bindings::SCHED_RSEQ_FIXUP);
+
+/// The smallest distance between two instructions, in bytes.
+pub const INSN_BYTES: u64 = bindings::SCHED_RSEQ_INSN_BYTES as u64;
+
+/// Makes a [`Table`] of what C describes.
+///
+/// # Safety
+///
+/// `table` describes valid descriptors that neither change nor go away during `'a`.
+unsafe fn table_from_c<'a>(table: &bindings::sched_rseq_table) -> Table<'a> {
+    if table.nr == 0 {
+        return Table::new(&[], true);
+    }
+    // SAFETY: By the safety requirements of this function.
+    let entries = unsafe { core::slice::from_raw_parts(table.entries.cast(), table.nr as usize) };
+    Table::new(entries, table.sorted)
+}
+
+fn stat_inc(which: bindings::sched_rseq_stat) {
+    #[cfg(CONFIG_SCHED_RSEQ_STATS)]
+    // SAFETY: Any value of the enum is valid, and the callers run with interrupts disabled.
+    unsafe {
+        bindings::sched_rseq_stat_inc(which)
+    };
+    #[cfg(not(CONFIG_SCHED_RSEQ_STATS))]
+    let _ = which;
+}
+
+fn boundary_inc(offset: u64) {
+    #[cfg(CONFIG_SCHED_RSEQ_STATS)]
+    // SAFETY: Any number is valid, and the callers run with interrupts disabled.
+    unsafe {
+        bindings::sched_rseq_boundary_inc((offset / INSN_BYTES) as c_uint)
+    };
+    #[cfg(not(CONFIG_SCHED_RSEQ_STATS))]
+    let _ = offset;
+}
+
+/// Finds the section that contains the address `pc`, which is about to be returned to. The task
+/// that returns there keeps its module from going away.
+#[cfg(not(CONFIG_SCHED_RSEQ_PUBLISH))]
+fn find(_regs: *mut bindings::pt_regs, pc: u64) -> Option<Section> {
+    find_section(pc)
+}
+
+/// Finds the section that the interrupted task published, if `pc` is still inside it.
+#[cfg(CONFIG_SCHED_RSEQ_PUBLISH)]
+fn find(regs: *mut bindings::pt_regs, pc: u64) -> Option<Section> {
+    // SAFETY: The caller of the engine guarantees that `regs` is valid.
+    let entry: *const Entry = unsafe { bindings::sched_rseq_published(regs) }.cast();
+    if entry.is_null() {
+        return None;
+    }
+    // SAFETY: A published pointer is the address of a descriptor of the code that published it,
+    // and the task that is about to return to that code keeps it.
+    let section = unsafe { *entry }.at(entry.addr() as u64);
+    if !section.contains(pc) {
+        // Published and then committed. A section whose commit can fail publishes again before it
+        // retries, so that the pointer can go whatever the task does next.
+        stat_inc(bindings::sched_rseq_stat_SCHED_RSEQ_STAT_CLEAR);
+        // SAFETY: As above.
+        unsafe { bindings::sched_rseq_unpublish(regs) };
+        return None;
+    }
+    Some(section)
+}
+
+/// Deliberately broken engines, for tests that must catch them.
+#[cfg(CONFIG_SCHED_RSEQ_BREAK)]
+mod broken {
+    use super::*;
+
+    fn is(variant: bindings::sched_rseq_break) -> bool {
+        // SAFETY: A plain integer that C defines; a racing write changes what is tested, no more.
+        let asked_for = unsafe { (&raw const bindings::sched_rseq_broken).read_volatile() };
+        asked_for == variant
+    }
+
+    /// As [`super::find`], with the mistake that was asked for. Also returns the address that the
+    /// mistaken engine would take the task to be at.
+    pub(super) fn find(regs: *mut bindings::pt_regs, pc: u64) -> Option<(Section, u64)> {
+        if is(bindings::sched_rseq_break_SCHED_RSEQ_BREAK_NO_RESUME) {
+            return None;
+        }
+        if is(bindings::sched_rseq_break_SCHED_RSEQ_BREAK_NO_MODULE)
+            // SAFETY: Takes any number.
+            && unsafe { bindings::core_kernel_text(pc as c_ulong) } == 0
+        {
+            return None;
+        }
+        if let Some(section) = super::find(regs, pc) {
+            let last = section.begin + u64::from(section.len) - INSN_BYTES;
+            let short = is(bindings::sched_rseq_break_SCHED_RSEQ_BREAK_END_SHORT);
+            return (!short || pc != last).then_some((section, pc));
+        }
+        if is(bindings::sched_rseq_break_SCHED_RSEQ_BREAK_END_LONG) {
+            let before = pc - INSN_BYTES;
+            return super::find(regs, before).map(|section| (section, before));
+        }
+        None
+    }
+}
+
+/// Resumes a task that was preempted in kernel mode.
+///
+/// `old_cpu` is the CPU that it was preempted on; it is now on this one. Cost without a section:
+/// a binary search of one table.
+///
+/// # Safety
+///
+/// `regs` is valid and describes kernel code that is about to be returned to; interrupts are
+/// disabled and stay so until then; `old_cpu` is a possible CPU.
+#[export]
+pub unsafe extern "C" fn sched_rseq_resume(regs: *mut bindings::pt_regs, old_cpu: c_uint) {
+    // SAFETY: By the safety requirements of this function.
+    let pc = unsafe { bindings::instruction_pointer(regs) } as u64;
+
+    #[cfg(CONFIG_SCHED_RSEQ_BREAK)]
+    let found = broken::find(regs, pc);
+    #[cfg(not(CONFIG_SCHED_RSEQ_BREAK))]
+    let found = find(regs, pc).map(|section| (section, pc));
+
+    let Some((section, pc)) = found else { return };
+
+    stat_inc(bindings::sched_rseq_stat_SCHED_RSEQ_STAT_CS);
+    boundary_inc(pc.wrapping_sub(section.begin));
+
+    // SAFETY: `old_cpu` is a possible CPU.
+    let delta = unsafe { bindings::sched_rseq_offset_delta(old_cpu) } as u64;
+    match section.resume(pc, delta) {
+        Resume::Continue => {}
+        Resume::Restart { pc } => {
+            // SAFETY: By the safety requirements of this function.
+            unsafe { bindings::instruction_pointer_set(regs, pc as c_ulong) };
+            stat_inc(bindings::sched_rseq_stat_SCHED_RSEQ_STAT_RESTART);
+        }
+        Resume::Fixup { reg, delta } => {
+            // SAFETY: As above; `reg` was checked against the register file.
+            unsafe { bindings::sched_rseq_reg_add(regs, c_uint::from(reg), delta as c_ulong) };
+            stat_inc(bindings::sched_rseq_stat_SCHED_RSEQ_STAT_FIXUP);
+        }
+    }
+}
+
+/// Whether one of the sections of a table contains an address.
+///
+/// # Safety
+///
+/// `table` points at a description of valid descriptors.
+#[export]
+pub unsafe extern "C" fn sched_rseq_contains(
+    table: *const bindings::sched_rseq_table,
+    addr: c_ulong,
+) -> bool {
+    // SAFETY: By the safety requirements of this function.
+    unsafe { table_from_c(&*table) }.find(addr as u64).is_some()
+}
+
+/// Checks a descriptor and says in the log what is wrong with it.
+///
+/// `text` and `text_size` are the text that `owner` may describe, or 0 if the section is in none;
+/// `func` and `func_size` the function that the section begins in. Returns 0 or `-ENOEXEC`.
+///
+/// # Safety
+///
+/// `owner` is a valid string and `entry` a valid descriptor.
+#[export]
+pub unsafe extern "C" fn sched_rseq_check(
+    owner: *const c_char,
+    entry: *const bindings::sched_rseq_entry,
+    text: c_ulong,
+    text_size: c_ulong,
+    func: c_ulong,
+    func_size: c_ulong,
+) -> c_int {
+    let entry: *const Entry = entry.cast();
+    // SAFETY: By the safety requirements of this function.
+    let section = unsafe { *entry }.at(entry.addr() as u64);
+    let result = section.check(
+        (text as u64, text_size as u64),
+        (func as u64, func_size as u64),
+        INSN_BYTES as u8,
+    );
+    let Err(why) = result else { return 0 };
+    // SAFETY: By the safety requirements of this function.
+    let owner = unsafe { CStr::from_char_ptr(owner) };
+    pr_err!(
+        "{owner}: sched_rseq: refused, the critical section at {:#x} is malformed: {}\n",
+        section.begin,
+        why.why()
+    );
+    ENOEXEC.to_errno()
+}
+
+/// The section that contains an address of kernel or module text, as the engine finds it.
+///
+/// The caller keeps the module that the address belongs to, if any, from going away.
+pub fn find_section(addr: u64) -> Option<Section> {
+    let mut table = bindings::sched_rseq_table::default();
+    // SAFETY: `table` is valid for writing.
+    if !unsafe { bindings::sched_rseq_find_table(addr as c_ulong, &raw mut table) } {
+        return None;
+    }
+    // SAFETY: The table was just filled in, and it stays as long as the text at `addr` does.
+    unsafe { table_from_c(&table) }.find(addr)
+}
+
+/// Whether an address is kernel or module text, and not init text that was freed.
+pub fn is_text(addr: u64) -> bool {
+    // SAFETY: Takes any number.
+    unsafe { bindings::kernel_text_address(addr as c_ulong) != 0 }
+}
+
+/// Calls `f` for each section of the kernel and of its modules, with the name of the owner, until
+/// it returns an error.
+///
+/// Modules are visited under the RCU read lock, so `f` must not sleep.
+pub fn for_each_section<F>(mut f: F) -> Result
+where
+    F: FnMut(&CStr, Section) -> Result,
+{
+    /// # Safety
+    ///
+    /// `owner` is a valid string, `table` describes valid descriptors, and `f` points at an `F`
+    /// that nothing else uses.
+    unsafe extern "C" fn visit<F: FnMut(&CStr, Section) -> Result>(
+        owner: *const c_char,
+        table: *const bindings::sched_rseq_table,
+        f: *mut c_void,
+    ) -> c_int {
+        // SAFETY: By the safety requirements of this function.
+        let (owner, f) = unsafe { (CStr::from_char_ptr(owner), &mut *f.cast::<F>()) };
+        // SAFETY: As above.
+        let table = unsafe { table_from_c(&*table) };
+        let mut visit_all = || table.sections().try_for_each(|section| f(owner, section));
+        visit_all().map_or_else(|e| e.to_errno(), |()| 0)
+    }
+
+    // SAFETY: `visit::<F>` is passed an `F`, and C passes it on unchanged.
+    let ret = unsafe { bindings::sched_rseq_for_each_table(Some(visit::<F>), (&raw mut f).cast()) };
+    crate::error::to_result(ret)
+}
+
+/// The counters of one CPU, or their sum.
+#[cfg(CONFIG_SCHED_RSEQ_STATS)]
+#[derive(Clone, Copy, Default)]
+pub struct Stats(bindings::sched_rseq_stats);
+
+#[cfg(CONFIG_SCHED_RSEQ_STATS)]
+impl Stats {
+    /// The names of the counters, in the order of [`Stats::counts`].
+    pub const NAMES: [&'static str; bindings::sched_rseq_stat_SCHED_RSEQ_NR_STATS as usize] = [
+        "exit", "preempt", "cs", "restart", "fixup", "clear", "nested",
+    ];
+
+    /// Reads the counters of each possible CPU; they go on meanwhile.
+    pub fn per_cpu() -> impl Iterator<Item = (u32, Self)> {
+        (0..crate::cpu::nr_cpu_ids()).filter_map(|cpu| {
+            let mut stats = Self::default();
+            // SAFETY: `stats` is valid for writing, and any number will do for `cpu`.
+            unsafe { bindings::sched_rseq_stats_read(cpu, &raw mut stats.0) }
+                .then_some((cpu, stats))
+        })
+    }
+
+    /// The sum of the counters of all CPUs.
+    pub fn total() -> Self {
+        let mut total = Self::default();
+        for (_, stats) in Self::per_cpu() {
+            total.add(&stats);
+        }
+        total
+    }
+
+    /// Adds the counters of another CPU.
+    fn add(&mut self, other: &Self) {
+        fn add<const N: usize>(sums: &mut [c_ulong; N], others: &[c_ulong; N]) {
+            for (sum, other) in sums.iter_mut().zip(others) {
+                *sum += *other;
+            }
+        }
+
+        add(&mut self.0.count, &other.0.count);
+        add(&mut self.0.boundary, &other.0.boundary);
+    }
+
+    /// The counters.
+    pub fn counts(&self) -> &[c_ulong] {
+        &self.0.count
+    }
+
+    /// How many tasks were found at each instruction of a section; the last bin also counts what
+    /// lies beyond.
+    pub fn boundary(&self) -> &[c_ulong] {
+        &self.0.boundary
+    }
+
+    /// Sets all counters of all CPUs to zero.
+    pub fn reset() {
+        // SAFETY: No requirements.
+        unsafe { bindings::sched_rseq_stats_reset() };
+    }
+
+    /// Switches the counting of every exit to kernel mode on or off.
+    ///
+    /// Context: may sleep.
+    pub fn trace_exits(on: bool) {
+        // SAFETY: No requirements but the context.
+        unsafe { bindings::sched_rseq_stats_trace_exits(on) };
+    }
+}
+
+#[macros::kunit_tests(rust_sched_rseq)]
+mod tests {
+    use super::*;
+
+    /// Where the tables below pretend to stand.
+    const PLACE: u64 = 0xffff_8000_8100_0000;
+
+    /// An entry for index `i` of a table at [`PLACE`].
+    fn entry(i: usize, begin: u64, len: u8) -> Entry {
+        let place = PLACE + (i * size_of::<Entry>()) as u64;
+        Entry {
+            begin: begin.wrapping_sub(place) as i32,
+            len,
+            restart: 0,
+            kind: Entry::RESTART,
+            reg: 0,
+        }
+    }
+
+    fn begin_of(found: Option<Section>) -> Option<u64> {
+        found.map(|section| section.begin)
+    }
+
+    #[test]
+    fn table_empty() {
+        for sorted in [false, true] {
+            let table = Table::new(&[], sorted).linked_at(PLACE);
+            assert!(table.find(0).is_none());
+            assert!(table.find(PLACE).is_none());
+            assert!(table.find(u64::MAX).is_none());
+        }
+    }
+
+    #[test]
+    fn table_one() {
+        let begin = PLACE - 0x1000;
+        let entries = [entry(0, begin, 20)];
+        for sorted in [false, true] {
+            let table = Table::new(&entries, sorted).linked_at(PLACE);
+            assert!(table.find(begin - 4).is_none());
+            assert!(table.find(begin - 1).is_none());
+            assert_eq!(begin_of(table.find(begin)), Some(begin));
+            assert_eq!(begin_of(table.find(begin + 16)), Some(begin));
+            assert_eq!(begin_of(table.find(begin + 19)), Some(begin));
+            assert!(table.find(begin + 20).is_none());
+            assert!(table.find(0).is_none());
+            assert!(table.find(u64::MAX).is_none());
+        }
+    }
+
+    #[test]
+    fn table_adjacent() {
+        let begin = PLACE + 0x10_0000;
+        let entries = [
+            entry(0, begin, 8),
+            entry(1, begin + 8, 12),
+            entry(2, begin + 20, 4),
+            entry(3, begin + 28, 4),
+        ];
+        for sorted in [false, true] {
+            let table = Table::new(&entries, sorted).linked_at(PLACE);
+            assert!(table.find(begin - 4).is_none());
+            assert_eq!(begin_of(table.find(begin + 4)), Some(begin));
+            assert_eq!(begin_of(table.find(begin + 8)), Some(begin + 8));
+            assert_eq!(begin_of(table.find(begin + 16)), Some(begin + 8));
+            assert_eq!(begin_of(table.find(begin + 20)), Some(begin + 20));
+            assert!(table.find(begin + 24).is_none());
+            assert_eq!(begin_of(table.find(begin + 28)), Some(begin + 28));
+            assert!(table.find(begin + 32).is_none());
+        }
+    }
+
+    #[test]
+    fn table_every_size() {
+        let begin = PLACE - 0x8000;
+        let mut entries = [entry(0, begin, 8); 33];
+        for (i, e) in entries.iter_mut().enumerate() {
+            *e = entry(i, begin + 16 * i as u64, 8);
+        }
+        for n in 1..=entries.len() {
+            let table = Table::new(&entries[..n], true).linked_at(PLACE);
+            for i in 0..n as u64 {
+                let section = begin + 16 * i;
+                assert_eq!(begin_of(table.find(section)), Some(section));
+                assert_eq!(begin_of(table.find(section + 4)), Some(section));
+                assert!(table.find(section + 8).is_none());
+                assert!(table.find(section + 12).is_none());
+            }
+            assert!(table.find(begin + 16 * n as u64).is_none());
+        }
+    }
+
+    #[test]
+    fn table_unsorted() {
+        let begin = PLACE - 0x4000;
+        let entries = [
+            entry(0, begin + 64, 8),
+            entry(1, begin, 8),
+            entry(2, begin + 32, 8),
+        ];
+        let table = Table::new(&entries, false).linked_at(PLACE);
+        for offset in [0, 32, 64] {
+            assert_eq!(begin_of(table.find(begin + offset)), Some(begin + offset));
+            assert_eq!(
+                begin_of(table.find(begin + offset + 4)),
+                Some(begin + offset)
+            );
+            assert!(table.find(begin + offset + 8).is_none());
+        }
+    }
+
+    #[test]
+    fn table_of_the_kernel_is_sorted() {
+        let mut last = 0;
+        let mut sections = 0;
+        assert!(for_each_section(|owner, section| {
+            if owner.to_bytes() == b"vmlinux" {
+                if cfg!(not(CONFIG_SCHED_RSEQ_PUBLISH)) && section.begin < last {
+                    return Err(EINVAL);
+                }
+                last = section.begin + u64::from(section.len);
+                sections += 1;
+            }
+            Ok(())
+        })
+        .is_ok());
+        assert!(sections > 0);
+    }
+
+    #[test]
+    fn address_without_sections() {
+        // User space, the zero page, the end of memory, and kernel data.
+        for addr in [0, 4, 0x40_0000, 0xffff_ffff, u64::MAX, u64::MAX - 3] {
+            assert!(find_section(addr).is_none());
+        }
+        let data = [0u8; 16];
+        assert!(find_section(data.as_ptr().addr() as u64).is_none());
+    }
+
+    #[test]
+    fn decide_restart() {
+        let section = Section {
+            begin: PLACE,
+            len: 20,
+            restart: 0,
+            kind: Entry::RESTART,
+            reg: 0,
+        };
+        for delta in [0, 0x1000, 0u64.wrapping_sub(0x1000)] {
+            assert_eq!(section.resume(PLACE - 4, delta), Resume::Continue);
+            for offset in [0, 4, 8, 12, 16] {
+                let resume = section.resume(PLACE + offset, delta);
+                assert_eq!(resume, Resume::Restart { pc: PLACE });
+            }
+            // At the end the operation has committed.
+            assert_eq!(section.resume(PLACE + 20, delta), Resume::Continue);
+            assert_eq!(section.resume(0x40_0000, delta), Resume::Continue);
+        }
+    }
+
+    #[test]
+    fn decide_restart_point() {
+        for restart in [-128i8, -4, 4, 124] {
+            let section = Section {
+                begin: PLACE,
+                len: 12,
+                restart,
+                kind: Entry::RESTART,
+                reg: 0,
+            };
+            let pc = PLACE.wrapping_add_signed(i64::from(restart));
+            assert_eq!(section.resume(PLACE + 8, 0), Resume::Restart { pc });
+        }
+    }
+
+    #[test]
+    fn decide_fixup() {
+        let section = Section {
+            begin: PLACE,
+            len: 12,
+            restart: 0,
+            kind: Entry::FIXUP,
+            reg: 7,
+        };
+        for delta in [0x1000, 0u64.wrapping_sub(0x1000)] {
+            assert_eq!(section.resume(PLACE - 2, delta), Resume::Continue);
+            // The first instruction has yet to form the address.
+            assert_eq!(section.resume(PLACE, delta), Resume::Continue);
+            let fixup = Resume::Fixup { reg: 7, delta };
+            assert_eq!(section.resume(PLACE + 6, delta), fixup);
+            assert_eq!(section.resume(PLACE + 11, delta), fixup);
+            assert_eq!(section.resume(PLACE + 12, delta), Resume::Continue);
+        }
+        // Still, or again, on the same CPU.
+        assert_eq!(section.resume(PLACE + 6, 0), Resume::Continue);
+    }
+
+    #[test]
+    fn decide_unknown_kind() {
+        let section = Section {
+            begin: PLACE,
+            len: 12,
+            restart: 0,
+            kind: 0xff,
+            reg: 0,
+        };
+        assert_eq!(section.resume(PLACE + 4, 8), Resume::Continue);
+    }
+
+    #[test]
+    fn check_malformed() {
+        let text = (PLACE, 0x1000);
+        let func = (PLACE + 0x100, 0x40);
+        let good = Section {
+            begin: PLACE + 0x110,
+            len: 16,
+            restart: 0,
+            kind: Entry::RESTART,
+            reg: 0,
+        };
+        let check = |section: Section| section.check(text, func, 4);
+
+        assert_eq!(check(good), Ok(()));
+        assert_eq!(check(Section { len: 0, ..good }), Err(Malformed::Empty));
+        assert_eq!(
+            check(Section { len: 15, ..good }),
+            Err(Malformed::Misaligned)
+        );
+        let begin = good.begin + 2;
+        assert_eq!(check(Section { begin, ..good }), Err(Malformed::Misaligned));
+        assert_eq!(
+            check(Section { restart: 1, ..good }),
+            Err(Malformed::Misaligned)
+        );
+        let begin = PLACE - 4;
+        assert_eq!(
+            check(Section { begin, ..good }),
+            Err(Malformed::OutsideText)
+        );
+        let begin = PLACE + 0x1000 - 12;
+        assert_eq!(
+            check(Section { begin, ..good }),
+            Err(Malformed::OutsideText)
+        );
+        assert_eq!(
+            check(Section { begin: 0, ..good }),
+            Err(Malformed::OutsideText)
+        );
+        assert_eq!(good.check((0, 0), (0, 0), 4), Err(Malformed::OutsideText));
+        // The restart point: the first and last in the function, and one outside on either side.
+        assert_eq!(
+            check(Section {
+                restart: -16,
+                ..good
+            }),
+            Ok(())
+        );
+        assert_eq!(
+            check(Section {
+                restart: 44,
+                ..good
+            }),
+            Ok(())
+        );
+        let outside = Err(Malformed::OutsideFunction);
+        assert_eq!(
+            check(Section {
+                restart: -20,
+                ..good
+            }),
+            outside
+        );
+        assert_eq!(
+            check(Section {
+                restart: 48,
+                ..good
+            }),
+            outside
+        );
+        // The end: the last one that fits, and one too far.
+        assert_eq!(check(Section { len: 48, ..good }), Ok(()));
+        assert_eq!(check(Section { len: 52, ..good }), outside);
+        assert_eq!(
+            check(Section { kind: 2, ..good }),
+            Err(Malformed::UnknownKind)
+        );
+    }
+}

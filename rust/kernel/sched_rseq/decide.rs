@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The decision: an address goes in, what to change in the saved registers comes out.
+//!
+//! This file is pure. It depends on `core` only, so that host programs compile the very code that
+//! the kernel runs. Nothing here allocates, locks or panics.
+
+/// The descriptor of one critical section, as `struct sched_rseq_entry` lays it out.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct Entry {
+    /// The first instruction, relative to the address of this field.
+    pub begin: i32,
+    /// Bytes from `begin` to the end, the address just after the commit.
+    pub len: u8,
+    /// Bytes from `begin` to the restart point.
+    pub restart: i8,
+    /// [`Entry::RESTART`] or [`Entry::FIXUP`].
+    pub kind: u8,
+    /// For [`Entry::FIXUP`], the number of the register that holds the per-CPU address.
+    pub reg: u8,
+}
+
+impl Entry {
+    /// The task goes back to the restart point.
+    pub const RESTART: u8 = 0;
+    /// The register that holds the per-CPU address is moved to the new CPU's copy.
+    pub const FIXUP: u8 = 1;
+
+    /// The section that this descriptor, placed at address `place`, describes.
+    pub const fn at(self, place: u64) -> Section {
+        Section {
+            begin: place.wrapping_add_signed(self.begin as i64),
+            len: self.len,
+            restart: self.restart,
+            kind: self.kind,
+            reg: self.reg,
+        }
+    }
+}
+
+/// Why a descriptor is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Malformed {
+    /// The length is 0.
+    Empty,
+    /// The address, the length or the restart offset is not a multiple of the instruction size.
+    Misaligned,
+    /// The section is not inside the text it belongs to.
+    OutsideText,
+    /// The section or its restart point is not inside one function.
+    OutsideFunction,
+    /// The kind is not one that the engine knows.
+    UnknownKind,
+}
+
+impl Malformed {
+    /// The reason in words.
+    pub const fn why(self) -> &'static str {
+        match self {
+            Malformed::Empty => "its length is 0",
+            Malformed::Misaligned => "it is misaligned",
+            Malformed::OutsideText => "it is outside the text of its owner",
+            Malformed::OutsideFunction => "its restart point or its end is outside its function",
+            Malformed::UnknownKind => "its kind is unknown",
+        }
+    }
+}
+
+/// What to change in the saved registers of a preempted task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resume {
+    /// Nothing: the task goes on where it was.
+    Continue,
+    /// Set the program counter.
+    Restart {
+        /// Its new value.
+        pc: u64,
+    },
+    /// Add to a register.
+    Fixup {
+        /// The number of the register.
+        reg: u8,
+        /// What to add, modulo 2^64.
+        delta: u64,
+    },
+}
+
+/// A critical section, `[begin, begin + len)`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Section {
+    /// The address of the first instruction.
+    pub begin: u64,
+    /// Bytes to the end, the address just after the commit.
+    pub len: u8,
+    /// Bytes from `begin` to the restart point.
+    pub restart: i8,
+    /// [`Entry::RESTART`] or [`Entry::FIXUP`].
+    pub kind: u8,
+    /// For [`Entry::FIXUP`], the number of the register that holds the per-CPU address.
+    pub reg: u8,
+}
+
+impl Section {
+    /// Whether a task whose saved program counter is `pc` is inside and so has not committed.
+    pub const fn contains(&self, pc: u64) -> bool {
+        pc.wrapping_sub(self.begin) < self.len as u64
+    }
+
+    /// The restart point.
+    pub const fn restart_point(&self) -> u64 {
+        self.begin.wrapping_add_signed(self.restart as i64)
+    }
+
+    /// Decides how a task that was preempted at `pc`, inside this section, goes on.
+    ///
+    /// `delta` is the new CPU's per-CPU offset minus that of the CPU the task was preempted on.
+    ///
+    /// A restart does not ask whether the CPU changed: the task may have gone to another CPU and
+    /// come back, and meanwhile others may have run here.
+    ///
+    /// A fixup needs no such care, because its commit is an atomic on whatever CPU's copy the
+    /// register points at when it executes. The first instruction forms the address, so a task
+    /// that was about to execute it forms the new CPU's by itself.
+    pub const fn resume(&self, pc: u64, delta: u64) -> Resume {
+        if !self.contains(pc) {
+            return Resume::Continue;
+        }
+        match self.kind {
+            Entry::RESTART => Resume::Restart {
+                pc: self.restart_point(),
+            },
+            Entry::FIXUP if pc != self.begin && delta != 0 => Resume::Fixup {
+                reg: self.reg,
+                delta,
+            },
+            _ => Resume::Continue,
+        }
+    }
+
+    /// Checks what must hold for each section, whatever its instructions are.
+    ///
+    /// `text` and `func` are the address and size of the text that the owner of the descriptor may
+    /// describe, and of the function at `begin`; `insn` is the instruction alignment in bytes.
+    pub const fn check(
+        &self,
+        text: (u64, u64),
+        func: (u64, u64),
+        insn: u8,
+    ) -> Result<(), Malformed> {
+        const fn within(addr: u64, range: (u64, u64)) -> bool {
+            addr.wrapping_sub(range.0) < range.1
+        }
+
+        if self.len == 0 {
+            return Err(Malformed::Empty);
+        }
+        let last = self.begin.wrapping_add(self.len as u64 - 1);
+        if !within(self.begin, text) || !within(last, text) {
+            return Err(Malformed::OutsideText);
+        }
+        if (self.begin | self.len as u64 | self.restart as u64) & (insn as u64 - 1) != 0 {
+            return Err(Malformed::Misaligned);
+        }
+        if !within(last, func) || !within(self.restart_point(), func) {
+            return Err(Malformed::OutsideFunction);
+        }
+        match self.kind {
+            Entry::RESTART | Entry::FIXUP => Ok(()),
+            _ => Err(Malformed::UnknownKind),
+        }
+    }
+}
+
+/// A table of descriptors.
+#[derive(Clone, Copy)]
+pub struct Table<'a> {
+    entries: &'a [Entry],
+    sorted: bool,
+    /// What to add to the address of an entry in memory to get the address it was linked at.
+    bias: u64,
+}
+
+impl<'a> Table<'a> {
+    /// The table in `entries`; `sorted` if they ascend by the address of the section.
+    pub fn new(entries: &'a [Entry], sorted: bool) -> Self {
+        Table {
+            entries,
+            sorted,
+            bias: 0,
+        }
+    }
+
+    /// The same table as if it stood at address `place`: for programs that read it from a file.
+    pub fn linked_at(mut self, place: u64) -> Self {
+        self.bias = place.wrapping_sub(self.entries.as_ptr().addr() as u64);
+        self
+    }
+
+    fn section(&self, entry: &Entry) -> Section {
+        entry.at((core::ptr::from_ref(entry).addr() as u64).wrapping_add(self.bias))
+    }
+
+    /// All sections, in the order of the table.
+    pub fn sections(&self) -> impl Iterator<Item = Section> + use<'a> {
+        let table = *self;
+        self.entries.iter().map(move |entry| table.section(entry))
+    }
+
+    /// The section that contains `pc`.
+    pub fn find(&self, pc: u64) -> Option<Section> {
+        if !self.sorted {
+            return self.sections().find(|section| section.contains(pc));
+        }
+        let after = self
+            .entries
+            .partition_point(|entry| self.section(entry).begin <= pc);
+        let entry = self.entries.get(after.checked_sub(1)?)?;
+        Some(self.section(entry)).filter(|section| section.contains(pc))
+    }
+}

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The check at load: the engine must find each section, and only that.
+
+use kernel::{
+    prelude::*,
+    sched_rseq::{
+        self,
+        INSN_BYTES, //
+    },
+};
+
+/// Looks up the first and last instruction of each section and the one behind it.
+pub(crate) fn run() -> Result {
+    let mut sections = 0u32;
+    sched_rseq::for_each_section(|owner, section| {
+        // What is left of freed init text, or text that the kernel no longer runs.
+        if !sched_rseq::is_text(section.begin) {
+            return Ok(());
+        }
+        let end = section.begin + u64::from(section.len);
+        let found = |addr| sched_rseq::find_section(addr);
+        if found(section.begin) != Some(section)
+            || found(end - INSN_BYTES) != Some(section)
+            || found(end) == Some(section)
+        {
+            pr_err!(
+                "self-check: the engine does not find the section at {:#x} of {owner}\n",
+                section.begin
+            );
+            return Err(EINVAL);
+        }
+        sections += 1;
+        Ok(())
+    })?;
+    if sections == 0 {
+        pr_err!("self-check: the kernel has no critical sections\n");
+        return Err(EINVAL);
+    }
+    pr_info!("self-check passed: {sections} critical sections, each is found\n");
+    Ok(())
+}

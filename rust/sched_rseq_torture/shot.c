@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: GPL-2.0
+
+#include <linux/cpumask.h>
+#include <linux/hrtimer.h>
+#include <linux/kthread.h>
+#include <linux/percpu.h>
+#include <linux/sched.h>
+
+#include "shot.h"
+
+/* Bounds a shot whose timer does not fire. */
+#define MAX_OPS		(1ULL << 22)
+
+union srt_var {
+	u8	u8;
+	u16	u16;
+	u32	u32;
+	u64	u64;
+	u128	u128;
+};
+
+static DEFINE_PER_CPU_ALIGNED(union srt_var, srt_var);
+
+static struct {
+	/* The CPUs that the task is preempted on and may be moved to. */
+	int			home, away;
+	struct kthread_worker	*worker;
+	struct kthread_work	work;
+	struct hrtimer		timer;
+	struct task_struct	*task;
+	struct srt_shot		*shot;
+	bool			preempted;
+} srt;
+
+static u64 srt_value(u32 op, int cpu);
+
+/*
+ * Runs on the home CPU at a higher priority, so the task that shoots is
+ * preempted on the exit from the timer interrupt, wherever that hit it.
+ */
+static void srt_preempt(struct kthread_work *work)
+{
+	srt.shot->home_preempt = srt_value(srt.shot->op, srt.home);
+	if (srt.shot->migrate)
+		WARN_ON_ONCE(set_cpus_allowed_ptr(srt.task, cpumask_of(srt.away)));
+	WRITE_ONCE(srt.preempted, true);
+}
+
+static enum hrtimer_restart srt_timer(struct hrtimer *timer)
+{
+	kthread_queue_work(srt.worker, &srt.work);
+	return HRTIMER_NORESTART;
+}
+
+/* As a loop of the operation alone, as the compiler would emit it anywhere. */
+#define SRT_LOOP(name, statement)					\
+static noinline void srt_loop_##name(struct srt_shot *shot)		\
+{									\
+	u64 n, bad = 0;							\
+									\
+	for (n = 0; n < MAX_OPS && !READ_ONCE(srt.preempted); n++)	\
+		statement;						\
+	shot->ops = n;							\
+	shot->bad_return = bad;						\
+}
+
+SRT_LOOP(add_8, this_cpu_add(srt_var.u8, 1))
+SRT_LOOP(add_16, this_cpu_add(srt_var.u16, 1))
+SRT_LOOP(add_32, this_cpu_add(srt_var.u32, 1))
+SRT_LOOP(add_64, this_cpu_add(srt_var.u64, 1))
+SRT_LOOP(add_return_32, bad += this_cpu_add_return(srt_var.u32, 1) > (u32)n + 1)
+SRT_LOOP(add_return_64, bad += this_cpu_add_return(srt_var.u64, 1) > n + 1)
+SRT_LOOP(write_32, this_cpu_write(srt_var.u32, (u32)n + 1))
+SRT_LOOP(write_64, this_cpu_write(srt_var.u64, n + 1))
+/* The old value is what the last operation stored, or 0 on a CPU not yet visited. */
+SRT_LOOP(xchg_32, ({ u32 o = this_cpu_xchg(srt_var.u32, (u32)n + 1); bad += o && o != (u32)n; }))
+SRT_LOOP(xchg_64, ({ u64 o = this_cpu_xchg(srt_var.u64, n + 1); bad += o && o != n; }))
+/* Each operation must succeed, for the expected value is the one on this CPU... */
+SRT_LOOP(cmpxchg_32, ({
+	u32 o = this_cpu_read(srt_var.u32);
+
+	/* ...unless the task was moved between the two, which this_cpu allows. */
+	while (!this_cpu_try_cmpxchg(srt_var.u32, &o, o + 1))
+		;
+}))
+SRT_LOOP(cmpxchg_64, ({
+	u64 o = this_cpu_read(srt_var.u64);
+
+	while (!this_cpu_try_cmpxchg(srt_var.u64, &o, o + 1))
+		;
+}))
+#ifdef system_has_cmpxchg128
+SRT_LOOP(cmpxchg_128, ({
+	u128 o = this_cpu_read(srt_var.u64), r;
+
+	while ((r = this_cpu_cmpxchg128(srt_var.u128, o, o + 1)) != o)
+		o = r;
+}))
+#endif
+
+#define SRT_OP(_name, _bits, _counts)					\
+	{ { #_name "_" #_bits, _bits, _counts }, srt_loop_##_name##_##_bits }
+
+static const struct {
+	struct srt_op	op;
+	void		(*loop)(struct srt_shot *shot);
+} srt_ops[] = {
+	SRT_OP(add, 64, true),
+	SRT_OP(add, 32, true),
+	SRT_OP(add, 16, true),
+	SRT_OP(add, 8, true),
+	SRT_OP(add_return, 64, true),
+	SRT_OP(add_return, 32, true),
+	SRT_OP(write, 64, false),
+	SRT_OP(write, 32, false),
+	SRT_OP(xchg, 64, false),
+	SRT_OP(xchg, 32, false),
+	SRT_OP(cmpxchg, 64, true),
+	SRT_OP(cmpxchg, 32, true),
+#ifdef system_has_cmpxchg128
+	SRT_OP(cmpxchg, 128, true),
+#endif
+};
+
+unsigned int srt_nr_ops(void)
+{
+	return ARRAY_SIZE(srt_ops);
+}
+
+const struct srt_op *srt_op(unsigned int op)
+{
+	return op < ARRAY_SIZE(srt_ops) ? &srt_ops[op].op : NULL;
+}
+
+static u64 srt_value(u32 op, int cpu)
+{
+	const union srt_var *var = per_cpu_ptr(&srt_var, cpu);
+
+	switch (srt_ops[op].op.bits) {
+	case 8:
+		return READ_ONCE(var->u8);
+	case 16:
+		return READ_ONCE(var->u16);
+	case 32:
+		return READ_ONCE(var->u32);
+	default:
+		return READ_ONCE(var->u64);
+	}
+}
+
+/**
+ * srt_shoot - do one shot
+ * @shot:	what to do, and the result
+ *
+ * Context: Task context of a task that may be moved between CPUs; one at a time.
+ *
+ * Return: 0, or -ETIMEDOUT if the timer did not preempt the task.
+ */
+int srt_shoot(struct srt_shot *shot)
+{
+	int ret;
+
+	if (shot->op >= ARRAY_SIZE(srt_ops))
+		return -EINVAL;
+	ret = set_cpus_allowed_ptr(current, cpumask_of(srt.home));
+	if (ret)
+		return ret;
+
+	*per_cpu_ptr(&srt_var, srt.home) = (union srt_var) { };
+	*per_cpu_ptr(&srt_var, srt.away) = (union srt_var) { };
+	srt.task = current;
+	srt.shot = shot;
+	WRITE_ONCE(srt.preempted, false);
+
+	hrtimer_start(&srt.timer, ns_to_ktime(shot->delay_ns), HRTIMER_MODE_REL_PINNED_HARD);
+	srt_ops[shot->op].loop(shot);
+	hrtimer_cancel(&srt.timer);
+	kthread_flush_worker(srt.worker);
+
+	shot->home_end = srt_value(shot->op, srt.home);
+	shot->away_end = srt_value(shot->op, srt.away);
+	return shot->ops < MAX_OPS ? 0 : -ETIMEDOUT;
+}
+
+/**
+ * srt_start - prepare for shots
+ *
+ * Return: 0, -ENODEV without a second CPU, or another error.
+ */
+int srt_start(void)
+{
+	struct kthread_worker *worker;
+
+	srt.home = cpumask_first(cpu_online_mask);
+	srt.away = cpumask_next(srt.home, cpu_online_mask);
+	if (srt.away >= nr_cpu_ids)
+		return -ENODEV;
+
+	worker = kthread_run_worker_on_cpu(srt.home, 0, "srt/%u");
+	if (IS_ERR(worker))
+		return PTR_ERR(worker);
+	sched_set_fifo(worker->task);
+	srt.worker = worker;
+	kthread_init_work(&srt.work, srt_preempt);
+	hrtimer_setup(&srt.timer, srt_timer, CLOCK_MONOTONIC, HRTIMER_MODE_REL_PINNED_HARD);
+	return 0;
+}
+
+/**
+ * srt_stop - undo srt_start(), and let the task that shot run anywhere again
+ */
+void srt_stop(void)
+{
+	kthread_destroy_worker(srt.worker);
+	set_cpus_allowed_ptr(current, cpu_possible_mask);
+}

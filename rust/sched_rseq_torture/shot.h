@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The C part of the torture module: per-CPU operations are macros, and Rust
+ * has no API for kthread workers and CPU affinity.  One shot is one task that
+ * does an operation over and over until it is preempted.
+ */
+#ifndef SCHED_RSEQ_TORTURE_SHOT_H
+#define SCHED_RSEQ_TORTURE_SHOT_H
+
+#include <linux/types.h>
+
+/**
+ * struct srt_op - an operation under torture
+ * @name:	how reports call it
+ * @bits:	width of the variable
+ * @counts:	each operation adds 1; otherwise each stores its number
+ */
+struct srt_op {
+	const char	*name;
+	u32		bits;
+	bool		counts;
+};
+
+/**
+ * struct srt_shot - one shot
+ * @op:		in: index of the operation
+ * @delay_ns:	in: when the timer fires, from its start
+ * @migrate:	in: move the task to another CPU while it is preempted
+ * @ops:	out: operations that the task did, by its own count
+ * @home_preempt: out: this CPU's copy while the task was preempted
+ * @home_end:	out: the same when the task has ended
+ * @away_end:	out: the other CPU's copy when the task has ended
+ * @bad_return:	out: operations that returned what they could not return
+ *
+ * Both copies are 0 at the start.
+ */
+struct srt_shot {
+	u32	op;
+	u32	delay_ns;
+	bool	migrate;
+	u64	ops;
+	u64	home_preempt;
+	u64	home_end;
+	u64	away_end;
+	u64	bad_return;
+};
+
+int srt_start(void);
+void srt_stop(void);
+unsigned int srt_nr_ops(void);
+const struct srt_op *srt_op(unsigned int op);
+int srt_shoot(struct srt_shot *shot);
+
+#endif /* SCHED_RSEQ_TORTURE_SHOT_H */
