@@ -66,9 +66,9 @@ struct sched_rseq_table {
 /* Rust: rust/kernel/sched_rseq.rs */
 void sched_rseq_resume(struct pt_regs *regs, unsigned int old_cpu);
 bool sched_rseq_contains(const struct sched_rseq_table *table, unsigned long addr);
-int sched_rseq_check(const char *owner, const struct sched_rseq_entry *entry,
-		     unsigned long text, unsigned long text_size,
-		     unsigned long func, unsigned long func_size);
+const char *sched_rseq_check(const struct sched_rseq_entry *entry,
+			     unsigned long text, unsigned long text_size,
+			     unsigned long func, unsigned long func_size);
 
 /* kernel/sched_rseq.c */
 bool sched_rseq_find_table(unsigned long addr, struct sched_rseq_table *table);

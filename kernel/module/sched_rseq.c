@@ -2,6 +2,8 @@
 /*
  * In-kernel restartable sequences: the tables of modules.
  */
+#define pr_fmt(fmt) "sched_rseq: " fmt
+
 #include <linux/module.h>
 #include <linux/rcupdate.h>
 #include <linux/sched_rseq.h>
@@ -64,7 +66,8 @@ static void find_function(struct module *mod, unsigned long addr,
 #endif
 }
 
-static int check_entry(struct module *mod, const struct sched_rseq_entry *entry)
+/* Returns what is wrong with a descriptor, or NULL. */
+static const char *check_entry(struct module *mod, const struct sched_rseq_entry *entry)
 {
 	unsigned long begin = entry_begin(entry), func, func_size;
 	const struct module_memory *mem = NULL;
@@ -74,14 +77,13 @@ static int check_entry(struct module *mod, const struct sched_rseq_entry *entry)
 			mem = &mod->mem[type];
 	}
 	if (!mem)
-		return sched_rseq_check(mod->name, entry, 0, 0, 0, 0);
+		return sched_rseq_check(entry, 0, 0, 0, 0);
 
 	/* Without symbols the function is taken to be all of the text. */
 	func = (unsigned long)mem->base;
 	func_size = mem->size;
 	find_function(mod, begin, &func, &func_size);
-	return sched_rseq_check(mod->name, entry, (unsigned long)mem->base, mem->size,
-				func, func_size);
+	return sched_rseq_check(entry, (unsigned long)mem->base, mem->size, func, func_size);
 }
 
 /**
@@ -96,20 +98,24 @@ static int check_entry(struct module *mod, const struct sched_rseq_entry *entry)
 int sched_rseq_module_finalize(struct module *mod)
 {
 	const struct sched_rseq_entry *entry = mod->sched_rseq;
-	int ret;
+	unsigned int nr = mod->num_sched_rseq;
+	const char *why;
 
-	for (unsigned int i = 0; i < mod->num_sched_rseq; i++) {
-		ret = check_entry(mod, entry + i);
-		if (ret)
-			return ret;
+	for (unsigned int i = 0; i < nr; i++) {
+		why = check_entry(mod, entry + i);
+		if (why) {
+			pr_err("%s: descriptor %u of %u of a critical section is malformed: %s\n",
+			       mod->name, i + 1, nr, why);
+			return -ENOEXEC;
+		}
 	}
 	if (IS_ENABLED(CONFIG_SCHED_RSEQ_PUBLISH))
 		return 0;
 
-	sort(mod->sched_rseq, mod->num_sched_rseq, sizeof(*entry), cmp_entry, swap_entry);
-	for (unsigned int i = 1; i < mod->num_sched_rseq; i++) {
+	sort(mod->sched_rseq, nr, sizeof(*entry), cmp_entry, swap_entry);
+	for (unsigned int i = 1; i < nr; i++) {
 		if (entry_begin(entry + i) - entry_begin(entry + i - 1) < entry[i - 1].len) {
-			pr_err("%s: sched_rseq: critical sections overlap at %pS\n",
+			pr_err("%s: critical sections overlap at %ps\n",
 			       mod->name, (void *)entry_begin(entry + i));
 			return -ENOEXEC;
 		}

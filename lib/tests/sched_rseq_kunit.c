@@ -177,8 +177,8 @@ static void srk_types(struct kunit *test)
 	this_cpu_write(srk_ptr, test);
 	KUNIT_EXPECT_PTR_EQ(test, this_cpu_read(srk_ptr), (void *)test);
 	KUNIT_EXPECT_PTR_EQ(test, this_cpu_xchg(srk_ptr, NULL), (void *)test);
-	KUNIT_EXPECT_NULL(test, this_cpu_cmpxchg(srk_ptr, NULL, &srk_values));
-	KUNIT_EXPECT_PTR_EQ(test, this_cpu_read(srk_ptr), (void *)&srk_values);
+	KUNIT_EXPECT_NULL(test, this_cpu_cmpxchg(srk_ptr, NULL, test));
+	KUNIT_EXPECT_PTR_EQ(test, this_cpu_read(srk_ptr), (void *)test);
 
 	this_cpu_write(srk_cptr, text);
 	KUNIT_EXPECT_PTR_EQ(test, this_cpu_read(srk_cptr), &text[0]);

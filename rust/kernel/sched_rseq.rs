@@ -197,23 +197,22 @@ pub unsafe extern "C" fn sched_rseq_contains(
     unsafe { table_from_c(&*table) }.find(addr as u64).is_some()
 }
 
-/// Checks a descriptor and says in the log what is wrong with it.
+/// Checks a descriptor. Returns what is wrong with it in words, or null.
 ///
-/// `text` and `text_size` are the text that `owner` may describe, or 0 if the section is in none;
-/// `func` and `func_size` the function that the section begins in. Returns 0 or `-ENOEXEC`.
+/// `text` and `text_size` are the text that the owner may describe, or 0 if the section is in none;
+/// `func` and `func_size` the function that the section begins in.
 ///
 /// # Safety
 ///
-/// `owner` is a valid string and `entry` a valid descriptor.
+/// `entry` is a valid descriptor.
 #[export]
 pub unsafe extern "C" fn sched_rseq_check(
-    owner: *const c_char,
     entry: *const bindings::sched_rseq_entry,
     text: c_ulong,
     text_size: c_ulong,
     func: c_ulong,
     func_size: c_ulong,
-) -> c_int {
+) -> *const c_char {
     let entry: *const Entry = entry.cast();
     // SAFETY: By the safety requirements of this function.
     let section = unsafe { *entry }.at(entry.addr() as u64);
@@ -222,15 +221,10 @@ pub unsafe extern "C" fn sched_rseq_check(
         (func as u64, func_size as u64),
         INSN_BYTES as u8,
     );
-    let Err(why) = result else { return 0 };
-    // SAFETY: By the safety requirements of this function.
-    let owner = unsafe { CStr::from_char_ptr(owner) };
-    pr_err!(
-        "{owner}: sched_rseq: refused, the critical section at {:#x} is malformed: {}\n",
-        section.begin,
-        why.why()
-    );
-    ENOEXEC.to_errno()
+    match result {
+        Ok(()) => core::ptr::null(),
+        Err(malformed) => malformed.why().as_ptr().cast(),
+    }
 }
 
 /// The section that contains an address of kernel or module text, as the engine finds it.

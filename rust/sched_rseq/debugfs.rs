@@ -105,6 +105,10 @@ fn show_section(f: &mut fmt::Formatter<'_>, owner: &CStr, section: &Section) -> 
     // SAFETY: The buffer has the length that the function asks for.
     unsafe { bindings::sprint_symbol(name.as_mut_ptr(), section.begin as usize) };
     let name = CStr::from_bytes_until_nul(&name).map_err(|_| fmt::Error)?;
+    let (name, owner) = (name.to_str(), owner.to_str());
+    let (Ok(name), Ok(owner)) = (name, owner) else {
+        return Err(fmt::Error);
+    };
     let kind = match section.kind {
         sched_rseq::Entry::RESTART => "restart",
         sched_rseq::Entry::FIXUP => "fixup",

@@ -3,8 +3,8 @@
 //! Tortures per-CPU operations: preempts a task at each of their instructions, moves it to another
 //! CPU meanwhile, and checks that no update was lost, doubled or made to another CPU's copy.
 //!
-//! Loading the module runs the torture, and fails if an update went wrong. The log says, in one
-//! line for each operation and one for all, what was done and found.
+//! Loading the module runs the torture. The log says what was done and found: a line for each
+//! operation, and last one for all that begins with PASS or FAIL.
 //!
 //! Only where interrupts are taken at any instruction does this prove anything: on hardware, or in
 //! QEMU with `-icount`.
@@ -191,8 +191,8 @@ struct Torture;
 
 impl kernel::Module for Torture {
     fn init(_module: &'static ThisModule) -> Result<Self> {
-        let shots = *module_parameters::shots.value();
-        let delay_ns = *module_parameters::delay_ns.value();
+        let shots = module_parameters::shots.value();
+        let delay_ns = module_parameters::delay_ns.value();
         let session = Session::new()?;
         let mut total = Tally::default();
 
@@ -213,9 +213,6 @@ impl kernel::Module for Torture {
             total.ops,
             total.lost
         );
-        if verdict == "FAIL" {
-            return Err(EILSEQ);
-        }
         Ok(Torture)
     }
 }

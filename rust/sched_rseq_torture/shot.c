@@ -166,8 +166,8 @@ int srt_shoot(struct srt_shot *shot)
 	if (ret)
 		return ret;
 
-	*per_cpu_ptr(&srt_var, srt.home) = (union srt_var) { };
-	*per_cpu_ptr(&srt_var, srt.away) = (union srt_var) { };
+	memset(per_cpu_ptr(&srt_var, srt.home), 0, sizeof(srt_var));
+	memset(per_cpu_ptr(&srt_var, srt.away), 0, sizeof(srt_var));
 	srt.task = current;
 	srt.shot = shot;
 	WRITE_ONCE(srt.preempted, false);

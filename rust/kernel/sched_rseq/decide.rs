@@ -5,6 +5,8 @@
 //! This file is pure. It depends on `core` only, so that host programs compile the very code that
 //! the kernel runs. Nothing here allocates, locks or panics.
 
+use core::ffi::CStr;
+
 /// The descriptor of one critical section, as `struct sched_rseq_entry` lays it out.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
@@ -56,13 +58,13 @@ pub enum Malformed {
 
 impl Malformed {
     /// The reason in words.
-    pub const fn why(self) -> &'static str {
+    pub const fn why(self) -> &'static CStr {
         match self {
-            Malformed::Empty => "its length is 0",
-            Malformed::Misaligned => "it is misaligned",
-            Malformed::OutsideText => "it is outside the text of its owner",
-            Malformed::OutsideFunction => "its restart point or its end is outside its function",
-            Malformed::UnknownKind => "its kind is unknown",
+            Malformed::Empty => c"its length is 0",
+            Malformed::Misaligned => c"it is misaligned",
+            Malformed::OutsideText => c"it is outside the text of its owner",
+            Malformed::OutsideFunction => c"its end or its restart point is outside its function",
+            Malformed::UnknownKind => c"its kind is unknown",
         }
     }
 }

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: GPL-2.0
+
+export ARCH MODE KSRC O SMP
+
+# Long steps lock nothing against each other; what can run in parallel does.
+.NOTPARALLEL:
+.PHONY: help run test shell doctor kernel module series scenarios clean distclean
+
+help:
+	@sed -n 's/^#? \{0,1\}//p' Makefile
+
+run:
+	@tools/sh/run.sh
+
+test:
+	@tools/sh/test.sh
+
+shell:
+	@tools/sh/shell.sh
+
+doctor:
+	@tools/sh/doctor.sh
+
+kernel:
+	@tools/sh/kernel.sh "$(or $(MODE),table)"
+
+module:
+	@tools/sh/module.sh "$(or $(MODE),table)"
+
+series:
+	@tools/sh/series.sh
+
+scenarios:
+	@tools/sh/scenarios.sh
+
+clean:
+	@tools/sh/clean.sh
+
+distclean:
+	@tools/sh/clean.sh all
+
+#? sched_rseq: restartable sequences for the kernel's per-CPU operations
+#?
+#?   make run        install what is missing, build kernel and module, boot them
+#?                   in QEMU, torture per-CPU operations, print the counters
+#?   make test       everything that can be checked; ends in one line of counts
+#?
+#?   make shell      the guest's shell, with the module loaded
+#?   make doctor     every tool: found, needed, where from
+#?   make kernel     the patched kernel
+#?   make module     the modules
+#?   make series     the git-am-able patch series, checked with checkpatch.pl
+#?   make scenarios  make run on more kernels: KASAN, KCSAN, RT, lazy, ...
+#?   make clean      remove what was built; downloads stay
+#?   make distclean  remove everything
+#?
+#? Variables:
+#?   ARCH=arm64      the guest's architecture
+#?   MODE=table      how a section is found: table, or publish (the RFC's way)
+#?   KSRC=DIR        a Linux 7.3 tree to start from; it is copied, not changed
+#?   O=DIR           where everything goes (build); not inside a kernel tree
+#?   SMP=2           CPUs of the guest, 2 to 8

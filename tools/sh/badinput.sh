@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: GPL-2.0
+# Bad input for test.sh: each must end in one clear line, with an exit status
+# that says so, and leave nothing half done.
+# shellcheck shell=bash
+
+# fresh NAME: an empty O= directory that has only what a test does not want to
+# download again; programs put into its cache/bin come first in PATH.
+fresh() {
+	FRESH=$OUT/test/$1
+	rm -rf "$FRESH"
+	mkdir -p "$FRESH/cache/bin"
+	[ ! -e "$TOOLBIN/bindgen" ] || ln -s "$TOOLBIN/bindgen" "$FRESH/cache/bin/bindgen"
+	ln -s "$GUEST_DIR" "$FRESH/cache/"
+}
+
+# fake NAME: a program for the fresh directory, read from standard input.
+fake() {
+	{ echo '#!/bin/sh'; cat; } >"$FRESH/cache/bin/$1"
+	chmod +x "$FRESH/cache/bin/$1"
+}
+
+# fails_with TEXT CMD...: CMD fails, and its one error line contains TEXT.
+fails_with() {
+	local text=$1 log=$LOGS/test/fails.out rc=0
+	shift
+	"$@" >"$log" 2>&1 || rc=$?
+	cat "$log"
+	[ "$rc" -ne 0 ] || { echo "expected a failure"; return 1; }
+	[ "$(grep -c '^error: ' "$log")" -eq 1 ] || { echo "expected exactly one error line"; return 1; }
+	tail -n1 "$log" | grep '^error: ' | grep -F "$text"
+}
+
+# nothing_left: no trace of a source tree or a download in the fresh directory.
+nothing_left() {
+	local left
+	left=$(find "$FRESH" -maxdepth 1 \( -name 'linux-*' -o -name '*.tmp' -o -name "$ARCH-*" \)
+		find "$FRESH/cache" -name '*.deb' -o -name '*.part' -o -name '*.tmp')
+	[ -z "$left" ] || { echo "left behind: $left"; return 1; }
+	rm -rf "$FRESH"
+}
+
+bad_variable() {
+	fails_with "$1=$2" env "$1=$2" "$TOP/tools/sh/run.sh"
+}
+
+bad_ksrc() {
+	fresh bad-ksrc
+	fails_with "is not a kernel source tree" \
+		env O="$FRESH" KSRC=/usr/include "$TOP/tools/sh/source.sh"
+	nothing_left
+}
+
+# mini_tree VERSION: as much of a kernel tree as source.sh looks at.
+mini_tree() {
+	local tree=$FRESH.tree
+	rm -rf "$tree"
+	mkdir -p "$tree"
+	printf 'kernelversion:\n\t@echo %s\n' "$1" >"$tree/Makefile"
+	touch "$tree/Kconfig"
+	echo "$tree"
+}
+
+wrong_version() {
+	local tree
+	fresh wrong-version
+	tree=$(mini_tree 6.1.2)
+	fails_with "is Linux 6.1.2, $KSERIES is needed" \
+		env O="$FRESH" KSRC="$tree" "$TOP/tools/sh/source.sh"
+	nothing_left
+	rm -rf "$tree"
+}
+
+patch_conflict() {
+	local tree victim
+	fresh patch-conflict
+	tree=$(mini_tree "$KVER")
+	cp -R "$SRC/.sched_rseq/pristine/." "$tree/"
+	victim=$(sed -n 's|^+++ b/||p' "$TOP"/patches/0001-*.patch | head -n1)
+	echo "/* nothing that a patch could find */" >"$tree/$victim"
+	fails_with "does not apply to $victim" \
+		env O="$FRESH" KSRC="$tree" "$TOP/tools/sh/source.sh"
+	# The copy is the tree as it was given: not one patch is in it.
+	diff -r -x .sched_rseq "$tree" "$FRESH/linux-$KSERIES-ksrc"
+	[ ! -e "$FRESH/overlay.tmp" ]
+	rm -rf "$tree" "$FRESH"
+}
+
+no_disk_space() {
+	fresh no-disk-space
+	fake df <<-'END'
+	echo "Filesystem 1M-blocks Used Available Capacity Mounted on"
+	echo "/dev/fake 100 90 10 90% /"
+	END
+	fails_with "MiB are needed" env O="$FRESH" "$TOP/tools/sh/kernel.sh" table
+	nothing_left
+}
+
+# unplug: no download works in the fresh directory.
+unplug() {
+	fake apt-get <<-'END'
+	exec /usr/bin/apt-get -o Acquire::http::Proxy=http://127.0.0.1:9 \
+		-o Acquire::https::Proxy=http://127.0.0.1:9 -o Acquire::Retries=0 "$@"
+	END
+	fake curl <<-'END'
+	exec /usr/bin/curl --proxy http://127.0.0.1:9 --retry 0 "$@"
+	END
+}
+
+no_network() {
+	fresh no-network
+	rm "$FRESH/cache/guest-$ARCH"
+	unplug
+	fails_with "is the network there?" env O="$FRESH" "$TOP/tools/sh/kernel.sh" table
+	nothing_left
+}
+
+no_network_source() {
+	fresh no-network-source
+	unplug
+	fails_with "is the network there?" env O="$FRESH" "$TOP/tools/sh/kernel.sh" table
+	nothing_left
+}
+
+old_qemu() {
+	fresh old-qemu
+	fake "$QEMU" <<-'END'
+	echo "QEMU emulator version 7.2.22"
+	END
+	fails_with "7.2.22" env O="$FRESH" "$TOP/tools/sh/run.sh"
+	nothing_left
+}
+
+# A user who may not install gets the command for one who may.
+not_root() {
+	fresh not-root
+	fake id <<-'END'
+	echo 1000
+	END
+	fake sudo <<-'END'
+	exit 1
+	END
+	fake dpkg-query <<-'END'
+	/usr/bin/dpkg-query "$@" | grep -v shellcheck
+	END
+	fails_with "apt-get install --no-install-recommends shellcheck" \
+		env O="$FRESH" "$TOP/tools/sh/setup.sh"
+	nothing_left
+}

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: GPL-2.0
+# The checks of test.sh that take more than a command.  Each runs in a subshell
+# with errexit; what it prints is its log.
+# shellcheck shell=bash
+
+check_shell() { cd "$TOP" && shellcheck tools/sh/*.sh tools/guest/init .ci/run; }
+
+# Every file that stands at an in-kernel path is brought in by a patch.
+check_overlay() {
+	cd "$TOP" || return
+	find include kernel arch lib rust/kernel rust/helpers -type f | sort >"$LOGS/test/have"
+	sed -e 's/#.*//' patches/series | tr -s ' \t' '\n' | grep / | sort >"$LOGS/test/listed"
+	diff "$LOGS/test/have" "$LOGS/test/listed"
+}
+
+check_rustfmt() {
+	cd "$TOP" || return
+	find rust -name '*.rs' -print0 |
+		xargs -0 rustfmt --check --color never --edition 2021 --config-path "$SRC/.rustfmt.toml"
+}
+
+# check_second_run MODE: nothing is done again.
+check_second_run() {
+	local start=$SECONDS
+	"$TOP/tools/sh/run.sh" "$1"
+	echo "took $((SECONDS - start)) s, 15 s are allowed"
+	[ $((SECONDS - start)) -lt 15 ]
+}
+
+# guest_job VARIANT "KERNEL ARGUMENTS": boot and print what the guest says.
+guest_job() {
+	local dir
+	dir=$(kernel_dir "$1")
+	initramfs "$dir"
+	boot "$dir" 120 "$2" | tr -d '\r'
+}
+
+# without CMD...: CMD, a search, must find nothing.
+without() {
+	if "$@"; then
+		echo "found what must not be there: $*"
+		return 1
+	fi
+}
+
+# quiet FILE: no complaint of the kernel in it.
+quiet() { without grep -E 'WARNING:|BUG:|Oops|Kernel panic|Call trace|rcu: INFO' "$1"; }
+
+# check_reload VARIANT: the module can be loaded again and leaves nothing.
+check_reload() {
+	local out=$LOGS/test/reload-$1.console
+	guest_job "$1" srseq=reload | tee "$out"
+	[ "$(grep -c 'srseq: load sched_rseq ok' "$out")" -eq 3 ]
+	[ "$(grep -c 'srseq: unload sched_rseq ok' "$out")" -eq 3 ]
+	without grep 'srseq: left behind' "$out"
+	quiet "$out"
+}
+
+# check_refused VARIANT: on a kernel that cannot do it, no module, but a reason.
+check_refused() {
+	local out=$LOGS/test/refused-$1.console
+	guest_job "$1" "srseq=load srseq.module=sched_rseq" | tee "$out"
+	grep 'srseq: load sched_rseq failed' "$out"
+	grep 'sched_rseq: .*CONFIG_SCHED_RSEQ' "$out"
+	quiet "$out"
+}
+
+# check_kunit VARIANT CPU: the kernel's own test runner on that kernel.
+check_kunit() {
+	local dir log=$LOGS/test/kunit-$1-${2%%,*}.out
+	dir=$(kernel_dir "$1")
+	cd "$SRC" || return
+	KUNIT_CPU=$2 kenv python3 tools/testing/kunit/kunit.py exec \
+		--qemu_config "$TOP/tools/kunit/$ARCH.py" --build_dir "$dir" \
+		--kunitconfig "$dir/wanted.config" --timeout 600 \
+		--qemu_args "-smp $SMP -nic none -icount shift=0,sleep=off" | tee "$log"
+	quiet "$dir/test.log"
+	grep -E 'Testing complete\. Ran [1-9][0-9]* tests: passed: [1-9]' "$log"
+	without grep -E 'Testing complete.*(failed|crashed|errors):' "$log"
+}
+
+check_status() {
+	diff <(echo "$1") <(git -C "$TOP" status --porcelain 2>/dev/null || true)
+}

@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+# clean.sh [all]: remove what was built; with "all" the downloads too.
+
+. "$(dirname "$0")/lib.sh"
+
+rm -rf "$OUT"/linux-[0-9]* "$OUT"/{arm64,s390}-* "$OUT"/{logs,series,cargo,cargo-bindgen,test,overlay.tmp}
+if [ "${1:-}" = all ]; then
+	rm -rf "$CACHE"
+	rmdir "$OUT" 2>/dev/null || true
+fi

@@ -1,0 +1,73 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+# What is needed, what is there, and where it comes from.
+
+. "$(dirname "$0")/lib.sh"
+. "$TOP/tools/sh/apt.sh"
+. "$TOP/tools/sh/tools.sh"
+
+missing=0
+
+# row NAME FOUND NEEDED SOURCE: FOUND is empty if it is not there.
+row() {
+	local state=ok
+	if [ -z "$2" ]; then
+		state=missing
+	elif [ -n "$3" ] && ! version_ge "$2" "$3"; then
+		state="too old"
+	fi
+	[ "$state" = ok ] || missing=$((missing + 1))
+	printf '%-22s %-14s %-10s %-8s %s\n' "$1" "${2:--}" "${3:-any}" "$state" "$4"
+}
+
+# tool NAME NEEDED: a program that knows its own version.
+tool() {
+	local path package=
+	path=$(command -v "$1" || true)
+	if [ -n "$path" ]; then
+		package=$(dpkg -S "$(readlink -f "$path")" 2>/dev/null | cut -d: -f1 | head -n1 || true)
+		row "$1" "$("$1" --version 2>/dev/null | first_version)" "$2" "$path${package:+ ($package)}"
+	else
+		row "$1" "" "$2" "make run installs it"
+	fi
+}
+
+# package NAME: something that is only there for what it contains.
+package() {
+	local version
+	version=$(dpkg-query -W -f='${db:Status-Abbrev}${Version}' "$1" 2>/dev/null | sed -n 's/^.i *//p')
+	row "$1" "$version" "" "$([ -n "$version" ] && echo "Debian package" || echo "make run installs it")"
+}
+
+printf '%-22s %-14s %-10s %-8s %s\n' tool found needed state from
+tool clang $LLVM_MIN
+tool ld.lld $LLVM_MIN
+tool llvm-objcopy $LLVM_MIN
+tool rustc $RUSTC_MIN
+tool rustfmt ""
+tool clippy-driver ""
+tool cargo ""
+tool bindgen $BINDGEN_MIN
+tool "$QEMU" $QEMU_MIN
+tool make 4.0
+tool gcc ""
+tool flex ""
+tool bison ""
+tool bc ""
+tool perl ""
+tool python3 3.9
+tool patch ""
+tool git ""
+tool xz ""
+tool curl ""
+tool shellcheck ""
+for name in libclang-$LLVM_VERSION-dev libelf-dev libssl-dev libc6-dev debian-archive-keyring; do
+	package "$name"
+done
+sysroot=$(rustc --print sysroot 2>/dev/null || true)/lib/rustlib/src/rust/library
+row "rust library source" "$([ -e "$sysroot/core/src/lib.rs" ] && rustc --version | first_version)" "" "$sysroot"
+row "busybox ($ARCH)" "$([ -x "$GUEST_DIR/busybox" ] && strings -n 9 "$GUEST_DIR/busybox" | grep -m1 '^BusyBox v' | first_version)" "" "$GUEST_DIR/busybox"
+row "Linux source" "$(cut -d' ' -f2 "$SRC/.sched_rseq/origin" 2>/dev/null)" "" "$SRC"
+
+host_supported || say "note: Debian 12 or 13 is needed to install what is missing ($(os_release PRETTY_NAME) found)"
+[ "$missing" -eq 0 ] || die "$missing missing or too old; make run installs them"

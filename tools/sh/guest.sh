@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: GPL-2.0
+# The guest: its initramfs and the QEMU that runs it.
+# shellcheck shell=bash disable=SC2034 # used by those that source it
+
+# -cpu max: without pauth-impdef QEMU computes every pointer signature with
+# QARMA, which takes longer than all the rest.
+CPU=${CPU:-max,pauth-impdef=on}
+# Preemptions of each operation in a torture run, and how long the run may take.
+SHOTS=${SHOTS:-300}
+BOOT_TIMEOUT=${BOOT_TIMEOUT:-120}
+
+qemu_check() {
+	local version
+	version=$("$QEMU" --version 2>/dev/null | first_version)
+	version_ge "${version:-0}" "$QEMU_MIN" ||
+		die "QEMU ${version:-(none)} at $(command -v "$QEMU" || echo "$QEMU"): $QEMU_MIN or newer is needed"
+}
+
+# initramfs KERNEL_DIR: write KERNEL_DIR/initramfs with every module built for
+# that kernel.
+initramfs() {
+	local dir=$1 ko
+	{
+		for ko in bin dev lib lib/modules proc sys tmp; do echo "dir /$ko 0755 0 0"; done
+		echo "nod /dev/console 0600 0 0 c 5 1"
+		echo "nod /dev/kmsg 0600 0 0 c 1 11"
+		echo "nod /dev/null 0666 0 0 c 1 3"
+		echo "nod /dev/ttyAMA0 0600 0 0 c 204 64"
+		echo "file /bin/busybox $GUEST_DIR/busybox 0755 0 0"
+		echo "slink /bin/sh busybox 0777 0 0"
+		echo "file /init $TOP/tools/guest/init 0755 0 0"
+		for ko in "$dir"/modules/*/*.ko; do
+			[ ! -e "$ko" ] || echo "file /lib/modules/$(basename "$ko") $ko 0644 0 0"
+		done
+	} >"$dir/initramfs.list"
+	"$dir/usr/gen_init_cpio" "$dir/initramfs.list" >"$dir/initramfs.tmp"
+	mv "$dir/initramfs.tmp" "$dir/initramfs"
+}
+
+# qemu_command KERNEL_DIR "KERNEL ARGUMENTS" QEMU-ARGUMENT...: in $command.
+qemu_command() {
+	local dir=$1 append=$2
+	shift 2
+	command=("$QEMU" -machine virt -accel tcg -cpu "$CPU" -smp "$SMP" -m 512
+		-nodefaults -display none -nic none -no-reboot
+		-kernel "$dir/arch/$ARCH/boot/Image" -initrd "$dir/initramfs"
+		-append "console=ttyAMA0 panic=-1 oops=panic kunit.enable=0 printk.devkmsg=on $append" "$@")
+}
+
+# boot KERNEL_DIR SECONDS "KERNEL ARGUMENTS": run the guest until it powers
+# itself off, its console on standard output.  -icount: without it QEMU takes
+# an interrupt only between translated blocks, hardly ever inside a section.
+boot() {
+	local command
+	qemu_command "$1" "$3" -icount shift=0,sleep=off -serial stdio
+	timeout --foreground -k 5 "$2" "${command[@]}" </dev/null
+}

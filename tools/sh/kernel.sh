@@ -1,0 +1,74 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+# kernel.sh VARIANT: build the patched kernel with .config.fragment and
+# tools/scenarios/VARIANT.config, through the kernel's own kunit.py.  The
+# directory also serves kunit.py's tests and the modules' build.
+
+. "$(dirname "$0")/lib.sh"
+
+VARIANT=$1
+SCENARIO=$TOP/tools/scenarios/$VARIANT.config
+[ -r "$SCENARIO" ] || die "$VARIANT is no scenario: tools/scenarios/$VARIANT.config does not exist"
+DIR=$(kernel_dir "$VARIANT")
+WANT=$DIR/wanted.config
+MAKE_OPTIONS=(--make_options LLVM=1)
+for option in $(directive MAKE "$VARIANT"); do MAKE_OPTIONS+=(--make_options "$option"); done
+
+"$TOP/tools/sh/setup.sh"
+"$TOP/tools/sh/source.sh"
+
+# merged_config: the last word on each option counts.
+merged_config() {
+	cat "$TOP/.config.fragment" "$SCENARIO" | awk -F= '
+		/^CONFIG_/ { if (!($1 in v)) name[++n] = $1; v[$1] = $0 }
+		END { for (i = 1; i <= n; i++) print v[name[i]] }'
+}
+
+# check_config: every wanted option must have survived the dependencies.
+check_config() {
+	local name value
+	while IFS='=' read -r name value; do
+		if [ "$value" = n ]; then
+			! grep -q "^$name=" "$DIR/.config" ||
+				die "$name=n of scenario $VARIANT does not hold: something selects it ($DIR/.config)"
+		else
+			grep -qxF "$name=$value" "$DIR/.config" ||
+				die "$name=$value of scenario $VARIANT does not hold: its dependencies are not met or it does not exist ($DIR/.config)"
+		fi
+	done <"$WANT"
+}
+
+kunit_py() {
+	cd "$SRC"
+	kenv python3 tools/testing/kunit/kunit.py "$1" "${MAKE_OPTIONS[@]}" \
+		--qemu_config "$TOP/tools/kunit/$ARCH.py" \
+		--build_dir "$DIR" --kunitconfig "$WANT" "${@:2}"
+}
+
+# objects LOG: how far the build is, by the objects that the last one had.
+objects() {
+	local now
+	now=$(find "$DIR" -name '*.o' | wc -l)
+	printf '%3d%% (%d objects)' $((now >= EXPECT ? 99 : now * 100 / EXPECT)) "$now"
+}
+
+# build_hash: everything the result depends on.
+build_hash() {
+	cat "$WANT" "$SCENARIO" "$SRC/.sched_rseq/overlay" "$SRC/.sched_rseq/origin" "$0" \
+		<(rustc -V) <(clang --version) <(bindgen --version) | sha256sum
+}
+
+mkdir -p "$DIR"
+merged_config >"$WANT"
+HASH=$(build_hash)
+[ "$HASH" != "$(cat "$DIR/built" 2>/dev/null)" ] || exit 0
+
+[ -e "$DIR/vmlinux" ] || need_space 1200 "$OUT"
+rm -f "$DIR/built"
+step "$VARIANT kernel: configuration" "config-$ARCH-$VARIANT" kunit_py config
+[ -e "$DIR/.config" ] && check_config
+[ "$STEP_RC" -eq 0 ] || die "configuring the $VARIANT kernel failed; full log: $LOGS/config-$ARCH-$VARIANT.log"
+EXPECT=$(cat "$DIR/objects" 2>/dev/null || echo 720)
+STEP_PROGRESS=objects must_step "$VARIANT kernel: build" "kernel-$ARCH-$VARIANT" kunit_py build --jobs "$JOBS"
+find "$DIR" -name '*.o' | wc -l >"$DIR/objects"
+echo "$HASH" >"$DIR/built"

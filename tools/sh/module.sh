@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+# module.sh VARIANT: build the out-of-tree modules against that kernel, into
+# its directory, so that the work tree stays clean.
+
+. "$(dirname "$0")/lib.sh"
+
+VARIANT=$1
+"$TOP/tools/sh/kernel.sh" "$VARIANT"
+DIR=$(kernel_dir "$VARIANT")
+
+build() {
+	# shellcheck disable=SC2046 # a list
+	kenv make -C "$DIR" ARCH="$ARCH" LLVM=1 -j"$JOBS" $(directive MAKE "$VARIANT") M="$1" MO="$2" modules
+}
+
+for kbuild in "$TOP"/rust/*/Kbuild; do
+	from=$(dirname "$kbuild")
+	name=$(basename "$from")
+	to=$DIR/modules/$name
+	hash=$(cat "$from"/* "$DIR/built" "$0" | sha256sum)
+	[ "$hash" != "$(cat "$to.built" 2>/dev/null)" ] || continue
+	mkdir -p "$to"
+	rm -f "$to.built"
+	must_step "$VARIANT module: $name" "module-$ARCH-$VARIANT-$name" build "$from" "$to"
+	echo "$hash" >"$to.built"
+done

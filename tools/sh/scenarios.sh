@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+# make run on every kernel of tools/scenarios that make test does not boot.
+
+. "$(dirname "$0")/lib.sh"
+
+passed=0
+failed=0
+trap 'exit 130' INT TERM HUP
+for file in "$TOP"/tools/scenarios/*.config; do
+	name=$(basename "$file" .config)
+	case $name in table | publish | off | debug) continue ;; esac
+	kver=$(directive KVER "$name")
+	if env KVER="${kver:-$KVER}" SHOTS=60 BOOT_TIMEOUT=900 "$TOP/tools/sh/run.sh" "$name"; then
+		passed=$((passed + 1))
+	else
+		failed=$((failed + 1))
+	fi
+done
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]

@@ -1,0 +1,116 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+# Install what the host lacks: packages, QEMU, bindgen, the guest's busybox.
+# Silent, and fast, when nothing is missing.
+
+. "$(dirname "$0")/lib.sh"
+. "$TOP/tools/sh/apt.sh"
+. "$TOP/tools/sh/tools.sh"
+
+# missing_packages: those of needed_packages that are not installed, each
+# line "package...|reason" cut down to the missing ones.
+missing_packages() {
+	local have pkgs reason pkg missing
+	have=" $(dpkg-query -W -f='${db:Status-Abbrev}${Package}\n' 2>/dev/null |
+		sed -n 's/^.i *//p' | tr '\n' ' ') "
+	while IFS='|' read -r pkgs reason; do
+		missing=
+		for pkg in $pkgs; do
+			[[ $have == *" $pkg "* ]] || missing+=" $pkg"
+		done
+		[ -z "$missing" ] || echo "${missing# }|$reason"
+	done < <(needed_packages)
+}
+
+# qemu_state: ok, missing, old (as packaged) or hidden (an old one elsewhere
+# in PATH that no package can replace).
+qemu_state() {
+	local path version
+	path=$(command -v "$QEMU") || { echo missing; return; }
+	version=$("$path" --version 2>/dev/null | first_version)
+	if version_ge "${version:-0}" $QEMU_MIN; then
+		echo ok
+	elif [ "$path" = "/usr/bin/$QEMU" ]; then
+		echo old
+	else
+		echo hidden
+	fi
+}
+
+install_packages() {
+	# An index that cannot be refreshed is no reason to stop: what is needed
+	# may well be in the one that is there.
+	as_root apt-get -q update || true
+	# shellcheck disable=SC2086 # a list
+	[ -z "$1" ] || apt_install $1
+}
+
+install_qemu() {
+	local opts code
+	code=$(os_release VERSION_CODENAME)
+	if [ "$code" != bookworm ]; then
+		apt_install "$QEMU_PACKAGE"
+		return
+	fi
+	private_update "$(host_arch)"
+	private_opts "$(host_arch)"
+	apt_install "${opts[@]}" -t "$code-backports" "$QEMU_PACKAGE"
+}
+
+install_bindgen() {
+	env -u RUSTC -u RUSTFLAGS CARGO_TARGET_DIR="$OUT/cargo-bindgen" \
+		/usr/bin/cargo install --locked --root "$CACHE" "bindgen-cli@$BINDGEN_GET"
+	rm -rf "$OUT/cargo-bindgen"
+}
+
+fetch_busybox() {
+	local deb tmp=$GUEST_DIR.tmp
+	deb=$(find "$CACHE/deb" -name "busybox-static_*_$ARCH.deb" | sort -V | tail -n1)
+	if [ -z "$deb" ]; then
+		private_update "$ARCH"
+		private_download "$ARCH" busybox-static "$CACHE/deb"
+		deb=$(find "$CACHE/deb" -name "busybox-static_*_$ARCH.deb" | sort -V | tail -n1)
+	fi
+	rm -rf "$tmp"
+	dpkg-deb -x "$deb" "$tmp"
+	mv -T "$(dirname "$(find "$tmp" -path '*bin/busybox')")" "$GUEST_DIR"
+	rm -rf "$tmp"
+}
+
+host_setup() {
+	local missing qemu list commands
+	qemu=$(qemu_state)
+	[ "$qemu" != hidden ] ||
+		die "$(command -v "$QEMU") is QEMU $("$QEMU" --version | first_version), $QEMU_MIN or newer is needed; take it out of PATH"
+	missing=$(missing_packages)
+	[ -n "$missing" ] || [ "$qemu" != ok ] || return 0
+
+	list=$(printf '%s\n' "$missing" | cut -d'|' -f1 | xargs)
+	if ! can_be_root; then
+		commands="apt-get install --no-install-recommends $list"
+		[ "$qemu" = ok ] || commands+=" $(qemu_by_hand)"
+		die "packages are missing and this user is neither root nor able to sudo; as root run: $commands"
+	fi
+	say "Installing with apt-get$([ "$(id -u)" -eq 0 ] || echo " (through sudo)"):"
+	while IFS='|' read -r pkgs reason; do
+		[ -z "$pkgs" ] || say "  $pkgs: $reason"
+	done <<<"$missing"
+	[ "$qemu" = ok ] || say "  $QEMU_PACKAGE: run the patched kernel; QEMU before $QEMU_MIN does not do"
+
+	STEP_HINT="is the network there?"
+	[ -z "$list" ] || must_step "host packages" apt-install install_packages "$list"
+	[ "$qemu" = ok ] || must_step "QEMU" apt-qemu install_qemu
+	hash -r
+	[ "$(qemu_state)" = ok ] ||
+		die "$QEMU_PACKAGE is installed, but $(command -v "$QEMU" || echo "$QEMU") is still older than $QEMU_MIN"
+}
+
+host_supported || die "cannot tell the packages of this system ($(os_release PRETTY_NAME)); Debian 12 or 13 is needed (make doctor lists the tools)"
+host_setup
+if ! version_ge "$(bindgen --version 2>/dev/null | first_version)" $BINDGEN_MIN; then
+	say "Compiling bindgen $BINDGEN_GET with cargo: the kernel's Rust needs $BINDGEN_MIN or newer"
+	STEP_HINT="is the network there?" must_step "bindgen" bindgen install_bindgen
+fi
+if [ ! -x "$GUEST_DIR/busybox" ]; then
+	STEP_HINT="is the network there?" must_step "busybox for the guest" busybox fetch_busybox
+fi

@@ -1,0 +1,116 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+# Everything that can be checked.  A new check is one run_test line; what needs
+# more than a command is a function in checks.sh or badinput.sh.
+
+. "$(dirname "$0")/lib.sh"
+. "$TOP/tools/sh/apt.sh"
+. "$TOP/tools/sh/tools.sh"
+. "$TOP/tools/sh/guest.sh"
+. "$TOP/tools/sh/checks.sh"
+. "$TOP/tools/sh/badinput.sh"
+
+mkdir -p "$LOGS/test"
+passed=0
+failed=0
+skipped=0
+declare -A result
+
+# needs NAME...: the next test makes no sense without these.
+needs() { NEEDS=$*; }
+
+# run_test NAME CMD...: CMD's output goes to a log, its exit status decides; 77
+# means skipped, for the reason that its last line tells.
+run_test() {
+	local name=$1 log=$LOGS/test/$1.log start=$SECONDS rc=0 need
+	shift
+	for need in ${NEEDS:-}; do
+		if [ "${result[$need]:-}" != ok ]; then
+			NEEDS=
+			result[$name]=skip
+			skipped=$((skipped + 1))
+			echo "skip $name: $need is not ok"
+			return
+		fi
+	done
+	NEEDS=
+	[ ! -t 1 ] || printf '...  %s\r' "$name"
+	# In a process group of its own, to be ended as a whole, and with errexit,
+	# which "if" would turn off.
+	set -m
+	( "$@" ) >"$log" 2>&1 </dev/null &
+	pid=$!
+	set +m
+	wait "$pid" || rc=$?
+	pid=
+	case $rc in
+	0)
+		result[$name]=ok
+		passed=$((passed + 1))
+		printf 'ok   %-40s %4ds\n' "$name" $((SECONDS - start))
+		;;
+	77)
+		result[$name]=skip
+		skipped=$((skipped + 1))
+		printf 'skip %s: %s\n' "$name" "$(tail -n1 "$log")"
+		;;
+	*)
+		result[$name]=fail
+		failed=$((failed + 1))
+		printf 'FAIL %-40s %4ds (log: %s)\n' "$name" $((SECONDS - start)) "$log"
+		tail -n 8 "$log" | sed 's/^/     | /'
+		;;
+	esac
+}
+
+pid=
+trap '[ -z "$pid" ] || kill -TERM -- "-$pid" 2>/dev/null; exit 130' INT TERM HUP
+
+T=$TOP/tools/sh
+STATUS=$(git -C "$TOP" status --porcelain 2>/dev/null || true)
+
+run_test setup "$T/setup.sh"
+run_test doctor "$T/doctor.sh"
+needs setup;		run_test shellcheck check_shell
+needs setup;		run_test source "$T/source.sh"
+needs source;		run_test overlay-complete check_overlay
+needs source;		run_test rustfmt check_rustfmt
+needs source;		run_test series "$T/series.sh"
+
+needs setup;		run_test bad-arch bad_variable ARCH m68k
+needs setup;		run_test bad-mode bad_variable MODE fast
+needs setup;		run_test bad-smp bad_variable SMP 1
+needs setup;		run_test bad-ksrc bad_ksrc
+needs setup;		run_test wrong-version wrong_version
+needs source;		run_test patch-conflict patch_conflict
+needs setup;		run_test no-disk-space no_disk_space
+needs setup;		run_test no-network no_network
+needs setup;		run_test no-network-source no_network_source
+needs setup;		run_test old-qemu old_qemu
+needs setup;		run_test not-root not_root
+
+for v in table publish; do
+	needs source;		run_test "kernel-$v" "$T/kernel.sh" "$v"
+	needs "kernel-$v";	run_test "module-$v" "$T/module.sh" "$v"
+	needs "module-$v";	run_test "run-$v" "$T/run.sh" "$v"
+	needs "run-$v";		run_test "run-$v-again" check_second_run "$v"
+	needs "module-$v";	run_test "reload-$v" check_reload "$v"
+	needs "kernel-$v";	run_test "kunit-$v-lse" check_kunit "$v" max,pauth-impdef=on
+	needs "kernel-$v";	run_test "kunit-$v-llsc" check_kunit "$v" cortex-a57
+done
+needs module-table;	run_test run-table-llsc env CPU=cortex-a57 "$T/run.sh" table
+
+needs source;		run_test kernel-off "$T/kernel.sh" off
+needs kernel-off;	run_test module-off "$T/module.sh" off
+needs module-off;	run_test refused-off check_refused off
+
+# Also compiled with clippy, and warnings are errors there.
+needs source;		run_test kernel-debug "$T/kernel.sh" debug
+needs kernel-debug;	run_test module-debug "$T/module.sh" debug
+needs module-debug;	run_test run-debug env SHOTS=60 BOOT_TIMEOUT=300 "$T/run.sh" debug
+needs kernel-debug;	run_test kunit-debug check_kunit debug max,pauth-impdef=on
+
+run_test work-tree-clean check_status "$STATUS"
+
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" -eq 0 ]

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: GPL-2.0
+# What the host needs, for setup.sh and doctor.sh.
+# shellcheck shell=bash disable=SC2034 # used by those that source it
+
+case $ARCH in
+arm64)
+	QEMU=qemu-system-aarch64
+	QEMU_PACKAGE=qemu-system-arm
+	;;
+esac
+GUEST_DIR=$CACHE/guest-$ARCH
+
+host_supported() {
+	case $(os_release VERSION_CODENAME) in
+	bookworm | trixie) ;;
+	*) return 1 ;;
+	esac
+}
+
+# rust_packages: Debian 12 has a recent Rust under these names only.
+rust_packages() {
+	case $(os_release VERSION_CODENAME) in
+	bookworm) echo rustc-web rust-web-src rustfmt-web rust-web-clippy cargo-web ;;
+	*) echo rustc rust-src rustfmt rust-clippy cargo bindgen ;;
+	esac
+}
+
+# needed_packages: lines "package...|reason".
+needed_packages() {
+	local v=$LLVM_VERSION
+	cat <<-END
+	clang-$v lld-$v llvm-$v libclang-$v-dev|compile and link the kernel, parse its headers for Rust
+	$(rust_packages)|compile, format and lint the Rust in the kernel
+	make gcc libc6-dev flex bison bc libelf-dev libssl-dev perl python3 patch|the kernel's own build tools
+	curl ca-certificates debian-archive-keyring xz-utils|get, verify and unpack the kernel source
+	git|make series
+	shellcheck|make test checks the scripts
+	END
+}
+
+# qemu_by_hand: what to add to an apt-get command line for a QEMU that is new
+# enough.
+qemu_by_hand() {
+	case $(os_release VERSION_CODENAME) in
+	bookworm) echo "&& apt-get install --no-install-recommends -t bookworm-backports $QEMU_PACKAGE (needs bookworm-backports in apt's sources)" ;;
+	*) echo "$QEMU_PACKAGE" ;;
+	esac
+}

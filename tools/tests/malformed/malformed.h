@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * A module whose descriptor of a critical section is malformed: the kernel must
+ * refuse to load it.  Each source file of this directory is one such module.
+ */
+#include <linux/init.h>
+#include <linux/module.h>
+
+/* A section of two NOPs, and a record that says what it likes about it. */
+#define MALFORMED(begin, len, restart, kind)				\
+static int __init malformed_init(void)					\
+{									\
+	asm volatile(							\
+	"771:	nop\n"							\
+	"	nop\n"							\
+	"772:\n"							\
+	"	.pushsection __sched_rseq, \"a\"\n"			\
+	"	.balign	4\n"						\
+	"	.long	" begin " - .\n"				\
+	"	.byte	" len ", " restart ", " kind ", 0\n"		\
+	"	.popsection\n");					\
+	return 0;							\
+}									\
+module_init(malformed_init);						\
+									\
+static void __exit malformed_exit(void) { }				\
+module_exit(malformed_exit);						\
+									\
+MODULE_DESCRIPTION("Malformed descriptor: must be refused");		\
+MODULE_LICENSE("GPL")

@@ -1,0 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The section begins inside an instruction. */
+#include "malformed.h"
+
+MALFORMED("771b + 2", "4", "0", "0");

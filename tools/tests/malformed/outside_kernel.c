@@ -1,0 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The section is nowhere: an address below the module. */
+#include "malformed.h"
+
+MALFORMED(". - 0x70000000", "8", "0", "0");
