@@ -175,7 +175,12 @@ impl Session {
                 return Err(EINTR);
             }
         }
-        pr_info!("{name} shots={} ops={} lost={}\n", tally.shots, tally.ops, tally.lost);
+        pr_info!(
+            "{name} shots={} ops={} lost={}\n",
+            tally.shots,
+            tally.ops,
+            tally.lost
+        );
         Ok(tally)
     }
 }

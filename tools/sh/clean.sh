@@ -3,8 +3,9 @@
 # clean.sh [all]: remove what was built; with "all" the downloads too.
 
 . "$(dirname "$0")/lib.sh"
+lock
 
-rm -rf "$OUT"/linux-[0-9]* "$OUT"/{arm64,s390}-* "$OUT"/{logs,series,cargo,cargo-bindgen,test,overlay.tmp}
+rm -rf "$OUT"/linux-[0-9]* "$OUT"/{arm64,s390}-* "$OUT"/{logs,series,cargo,cargo-bindgen,test,bisect,overlay.tmp,lock}
 if [ "${1:-}" = all ]; then
 	rm -rf "$CACHE"
 	rmdir "$OUT" 2>/dev/null || true

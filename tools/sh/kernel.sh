@@ -5,6 +5,7 @@
 # directory also serves kunit.py's tests and the modules' build.
 
 . "$(dirname "$0")/lib.sh"
+lock
 
 VARIANT=$1
 SCENARIO=$TOP/tools/scenarios/$VARIANT.config
@@ -16,13 +17,6 @@ for option in $(directive MAKE "$VARIANT"); do MAKE_OPTIONS+=(--make_options "$o
 
 "$TOP/tools/sh/setup.sh"
 "$TOP/tools/sh/source.sh"
-
-# merged_config: the last word on each option counts.
-merged_config() {
-	cat "$TOP/.config.fragment" "$SCENARIO" | awk -F= '
-		/^CONFIG_/ { if (!($1 in v)) name[++n] = $1; v[$1] = $0 }
-		END { for (i = 1; i <= n; i++) print v[name[i]] }'
-}
 
 # check_config: every wanted option must have survived the dependencies.
 check_config() {
@@ -59,7 +53,7 @@ build_hash() {
 }
 
 mkdir -p "$DIR"
-merged_config >"$WANT"
+merged_config "$VARIANT" >"$WANT"
 HASH=$(build_hash)
 [ "$HASH" != "$(cat "$DIR/built" 2>/dev/null)" ] || exit 0
 

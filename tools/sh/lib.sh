@@ -77,8 +77,24 @@ kernel_dir() {
 	fi
 }
 
+# lock: two runs must not build in one directory.  The scripts that this one
+# starts are part of its run.
+lock() {
+	[ "${SCHED_RSEQ_LOCK:-}" != "$OUT" ] || return 0
+	exec {LOCK_FD}>"$OUT/lock"
+	flock -n "$LOCK_FD" || die "another run is at work in $OUT; wait for it or set O= to another directory"
+	export SCHED_RSEQ_LOCK=$OUT
+}
+
 # directive NAME VARIANT: the values of the scenario's lines "#NAME# value".
 directive() { sed -n "s/^#$1# *//p" "$TOP/tools/scenarios/$2.config"; }
+
+# merged_config VARIANT: the wanted options; the last word on each counts.
+merged_config() {
+	cat "$TOP/.config.fragment" "$TOP/tools/scenarios/$1.config" | awk -F= '
+		/^CONFIG_/ { if (!($1 in v)) name[++n] = $1; v[$1] = $0 }
+		END { for (i = 1; i <= n; i++) print v[name[i]] }'
+}
 
 last_line() { tail -c 200 "$1" 2>/dev/null | tr -d '\r' | tail -n1 | cut -c1-60; }
 

@@ -4,6 +4,7 @@
 # its directory, so that the work tree stays clean.
 
 . "$(dirname "$0")/lib.sh"
+lock
 
 VARIANT=$1
 "$TOP/tools/sh/kernel.sh" "$VARIANT"
@@ -11,7 +12,7 @@ DIR=$(kernel_dir "$VARIANT")
 
 build() {
 	# shellcheck disable=SC2046 # a list
-	kenv make -C "$DIR" ARCH="$ARCH" LLVM=1 -j"$JOBS" $(directive MAKE "$VARIANT") M="$1" MO="$2" modules
+	kenv make --no-print-directory -C "$DIR" ARCH="$ARCH" LLVM=1 -j"$JOBS" $(directive MAKE "$VARIANT") M="$1" MO="$2" modules
 }
 
 for kbuild in "$TOP"/rust/*/Kbuild; do

@@ -6,6 +6,7 @@
 . "$(dirname "$0")/lib.sh"
 . "$TOP/tools/sh/tools.sh"
 . "$TOP/tools/sh/guest.sh"
+lock
 
 VARIANT=${1:-$MODE}
 "$TOP/tools/sh/module.sh" "$VARIANT"

@@ -3,6 +3,7 @@
 # make run on every kernel of tools/scenarios that make test does not boot.
 
 . "$(dirname "$0")/lib.sh"
+lock
 
 passed=0
 failed=0

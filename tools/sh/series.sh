@@ -4,6 +4,7 @@
 # series with a cover letter; check that it applies and what checkpatch.pl says.
 
 . "$(dirname "$0")/lib.sh"
+lock
 
 "$TOP/tools/sh/source.sh"
 

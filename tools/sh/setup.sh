@@ -6,6 +6,7 @@
 . "$(dirname "$0")/lib.sh"
 . "$TOP/tools/sh/apt.sh"
 . "$TOP/tools/sh/tools.sh"
+lock
 
 # missing_packages: those of needed_packages that are not installed, each
 # line "package...|reason" cut down to the missing ones.

@@ -6,6 +6,7 @@
 
 . "$(dirname "$0")/lib.sh"
 . "$TOP/tools/sh/apt.sh"
+lock
 
 STATE=$SRC/.sched_rseq		# what this script knows about the tree
 PRISTINE=$STATE/pristine	# the files it changed, as they were
@@ -126,16 +127,17 @@ get_source() {
 	trap - EXIT
 }
 
-# series: the lines of patches/series without comments.
-series() { sed -e 's/#.*//' -e '/^[[:space:]]*$/d' "$TOP/patches/series"; }
+# series: the lines of patches/series without comments, or the first $PATCHES.
+series() { sed -e 's/#.*//' -e '/^[[:space:]]*$/d' "$TOP/patches/series" | head -n "${PATCHES:-9999}"; }
 
 # touched_by PATCH: the files it changes.
-touched_by() { GIT_DIR=/dev/null git apply --numstat "$TOP/patches/$1" | cut -f3; }
+touched_by() { sed -n 's|^diff --git a/\(.*\) b/.*|\1|p' "$TOP/patches/$1"; }
 
 overlay_hash() {
 	local patch files file
 	{
-		cat "$0" "$TOP/patches/series"
+		cat "$TOP/patches/series"
+		echo "${PATCHES:-}"
 		while read -r patch files; do
 			echo "$TOP/patches/$patch"
 			for file in $files; do echo "$TOP/$file"; done
@@ -188,7 +190,7 @@ install_overlay() {
 	# First put back what is no longer patched.
 	while read -r file; do
 		if [ -e "$PRISTINE/$file" ]; then
-			mv "$PRISTINE/$file" "$SRC/$file"
+			mv -f "$PRISTINE/$file" "$SRC/$file"
 			touch "$SRC/$file"
 		else
 			rm -f "$SRC/$file"
@@ -202,7 +204,8 @@ install_overlay() {
 		cmp -s "$STAGE/$file" "$SRC/$file" && continue
 		# The name goes on record before the file changes.
 		grep -qxF "$file" "$STATE/files" || echo "$file" >>"$STATE/files"
-		cp "$STAGE/$file" "$SRC/$file"
+		# Not written in place: the tree may share its files with another.
+		mv -f "$STAGE/$file" "$SRC/$file"
 		count=$((count + 1))
 	done <"$STATE/files.new"
 	mv "$STATE/files.new" "$STATE/files"

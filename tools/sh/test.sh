@@ -9,6 +9,7 @@
 . "$TOP/tools/sh/guest.sh"
 . "$TOP/tools/sh/checks.sh"
 . "$TOP/tools/sh/badinput.sh"
+lock
 
 mkdir -p "$LOGS/test"
 passed=0

@@ -29,7 +29,7 @@ rust_packages() {
 needed_packages() {
 	local v=$LLVM_VERSION
 	cat <<-END
-	clang-$v lld-$v llvm-$v libclang-$v-dev|compile and link the kernel, parse its headers for Rust
+	clang-$v lld-$v llvm-$v libclang1-$v|compile and link the kernel, parse its headers for Rust
 	$(rust_packages)|compile, format and lint the Rust in the kernel
 	make gcc libc6-dev flex bison bc libelf-dev libssl-dev perl python3 patch|the kernel's own build tools
 	curl ca-certificates debian-archive-keyring xz-utils|get, verify and unpack the kernel source
