@@ -61,7 +61,7 @@ bool sched_rseq_in_section(unsigned long addr)
 }
 
 /**
- * sched_rseq_for_each_table - call a function for each table of descriptors
+ * sched_rseq_walk_tables - call a function for each table of descriptors
  * @fn:		the function; non-zero ends the walk
  * @data:	its last argument
  *
@@ -69,15 +69,15 @@ bool sched_rseq_in_section(unsigned long addr)
  *
  * Return: what the last call of @fn returned.
  */
-int sched_rseq_for_each_table(sched_rseq_table_fn fn, void *data)
+int sched_rseq_walk_tables(sched_rseq_table_fn fn, void *data)
 {
 	const struct sched_rseq_table table = kernel_table();
 	int ret;
 
 	ret = fn("vmlinux", &table, data);
-	return ret ?: sched_rseq_for_each_module_table(fn, data);
+	return ret ?: sched_rseq_walk_module_tables(fn, data);
 }
-EXPORT_SYMBOL_GPL(sched_rseq_for_each_table);
+EXPORT_SYMBOL_GPL(sched_rseq_walk_tables);
 
 #ifdef CONFIG_SCHED_RSEQ_BREAK
 unsigned int sched_rseq_broken;

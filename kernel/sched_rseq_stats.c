@@ -61,6 +61,7 @@ bool sched_rseq_stats_read(unsigned int cpu, struct sched_rseq_stats *stats)
 {
 	if (cpu >= nr_cpu_ids || !cpu_possible(cpu))
 		return false;
+	/* The CPU goes on counting; each counter is read as a whole. */
 	data_race(*stats = per_cpu(sched_rseq_stats, cpu));
 	return true;
 }
@@ -75,7 +76,9 @@ void sched_rseq_stats_reset(void)
 {
 	unsigned int cpu;
 
-	for_each_possible_cpu(cpu)
+	for_each_possible_cpu(cpu) {
+		/* An increment that is under way may survive. */
 		data_race(per_cpu(sched_rseq_stats, cpu) = (struct sched_rseq_stats) { });
+	}
 }
 EXPORT_SYMBOL_GPL(sched_rseq_stats_reset);

@@ -11,7 +11,7 @@
  * the per-CPU address is moved to the new CPU's copy (fixup).
  *
  * The sections are described in the linker section __sched_rseq; the asm that
- * makes up a section emits its own record (see asm/sched_rseq.h).  The
+ * makes up a section emits its own record (arm64: asm/percpu_rseq.h). The
  * decision is in rust/kernel/sched_rseq.rs.
  */
 #ifndef _LINUX_SCHED_RSEQ_H
@@ -75,21 +75,21 @@ bool sched_rseq_find_table(unsigned long addr, struct sched_rseq_table *table);
 bool sched_rseq_in_section(unsigned long addr);
 typedef int (*sched_rseq_table_fn)(const char *owner, const struct sched_rseq_table *table,
 				   void *data);
-int sched_rseq_for_each_table(sched_rseq_table_fn fn, void *data);
+int sched_rseq_walk_tables(sched_rseq_table_fn fn, void *data);
 
 #ifdef CONFIG_MODULES
 /* kernel/module/sched_rseq.c */
 int sched_rseq_module_finalize(struct module *mod);
 void sched_rseq_module_trim_init(struct module *mod);
 bool sched_rseq_module_table(unsigned long addr, struct sched_rseq_table *table);
-int sched_rseq_for_each_module_table(sched_rseq_table_fn fn, void *data);
+int sched_rseq_walk_module_tables(sched_rseq_table_fn fn, void *data);
 #else
 static inline bool sched_rseq_module_table(unsigned long addr, struct sched_rseq_table *table)
 {
 	return false;
 }
 
-static inline int sched_rseq_for_each_module_table(sched_rseq_table_fn fn, void *data)
+static inline int sched_rseq_walk_module_tables(sched_rseq_table_fn fn, void *data)
 {
 	return 0;
 }
@@ -101,6 +101,13 @@ static inline void sched_rseq_resume(struct pt_regs *regs, unsigned int old_cpu)
 static inline bool sched_rseq_in_section(unsigned long addr) { return false; }
 static inline int sched_rseq_module_finalize(struct module *mod) { return 0; }
 static inline void sched_rseq_module_trim_init(struct module *mod) { }
+
+struct thread_info;
+static __always_inline void sched_rseq_save(struct pt_regs *regs, struct thread_info *ti) { }
+static __always_inline void sched_rseq_restore(const struct pt_regs *regs,
+					       struct thread_info *ti)
+{
+}
 
 #endif /* CONFIG_SCHED_RSEQ */
 

@@ -158,7 +158,7 @@ bool sched_rseq_module_table(unsigned long addr, struct sched_rseq_table *table)
 	return true;
 }
 
-int sched_rseq_for_each_module_table(sched_rseq_table_fn fn, void *data)
+int sched_rseq_walk_module_tables(sched_rseq_table_fn fn, void *data)
 {
 	struct module *mod;
 	int ret;

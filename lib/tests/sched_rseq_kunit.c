@@ -5,19 +5,10 @@
  * the sections around them.
  */
 #include <kunit/test.h>
+#include <linux/kallsyms.h>
 #include <linux/kprobes.h>
 #include <linux/percpu.h>
 #include <linux/sched_rseq.h>
-
-/* Neighbours on both sides, which no operation may touch. */
-#define SRK_VAR(type, name)						\
-	struct name##_guarded { type before, var, after; };		\
-	static DEFINE_PER_CPU(struct name##_guarded, name)
-
-SRK_VAR(u8, srk_u8);
-SRK_VAR(u16, srk_u16);
-SRK_VAR(u32, srk_u32);
-SRK_VAR(u64, srk_u64);
 
 /*
  * Edge values, truncated to the width: zero, one, sign bits and all ones of
@@ -30,84 +21,86 @@ static const u64 srk_values[] = {
 	0x0123456789abcdef, 0xa5a5a5a5a5a5a5a5,
 };
 
-#define for_each_value(v)						\
-	for (const u64 *v = srk_values; v < srk_values + ARRAY_SIZE(srk_values); v++)
-
-/* The tests run on one CPU, so what is checked is the copy that was used. */
-#define SRK_SET(name, type, val)					\
-do {									\
-	struct name##_guarded *g__ = this_cpu_ptr(&name);		\
-									\
-	g__->before = (type)0x5a5a5a5a5a5a5a5a;				\
-	g__->var = (type)(val);						\
-	g__->after = (type)0xc3c3c3c3c3c3c3c3;				\
-} while (0)
-
-#define SRK_EXPECT(test, name, type, val)				\
-do {									\
-	struct name##_guarded *g__ = this_cpu_ptr(&name);		\
-									\
-	KUNIT_EXPECT_EQ(test, g__->before, (type)0x5a5a5a5a5a5a5a5a);	\
-	KUNIT_EXPECT_EQ(test, g__->var, (type)(val));			\
-	KUNIT_EXPECT_EQ(test, g__->after, (type)0xc3c3c3c3c3c3c3c3);	\
-} while (0)
-
+/*
+ * The tests stay on one CPU, so that what is checked is the copy that was used.
+ * The variable has neighbours on both sides, which no operation may touch.
+ * What is returned is compared as a u64, to see how it is extended.
+ */
 #define SRK_OPS(bits)							\
+struct srk_guarded_##bits {						\
+	u##bits before, var, after;					\
+};									\
+									\
+static DEFINE_PER_CPU(struct srk_guarded_##bits, srk_u##bits);		\
+									\
+static void srk_set_##bits(u64 val)					\
+{									\
+	struct srk_guarded_##bits *g = this_cpu_ptr(&srk_u##bits);	\
+									\
+	g->before = (u##bits)0x5a5a5a5a5a5a5a5a;			\
+	g->var = (u##bits)val;						\
+	g->after = (u##bits)0xc3c3c3c3c3c3c3c3;				\
+}									\
+									\
+static void srk_expect_##bits(struct kunit *test, u64 val)		\
+{									\
+	struct srk_guarded_##bits *g = this_cpu_ptr(&srk_u##bits);	\
+									\
+	KUNIT_EXPECT_EQ(test, g->before, (u##bits)0x5a5a5a5a5a5a5a5a);	\
+	KUNIT_EXPECT_EQ(test, g->var, (u##bits)val);			\
+	KUNIT_EXPECT_EQ(test, g->after, (u##bits)0xc3c3c3c3c3c3c3c3);	\
+}									\
+									\
+static void srk_pair_##bits(struct kunit *test, u64 val, u64 arg)	\
+{									\
+	u##bits a = val, b = arg;					\
+	u64 ret;							\
+									\
+	srk_set_##bits(val);						\
+	ret = this_cpu_read(srk_u##bits.var);				\
+	KUNIT_EXPECT_EQ(test, ret, (u64)a);				\
+	this_cpu_write(srk_u##bits.var, b);				\
+	srk_expect_##bits(test, b);					\
+									\
+	srk_set_##bits(val);						\
+	this_cpu_add(srk_u##bits.var, b);				\
+	srk_expect_##bits(test, val + arg);				\
+	this_cpu_sub(srk_u##bits.var, b);				\
+	srk_expect_##bits(test, val);					\
+	ret = this_cpu_add_return(srk_u##bits.var, b);			\
+	KUNIT_EXPECT_EQ(test, ret, (u64)(u##bits)(val + arg));		\
+	srk_expect_##bits(test, val + arg);				\
+									\
+	srk_set_##bits(val);						\
+	this_cpu_and(srk_u##bits.var, b);				\
+	srk_expect_##bits(test, val & arg);				\
+									\
+	srk_set_##bits(val);						\
+	this_cpu_or(srk_u##bits.var, b);				\
+	srk_expect_##bits(test, val | arg);				\
+									\
+	srk_set_##bits(val);						\
+	ret = this_cpu_xchg(srk_u##bits.var, b);			\
+	KUNIT_EXPECT_EQ(test, ret, (u64)a);				\
+	srk_expect_##bits(test, b);					\
+									\
+	/* A comparison that succeeds, and one that fails. */		\
+	srk_set_##bits(val);						\
+	ret = this_cpu_cmpxchg(srk_u##bits.var, a, b);			\
+	KUNIT_EXPECT_EQ(test, ret, (u64)a);				\
+	srk_expect_##bits(test, b);					\
+	srk_set_##bits(val);						\
+	ret = this_cpu_cmpxchg(srk_u##bits.var, (u##bits)(val + 1), b);	\
+	KUNIT_EXPECT_EQ(test, ret, (u64)a);				\
+	srk_expect_##bits(test, val);					\
+}									\
+									\
 static void srk_ops_##bits(struct kunit *test)				\
 {									\
-	typedef u##bits type;						\
-									\
 	migrate_disable();						\
-	for_each_value(a) {						\
-		SRK_SET(srk_u##bits, type, *a);				\
-		KUNIT_EXPECT_EQ(test, this_cpu_read(srk_u##bits.var), (type)*a); \
-		/* What is read is zero-extended. */			\
-		KUNIT_EXPECT_EQ(test, (u64)this_cpu_read(srk_u##bits.var), (u64)(type)*a); \
-		for_each_value(b) {					\
-			SRK_SET(srk_u##bits, type, *a);			\
-			this_cpu_write(srk_u##bits.var, (type)*b);	\
-			SRK_EXPECT(test, srk_u##bits, type, *b);	\
-									\
-			SRK_SET(srk_u##bits, type, *a);			\
-			this_cpu_add(srk_u##bits.var, (type)*b);	\
-			SRK_EXPECT(test, srk_u##bits, type, *a + *b);	\
-									\
-			this_cpu_sub(srk_u##bits.var, (type)*b);	\
-			SRK_EXPECT(test, srk_u##bits, type, *a);	\
-									\
-			KUNIT_EXPECT_EQ(test, (u64)this_cpu_add_return(srk_u##bits.var, (type)*b), \
-					(u64)(type)(*a + *b));		\
-			SRK_EXPECT(test, srk_u##bits, type, *a + *b);	\
-									\
-			SRK_SET(srk_u##bits, type, *a);			\
-			this_cpu_and(srk_u##bits.var, (type)*b);	\
-			SRK_EXPECT(test, srk_u##bits, type, *a & *b);	\
-									\
-			SRK_SET(srk_u##bits, type, *a);			\
-			this_cpu_or(srk_u##bits.var, (type)*b);		\
-			SRK_EXPECT(test, srk_u##bits, type, *a | *b);	\
-									\
-			SRK_SET(srk_u##bits, type, *a);			\
-			KUNIT_EXPECT_EQ(test, (u64)this_cpu_xchg(srk_u##bits.var, (type)*b), \
-					(u64)(type)*a);			\
-			SRK_EXPECT(test, srk_u##bits, type, *b);	\
-									\
-			/* Succeeds... */				\
-			SRK_SET(srk_u##bits, type, *a);			\
-			KUNIT_EXPECT_EQ(test,				\
-					(u64)this_cpu_cmpxchg(srk_u##bits.var, (type)*a, (type)*b), \
-					(u64)(type)*a);			\
-			SRK_EXPECT(test, srk_u##bits, type, *b);	\
-									\
-			/* ...and fails. */				\
-			SRK_SET(srk_u##bits, type, *a);			\
-			KUNIT_EXPECT_EQ(test,				\
-					(u64)this_cpu_cmpxchg(srk_u##bits.var, \
-							      (type)(*a + 1), (type)*b), \
-					(u64)(type)*a);			\
-			SRK_EXPECT(test, srk_u##bits, type, *a);	\
-		}							\
-	}								\
+	for (int i = 0; i < ARRAY_SIZE(srk_values); i++)		\
+		for (int j = 0; j < ARRAY_SIZE(srk_values); j++)	\
+			srk_pair_##bits(test, srk_values[i], srk_values[j]); \
 	migrate_enable();						\
 }
 
@@ -116,39 +109,39 @@ SRK_OPS(16)
 SRK_OPS(32)
 SRK_OPS(64)
 
-static DEFINE_PER_CPU(s8, srk_s8);
-static DEFINE_PER_CPU(s16, srk_s16);
-static DEFINE_PER_CPU(s32, srk_s32);
-static DEFINE_PER_CPU(s64, srk_s64);
-
-#define SRK_SIGNED(test, name, min, max)				\
-do {									\
-	this_cpu_write(name, -1);					\
-	KUNIT_EXPECT_EQ(test, (s64)this_cpu_read(name), -1);		\
-	KUNIT_EXPECT_EQ(test, (s64)this_cpu_add_return(name, -1), -2);	\
-	KUNIT_EXPECT_EQ(test, (s64)this_cpu_xchg(name, min), -2);	\
-	KUNIT_EXPECT_EQ(test, (s64)this_cpu_dec_return(name), (s64)(max)); \
-	KUNIT_EXPECT_EQ(test, (s64)this_cpu_inc_return(name), (s64)(min)); \
-	KUNIT_EXPECT_EQ(test, (s64)this_cpu_cmpxchg(name, min, -3), (s64)(min)); \
-	KUNIT_EXPECT_EQ(test, (s64)this_cpu_cmpxchg(name, -3, 5), -3);	\
-	this_cpu_and(name, -2);						\
-	KUNIT_EXPECT_EQ(test, (s64)this_cpu_read(name), 4);		\
-	this_cpu_or(name, min);						\
-	KUNIT_EXPECT_EQ(test, (s64)this_cpu_read(name), (s64)(min) + 4);	\
-} while (0)
-
 /* A value that is negative in its width comes back sign-extended. */
-static void srk_signed(struct kunit *test)
-{
-	migrate_disable();
-	SRK_SIGNED(test, srk_s8, S8_MIN, S8_MAX);
-	SRK_SIGNED(test, srk_s16, S16_MIN, S16_MAX);
-	SRK_SIGNED(test, srk_s32, S32_MIN, S32_MAX);
-	SRK_SIGNED(test, srk_s64, S64_MIN, S64_MAX);
-	migrate_enable();
+#define SRK_SIGNED(bits)						\
+static DEFINE_PER_CPU(s##bits, srk_s##bits);				\
+									\
+static void srk_signed_##bits(struct kunit *test)			\
+{									\
+	const s64 min = S##bits##_MIN, max = S##bits##_MAX;		\
+									\
+	migrate_disable();						\
+	this_cpu_write(srk_s##bits, -1);				\
+	KUNIT_EXPECT_EQ(test, (s64)this_cpu_read(srk_s##bits), -1);	\
+	KUNIT_EXPECT_EQ(test, (s64)this_cpu_add_return(srk_s##bits, -1), -2); \
+	KUNIT_EXPECT_EQ(test, (s64)this_cpu_xchg(srk_s##bits, min), -2); \
+	KUNIT_EXPECT_EQ(test, (s64)this_cpu_dec_return(srk_s##bits), max); \
+	KUNIT_EXPECT_EQ(test, (s64)this_cpu_inc_return(srk_s##bits), min); \
+	KUNIT_EXPECT_EQ(test, (s64)this_cpu_cmpxchg(srk_s##bits, min, -3), min); \
+	KUNIT_EXPECT_EQ(test, (s64)this_cpu_cmpxchg(srk_s##bits, -3, 5), -3); \
+	this_cpu_and(srk_s##bits, -2);					\
+	KUNIT_EXPECT_EQ(test, (s64)this_cpu_read(srk_s##bits), 4);	\
+	this_cpu_or(srk_s##bits, min);					\
+	KUNIT_EXPECT_EQ(test, (s64)this_cpu_read(srk_s##bits), min + 4); \
+	migrate_enable();						\
 }
 
-enum srk_enum { SRK_A, SRK_B = 0x7fffffff };
+SRK_SIGNED(8)
+SRK_SIGNED(16)
+SRK_SIGNED(32)
+SRK_SIGNED(64)
+
+enum srk_enum {
+	SRK_A,
+	SRK_B = 0x7fffffff,
+};
 
 static DEFINE_PER_CPU(bool, srk_bool);
 static DEFINE_PER_CPU(enum srk_enum, srk_enum);
@@ -186,41 +179,38 @@ static void srk_types(struct kunit *test)
 }
 
 #ifdef CONFIG_ARM64
-struct srk_s1 { u8 a; };
-struct srk_s2 { u8 a, b; };
-struct srk_s4 { u16 a; u8 b, c; };
-struct srk_s8 { u32 a; u16 b, c; };
-
-static DEFINE_PER_CPU(struct srk_s1, srk_s1);
-static DEFINE_PER_CPU(struct srk_s2, srk_s2);
-static DEFINE_PER_CPU(struct srk_s4, srk_s4);
-static DEFINE_PER_CPU(struct srk_s8, srk_s8_struct);
-
-#define SRK_STRUCT(test, name, ...)					\
-do {									\
-	typeof(name) new__ = { __VA_ARGS__ }, zero__ = { }, got__;	\
+/* No integers, but of a size that there is an operation for. */
+#define SRK_STRUCT(bytes)						\
+struct srk_struct_##bytes {						\
+	u8 b[bytes];							\
+};									\
 									\
-	this_cpu_write(name, new__);					\
-	got__ = this_cpu_read(name);					\
-	KUNIT_EXPECT_MEMEQ(test, &got__, &new__, sizeof(new__));	\
-	got__ = this_cpu_xchg(name, zero__);				\
-	KUNIT_EXPECT_MEMEQ(test, &got__, &new__, sizeof(new__));	\
-	got__ = this_cpu_cmpxchg(name, zero__, new__);			\
-	KUNIT_EXPECT_MEMEQ(test, &got__, &zero__, sizeof(new__));	\
-	got__ = this_cpu_read(name);					\
-	KUNIT_EXPECT_MEMEQ(test, &got__, &new__, sizeof(new__));	\
-} while (0)
-
-/* The generic operations take no structs; these do. */
-static void srk_structs(struct kunit *test)
-{
-	migrate_disable();
-	SRK_STRUCT(test, srk_s1, 0xfe);
-	SRK_STRUCT(test, srk_s2, 0x80, 0x7f);
-	SRK_STRUCT(test, srk_s4, 0xfeed, 0xff, 1);
-	SRK_STRUCT(test, srk_s8_struct, 0x80000001, 0xffff, 2);
-	migrate_enable();
+static DEFINE_PER_CPU_ALIGNED(struct srk_struct_##bytes, srk_struct_##bytes); \
+									\
+static void srk_structs_##bytes(struct kunit *test)			\
+{									\
+	struct srk_struct_##bytes val, zero = { }, got;			\
+									\
+	for (int i = 0; i < ARRAY_SIZE(val.b); i++)			\
+		val.b[i] = 0xfe - 0x11 * i;				\
+									\
+	migrate_disable();						\
+	this_cpu_write(srk_struct_##bytes, val);			\
+	got = this_cpu_read(srk_struct_##bytes);			\
+	KUNIT_EXPECT_MEMEQ(test, &got, &val, sizeof(val));		\
+	got = this_cpu_xchg(srk_struct_##bytes, zero);			\
+	KUNIT_EXPECT_MEMEQ(test, &got, &val, sizeof(val));		\
+	got = this_cpu_cmpxchg(srk_struct_##bytes, zero, val);		\
+	KUNIT_EXPECT_MEMEQ(test, &got, &zero, sizeof(val));		\
+	got = this_cpu_read(srk_struct_##bytes);			\
+	KUNIT_EXPECT_MEMEQ(test, &got, &val, sizeof(val));		\
+	migrate_enable();						\
 }
+
+SRK_STRUCT(1)
+SRK_STRUCT(2)
+SRK_STRUCT(4)
+SRK_STRUCT(8)
 #endif
 
 static DEFINE_PER_CPU_ALIGNED(u64, srk_c64);
@@ -228,12 +218,14 @@ static DEFINE_PER_CPU_ALIGNED(u64, srk_c64);
 static void srk_cmpxchg64(struct kunit *test)
 {
 	migrate_disable();
-	for_each_value(a) {
-		*this_cpu_ptr(&srk_c64) = *a;
-		KUNIT_EXPECT_EQ(test, this_cpu_cmpxchg64(srk_c64, ~*a, 1), *a);
-		KUNIT_EXPECT_EQ(test, *this_cpu_ptr(&srk_c64), *a);
-		KUNIT_EXPECT_EQ(test, this_cpu_cmpxchg64(srk_c64, *a, ~*a), *a);
-		KUNIT_EXPECT_EQ(test, *this_cpu_ptr(&srk_c64), ~*a);
+	for (int i = 0; i < ARRAY_SIZE(srk_values); i++) {
+		u64 a = srk_values[i];
+
+		*this_cpu_ptr(&srk_c64) = a;
+		KUNIT_EXPECT_EQ(test, this_cpu_cmpxchg64(srk_c64, ~a, 1), a);
+		KUNIT_EXPECT_EQ(test, *this_cpu_ptr(&srk_c64), a);
+		KUNIT_EXPECT_EQ(test, this_cpu_cmpxchg64(srk_c64, a, ~a), a);
+		KUNIT_EXPECT_EQ(test, *this_cpu_ptr(&srk_c64), ~a);
 	}
 	migrate_enable();
 }
@@ -241,24 +233,27 @@ static void srk_cmpxchg64(struct kunit *test)
 #ifdef system_has_cmpxchg128
 static DEFINE_PER_CPU_ALIGNED(u128, srk_u128);
 
+static void srk_one_cmpxchg128(struct kunit *test, u64 high, u64 low)
+{
+	const u128 val = (u128)high << 64 | low, high_bit = (u128)1 << 127;
+	u128 *var = this_cpu_ptr(&srk_u128);
+
+	/* Differs in one half only, in either half, and not at all. */
+	*var = val;
+	KUNIT_EXPECT_TRUE(test, this_cpu_cmpxchg128(srk_u128, val ^ 1, ~val) == val);
+	KUNIT_EXPECT_TRUE(test, *var == val);
+	KUNIT_EXPECT_TRUE(test, this_cpu_cmpxchg128(srk_u128, val ^ high_bit, ~val) == val);
+	KUNIT_EXPECT_TRUE(test, *var == val);
+	KUNIT_EXPECT_TRUE(test, this_cpu_cmpxchg128(srk_u128, val, ~val) == val);
+	KUNIT_EXPECT_TRUE(test, *var == ~val);
+}
+
 static void srk_cmpxchg128(struct kunit *test)
 {
 	migrate_disable();
-	for_each_value(h) {
-		for_each_value(l) {
-			u128 v = (u128)*h << 64 | *l;
-
-			/* Differs in one half only, in either half, and not at all. */
-			*this_cpu_ptr(&srk_u128) = v;
-			KUNIT_EXPECT_TRUE(test, this_cpu_cmpxchg128(srk_u128, v ^ 1, ~v) == v);
-			KUNIT_EXPECT_TRUE(test, *this_cpu_ptr(&srk_u128) == v);
-			KUNIT_EXPECT_TRUE(test, this_cpu_cmpxchg128(srk_u128,
-								    v ^ ((u128)1 << 127), ~v) == v);
-			KUNIT_EXPECT_TRUE(test, *this_cpu_ptr(&srk_u128) == v);
-			KUNIT_EXPECT_TRUE(test, this_cpu_cmpxchg128(srk_u128, v, ~v) == v);
-			KUNIT_EXPECT_TRUE(test, *this_cpu_ptr(&srk_u128) == ~v);
-		}
-	}
+	for (int i = 0; i < ARRAY_SIZE(srk_values); i++)
+		for (int j = 0; j < ARRAY_SIZE(srk_values); j++)
+			srk_one_cmpxchg128(test, srk_values[i], srk_values[j]);
 	migrate_enable();
 }
 #endif
@@ -298,7 +293,7 @@ static void srk_find(struct kunit *test, struct srk_search *search)
 		.start = (unsigned long)dereference_function_descriptor(srk_one_section),
 	};
 	KUNIT_ASSERT_TRUE(test, kallsyms_lookup_size_offset(search->start, &search->size, NULL));
-	KUNIT_ASSERT_EQ(test, sched_rseq_for_each_table(srk_search_table, search), 0);
+	KUNIT_ASSERT_EQ(test, sched_rseq_walk_tables(srk_search_table, search), 0);
 	KUNIT_ASSERT_EQ(test, search->nr, 1);
 }
 
@@ -381,10 +376,16 @@ static struct kunit_case srk_cases[] = {
 	KUNIT_CASE(srk_ops_16),
 	KUNIT_CASE(srk_ops_32),
 	KUNIT_CASE(srk_ops_64),
-	KUNIT_CASE(srk_signed),
+	KUNIT_CASE(srk_signed_8),
+	KUNIT_CASE(srk_signed_16),
+	KUNIT_CASE(srk_signed_32),
+	KUNIT_CASE(srk_signed_64),
 	KUNIT_CASE(srk_types),
 #ifdef CONFIG_ARM64
-	KUNIT_CASE(srk_structs),
+	KUNIT_CASE(srk_structs_1),
+	KUNIT_CASE(srk_structs_2),
+	KUNIT_CASE(srk_structs_4),
+	KUNIT_CASE(srk_structs_8),
 #endif
 	KUNIT_CASE(srk_cmpxchg64),
 #ifdef system_has_cmpxchg128
@@ -404,6 +405,7 @@ static struct kunit_suite srk_suite = {
 	.name = "sched_rseq",
 	.test_cases = srk_cases,
 };
+
 kunit_test_suite(srk_suite);
 
 MODULE_DESCRIPTION("KUnit tests of restartable per-CPU operations");

@@ -130,12 +130,13 @@ mod broken {
             return None;
         }
         if let Some(section) = super::find(regs, pc) {
-            let last = section.begin + u64::from(section.len) - INSN_BYTES;
+            let end = section.begin.wrapping_add(u64::from(section.len));
+            let last = end.wrapping_sub(INSN_BYTES);
             let short = is(bindings::sched_rseq_break_SCHED_RSEQ_BREAK_END_SHORT);
             return (!short || pc != last).then_some((section, pc));
         }
         if is(bindings::sched_rseq_break_SCHED_RSEQ_BREAK_END_LONG) {
-            let before = pc - INSN_BYTES;
+            let before = pc.wrapping_sub(INSN_BYTES);
             return super::find(regs, before).map(|section| (section, before));
         }
         None
@@ -166,8 +167,11 @@ pub unsafe extern "C" fn sched_rseq_resume(regs: *mut bindings::pt_regs, old_cpu
     stat_inc(bindings::sched_rseq_stat_SCHED_RSEQ_STAT_CS);
     boundary_inc(pc.wrapping_sub(section.begin));
 
-    // SAFETY: `old_cpu` is a possible CPU.
-    let delta = unsafe { bindings::sched_rseq_offset_delta(old_cpu) } as u64;
+    let delta = match section.kind {
+        // SAFETY: `old_cpu` is a possible CPU.
+        Entry::FIXUP => (unsafe { bindings::sched_rseq_offset_delta(old_cpu) }) as u64,
+        _ => 0,
+    };
     match section.resume(pc, delta) {
         Resume::Continue => {}
         Resume::Restart { pc } => {
@@ -272,7 +276,7 @@ where
     }
 
     // SAFETY: `visit::<F>` is passed an `F`, and C passes it on unchanged.
-    let ret = unsafe { bindings::sched_rseq_for_each_table(Some(visit::<F>), (&raw mut f).cast()) };
+    let ret = unsafe { bindings::sched_rseq_walk_tables(Some(visit::<F>), (&raw mut f).cast()) };
     crate::error::to_result(ret)
 }
 

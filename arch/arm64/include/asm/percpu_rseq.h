@@ -10,7 +10,7 @@
  *		commit				<- store, STXR, LSE atomic
  *   end:
  *
- * and a record that tells the kernel begin and end (see asm/sched_rseq.h). A
+ * and a record that tells the kernel begin and end. A
  * task that is preempted with its PC in [begin, end) is restarted at begin.
  * For that to be right
  *
@@ -47,13 +47,22 @@
 #include <linux/types.h>
 
 #include <asm/alternative.h>
+#include <asm/barrier.h>
+#include <asm/current.h>
 #include <asm/lse.h>
-#include <asm/sched_rseq.h>
+
+/*
+ * The record of the section between the local labels 771 and 772, restarted
+ * at its first instruction. The layout is that of struct sched_rseq_entry.
+ */
+#define __RSEQ_RECORD							\
+	"	.pushsection __sched_rseq, \"a\"\n"			\
+	"	.balign	4\n"						\
+	"773:	.long	771b - .\n"					\
+	"	.byte	772b - 771b, 0, 0, 0\n"				\
+	"	.popsection\n"
 
 #ifdef CONFIG_SCHED_RSEQ_PUBLISH
-
-#include <asm/current.h>
-#include <asm/thread_info.h>
 
 #define __RSEQ_BEGIN							\
 	"	adrp	%[desc], 773f\n"				\
@@ -62,33 +71,32 @@
 	"771:\n"
 #define __RSEQ_END							\
 	"	str	xzr, [%[ti], %[slot]]\n"			\
-	SCHED_RSEQ_RECORD
-#define __RSEQ_RETRY			"770b"
-#define __RSEQ_LOCALS			unsigned long desc
-#define __RSEQ_OUTPUTS(...)		: __VA_OPT__(__VA_ARGS__,) [desc] "=&r" (desc)
-#define __RSEQ_INPUTS(...)						\
-	: __VA_ARGS__, [ti] "r" (current),				\
-	  [slot] "i" (offsetof(struct thread_info, sched_rseq))
+	__RSEQ_RECORD
+#define __RSEQ_RETRY		"770b"
+#define __RSEQ_OUT							\
+	[desc] "=&r" (desc),
+#define __RSEQ_IN							\
+	[ti] "r" (current), [slot] "i" (offsetof(struct thread_info, sched_rseq)),
 
 #else /* CONFIG_SCHED_RSEQ_PUBLISH */
 
-#define __RSEQ_BEGIN			"771:\n"
-#define __RSEQ_END			SCHED_RSEQ_RECORD
-#define __RSEQ_RETRY			"771b"
-#define __RSEQ_LOCALS
-#define __RSEQ_OUTPUTS(...)		: __VA_ARGS__
-#define __RSEQ_INPUTS(...)		: __VA_ARGS__
+#define __RSEQ_BEGIN		"771:\n"
+#define __RSEQ_END		__RSEQ_RECORD
+#define __RSEQ_RETRY		"771b"
+#define __RSEQ_OUT
+#define __RSEQ_IN
 
 #endif /* CONFIG_SCHED_RSEQ_PUBLISH */
 
-#define __RSEQ_CPU_OFFSET(reg)						\
-	ALTERNATIVE("mrs	" reg ", tpidr_el1",			\
-		    "mrs	" reg ", tpidr_el2",			\
+/* p = the offset of this CPU's copies */
+#define __RSEQ_OFFSET							\
+	ALTERNATIVE("mrs	%[p], tpidr_el1",			\
+		    "mrs	%[p], tpidr_el2",			\
 		    ARM64_HAS_VIRT_HOST_EXTN)
 
 /* p = the address of this CPU's copy */
 #define __RSEQ_ADDRESS							\
-	__RSEQ_CPU_OFFSET("%[p]")					\
+	__RSEQ_OFFSET							\
 	"	add	%[p], %[p], %[base]\n"
 
 /*
@@ -98,17 +106,21 @@
  * @llsc:	LL/SC, ending in the STXR
  * @nops:	how many instructions @llsc is longer than @lse
  * @lse:	LSE, ending in the atomic
- * @lse_tail:	LSE, one instruction behind the commit or __RSEQ_NOTHING
+ * @lse_tail:	LSE, one instruction behind the commit, or __RSEQ_NOTHING
  */
 #ifdef __ARM_FEATURE_ATOMICS
-#define __RSEQ_NOTHING			""
+#define __RSEQ_DROP(...)
+#define __RSEQ_NOTHING		""
 #define __RSEQ_ATOMIC(llsc, nops, lse, lse_tail)			\
+	__LSE_PREAMBLE							\
+	__RSEQ_DROP(llsc, nops)						\
 	lse "\n"							\
 	"772:\n"							\
 	lse_tail "\n"
 #else
-#define __RSEQ_NOTHING			"nop"
+#define __RSEQ_NOTHING		"nop"
 #define __RSEQ_ATOMIC(llsc, nops, lse, lse_tail)			\
+	"	// LL/SC or LSE\n"					\
 	ARM64_LSE_ATOMIC_INSN(						\
 		llsc "\n"						\
 		"772:	cbnz	%w[loop], " __RSEQ_RETRY,		\
@@ -117,38 +129,50 @@
 		lse_tail)
 #endif
 
-#define __RSEQ_READ(sz, w, sfx)						\
-static __always_inline u##sz __percpu_rseq_read_##sz(unsigned long base) \
+/* Suffix of the instructions, and prefix of the register operands, by width. */
+#define __S_8			"b"
+#define __S_16			"h"
+#define __S_32			""
+#define __S_64			""
+#define __R_8			"%w"
+#define __R_16			"%w"
+#define __R_32			"%w"
+#define __R_64			"%x"
+
+#define __RSEQ_READ(sz)							\
+static __always_inline unsigned long __percpu_rseq_read_##sz(unsigned long base) \
 {									\
-	unsigned long val;						\
-	__RSEQ_LOCALS;							\
+	unsigned long val, desc __maybe_unused;				\
 									\
-	asm_inline volatile(						\
+	asm volatile(							\
 	__RSEQ_BEGIN							\
-	__RSEQ_CPU_OFFSET("%[val]")					\
-	"	ldr" sfx "	%" w "[val], [%[base], %[val]]\n"	\
+	__RSEQ_OFFSET							\
+	"	ldr" __S_##sz "	" __R_##sz "[p], [%[base], %[p]]\n"	\
 	"772:\n"							\
 	__RSEQ_END							\
-	__RSEQ_OUTPUTS([val] "=&r" (val))				\
-	__RSEQ_INPUTS([base] "r" (base))				\
+	: __RSEQ_OUT							\
+	  [p] "=&r" (val)						\
+	: __RSEQ_IN							\
+	  [base] "r" (base)						\
 	: "memory");							\
 	return val;							\
 }
 
-#define __RSEQ_WRITE(sz, w, sfx)					\
+#define __RSEQ_WRITE(sz)						\
 static __always_inline void __percpu_rseq_write_##sz(unsigned long base, u64 val) \
 {									\
-	unsigned long off;						\
-	__RSEQ_LOCALS;							\
+	unsigned long p, desc __maybe_unused;				\
 									\
-	asm_inline volatile(						\
+	asm volatile(							\
 	__RSEQ_BEGIN							\
-	__RSEQ_CPU_OFFSET("%[off]")					\
-	"	str" sfx "	%" w "[val], [%[base], %[off]]\n"	\
+	__RSEQ_OFFSET							\
+	"	str" __S_##sz "	" __R_##sz "[val], [%[base], %[p]]\n"	\
 	"772:\n"							\
 	__RSEQ_END							\
-	__RSEQ_OUTPUTS([off] "=&r" (off))				\
-	__RSEQ_INPUTS([base] "r" (base), [val] "rZ" (val))		\
+	: __RSEQ_OUT							\
+	  [p] "=&r" (p)							\
+	: __RSEQ_IN							\
+	  [base] "r" (base), [val] "rZ" (val)				\
 	: "memory");							\
 }
 
@@ -156,78 +180,82 @@ static __always_inline void __percpu_rseq_write_##sz(unsigned long base, u64 val
  * The LSE atomics are the value-returning ones, as in the operations that
  * these replace: those are likely to execute near the CPU.
  */
-#define __RSEQ_OP(sz, w, sfx, name, op_llsc, op_lse)			\
+#define __RSEQ_OP(sz, name, op_llsc, op_lse)				\
 static __always_inline void __percpu_rseq_##name##_##sz(unsigned long base, u64 val) \
 {									\
-	unsigned long p, tmp;						\
+	unsigned long p, tmp, desc __maybe_unused;			\
 	unsigned int loop;						\
-	__RSEQ_LOCALS;							\
 									\
-	asm_inline volatile(						\
+	asm volatile(							\
 	__RSEQ_BEGIN							\
 	__RSEQ_ADDRESS							\
 	__RSEQ_ATOMIC(							\
 	/* LL/SC */							\
-	"	ldxr" sfx "	%" w "[tmp], [%[p]]\n"			\
-	"	" op_llsc "	%" w "[tmp], %" w "[tmp], %" w "[val]\n" \
-	"	stxr" sfx "	%w[loop], %" w "[tmp], [%[p]]",		\
+	"	ldxr" __S_##sz "	" __R_##sz "[tmp], [%[p]]\n"	\
+	"	" #op_llsc "	" __R_##sz "[tmp], " __R_##sz "[tmp], " __R_##sz "[val]\n" \
+	"	stxr" __S_##sz "	%w[loop], " __R_##sz "[tmp], [%[p]]", \
 	/* LSE */							\
-	2, __LSE_PREAMBLE						\
-	"	" op_lse sfx "	%" w "[val], %" w "[tmp], [%[p]]",	\
+	2,								\
+	"	" #op_lse __S_##sz "	" __R_##sz "[val], " __R_##sz "[tmp], [%[p]]", \
 	__RSEQ_NOTHING)							\
 	__RSEQ_END							\
-	__RSEQ_OUTPUTS([p] "=&r" (p), [tmp] "=&r" (tmp), [loop] "=&r" (loop)) \
-	__RSEQ_INPUTS([base] "r" (base), [val] "r" (val))		\
+	: __RSEQ_OUT							\
+	  [p] "=&r" (p), [tmp] "=&r" (tmp), [loop] "=&r" (loop)		\
+	: __RSEQ_IN							\
+	  [base] "r" (base), [val] "r" (val)				\
 	: "memory");							\
 }
 
-#define __RSEQ_ADD_RETURN(sz, w, sfx)					\
-static __always_inline u##sz __percpu_rseq_add_return_##sz(unsigned long base, u64 val) \
+#define __RSEQ_ADD_RETURN(sz)						\
+static __always_inline unsigned long __percpu_rseq_add_return_##sz(unsigned long base, \
+								    u64 val) \
 {									\
-	unsigned long p, ret;						\
+	unsigned long p, ret, desc __maybe_unused;			\
 	unsigned int loop;						\
-	__RSEQ_LOCALS;							\
 									\
-	asm_inline volatile(						\
+	asm volatile(							\
 	__RSEQ_BEGIN							\
 	__RSEQ_ADDRESS							\
 	__RSEQ_ATOMIC(							\
 	/* LL/SC */							\
-	"	ldxr" sfx "	%" w "[ret], [%[p]]\n"			\
-	"	add	%" w "[ret], %" w "[ret], %" w "[val]\n"	\
-	"	stxr" sfx "	%w[loop], %" w "[ret], [%[p]]",		\
+	"	ldxr" __S_##sz "	" __R_##sz "[ret], [%[p]]\n"	\
+	"	add	" __R_##sz "[ret], " __R_##sz "[ret], " __R_##sz "[val]\n" \
+	"	stxr" __S_##sz "	%w[loop], " __R_##sz "[ret], [%[p]]", \
 	/* LSE */							\
-	2, __LSE_PREAMBLE						\
-	"	ldadd" sfx "	%" w "[val], %" w "[ret], [%[p]]",	\
-	"	add	%" w "[ret], %" w "[ret], %" w "[val]")		\
+	2,								\
+	"	ldadd" __S_##sz "	" __R_##sz "[val], " __R_##sz "[ret], [%[p]]", \
+	"	add	" __R_##sz "[ret], " __R_##sz "[ret], " __R_##sz "[val]") \
 	__RSEQ_END							\
-	__RSEQ_OUTPUTS([p] "=&r" (p), [ret] "=&r" (ret), [loop] "=&r" (loop)) \
-	__RSEQ_INPUTS([base] "r" (base), [val] "r" (val))		\
+	: __RSEQ_OUT							\
+	  [p] "=&r" (p), [ret] "=&r" (ret), [loop] "=&r" (loop)		\
+	: __RSEQ_IN							\
+	  [base] "r" (base), [val] "r" (val)				\
 	: "memory");							\
 	return ret;							\
 }
 
-#define __RSEQ_XCHG(sz, w, sfx)						\
-static __always_inline u##sz __percpu_rseq_xchg_##sz(unsigned long base, u64 val) \
+#define __RSEQ_XCHG(sz)							\
+static __always_inline unsigned long __percpu_rseq_xchg_##sz(unsigned long base, u64 val) \
 {									\
-	unsigned long p, ret;						\
+	unsigned long p, ret, desc __maybe_unused;			\
 	unsigned int loop;						\
-	__RSEQ_LOCALS;							\
 									\
-	asm_inline volatile(						\
+	asm volatile(							\
 	__RSEQ_BEGIN							\
 	__RSEQ_ADDRESS							\
 	__RSEQ_ATOMIC(							\
 	/* LL/SC */							\
-	"	ldxr" sfx "	%" w "[ret], [%[p]]\n"			\
-	"	stxr" sfx "	%w[loop], %" w "[val], [%[p]]",		\
+	"	ldxr" __S_##sz "	" __R_##sz "[ret], [%[p]]\n"	\
+	"	stxr" __S_##sz "	%w[loop], " __R_##sz "[val], [%[p]]", \
 	/* LSE */							\
-	1, __LSE_PREAMBLE						\
-	"	swp" sfx "	%" w "[val], %" w "[ret], [%[p]]",	\
+	1,								\
+	"	swp" __S_##sz "	" __R_##sz "[val], " __R_##sz "[ret], [%[p]]", \
 	__RSEQ_NOTHING)							\
 	__RSEQ_END							\
-	__RSEQ_OUTPUTS([p] "=&r" (p), [ret] "=&r" (ret), [loop] "=&r" (loop)) \
-	__RSEQ_INPUTS([base] "r" (base), [val] "r" (val))		\
+	: __RSEQ_OUT							\
+	  [p] "=&r" (p), [ret] "=&r" (ret), [loop] "=&r" (loop)		\
+	: __RSEQ_IN							\
+	  [base] "r" (base), [val] "r" (val)				\
 	: "memory");							\
 	return ret;							\
 }
@@ -238,49 +266,75 @@ static __always_inline u##sz __percpu_rseq_xchg_##sz(unsigned long base, u64 val
  * stored: it read this CPU's copy, and to be preempted on the branch only
  * means to read once more.
  */
-#define __RSEQ_CMPXCHG(sz, w, sfx)					\
-static __always_inline u##sz __percpu_rseq_cmpxchg_##sz(unsigned long base, \
-							u64 old, u64 new) \
+#define __RSEQ_CMPXCHG(sz)						\
+static __always_inline unsigned long __percpu_rseq_cmpxchg_##sz(unsigned long base, \
+								 u64 old, u64 new) \
 {									\
-	unsigned long p, ret, loop;					\
-	__RSEQ_LOCALS;							\
+	unsigned long p, ret, loop, desc __maybe_unused;		\
 									\
-	asm_inline volatile(						\
+	asm volatile(							\
 	__RSEQ_BEGIN							\
 	__RSEQ_ADDRESS							\
 	__RSEQ_ATOMIC(							\
 	/* LL/SC */							\
-	"	ldxr" sfx "	%" w "[ret], [%[p]]\n"			\
-	"	eor	%" w "[loop], %" w "[ret], %" w "[old]\n"	\
-	"	cbnz	%" w "[loop], 774f\n"				\
-	"	stxr" sfx "	%w[loop], %" w "[new], [%[p]]",		\
+	"	ldxr" __S_##sz "	" __R_##sz "[ret], [%[p]]\n"	\
+	"	eor	" __R_##sz "[loop], " __R_##sz "[ret], " __R_##sz "[old]\n" \
+	"	cbnz	" __R_##sz "[loop], 774f\n"			\
+	"	stxr" __S_##sz "	%w[loop], " __R_##sz "[new], [%[p]]", \
 	/* LSE */							\
-	2, __LSE_PREAMBLE						\
-	"	mov	%" w "[ret], %" w "[old]\n"			\
-	"	cas" sfx "	%" w "[ret], %" w "[new], [%[p]]",	\
+	2,								\
+	"	mov	" __R_##sz "[ret], " __R_##sz "[old]\n"		\
+	"	cas" __S_##sz "	" __R_##sz "[ret], " __R_##sz "[new], [%[p]]", \
 	__RSEQ_NOTHING)							\
 	"774:\n"							\
 	__RSEQ_END							\
-	__RSEQ_OUTPUTS([p] "=&r" (p), [ret] "=&r" (ret), [loop] "=&r" (loop)) \
-	__RSEQ_INPUTS([base] "r" (base), [old] "r" (old), [new] "r" (new)) \
+	: __RSEQ_OUT							\
+	  [p] "=&r" (p), [ret] "=&r" (ret), [loop] "=&r" (loop)		\
+	: __RSEQ_IN							\
+	  [base] "r" (base), [old] "r" (old), [new] "r" (new)		\
 	: "memory");							\
 	return ret;							\
 }
 
-#define __RSEQ_OPS(sz, w, sfx)						\
-	__RSEQ_READ(sz, w, sfx)						\
-	__RSEQ_WRITE(sz, w, sfx)					\
-	__RSEQ_OP(sz, w, sfx, add, "add", "ldadd")			\
-	__RSEQ_OP(sz, w, sfx, andnot, "bic", "ldclr")			\
-	__RSEQ_OP(sz, w, sfx, or, "orr", "ldset")			\
-	__RSEQ_ADD_RETURN(sz, w, sfx)					\
-	__RSEQ_XCHG(sz, w, sfx)						\
-	__RSEQ_CMPXCHG(sz, w, sfx)
+__RSEQ_READ(8)
+__RSEQ_READ(16)
+__RSEQ_READ(32)
+__RSEQ_READ(64)
 
-__RSEQ_OPS(8, "w", "b")
-__RSEQ_OPS(16, "w", "h")
-__RSEQ_OPS(32, "w", "")
-__RSEQ_OPS(64, "x", "")
+__RSEQ_WRITE(8)
+__RSEQ_WRITE(16)
+__RSEQ_WRITE(32)
+__RSEQ_WRITE(64)
+
+__RSEQ_OP(8, add, add, ldadd)
+__RSEQ_OP(16, add, add, ldadd)
+__RSEQ_OP(32, add, add, ldadd)
+__RSEQ_OP(64, add, add, ldadd)
+
+__RSEQ_OP(8, andnot, bic, ldclr)
+__RSEQ_OP(16, andnot, bic, ldclr)
+__RSEQ_OP(32, andnot, bic, ldclr)
+__RSEQ_OP(64, andnot, bic, ldclr)
+
+__RSEQ_OP(8, or, orr, ldset)
+__RSEQ_OP(16, or, orr, ldset)
+__RSEQ_OP(32, or, orr, ldset)
+__RSEQ_OP(64, or, orr, ldset)
+
+__RSEQ_ADD_RETURN(8)
+__RSEQ_ADD_RETURN(16)
+__RSEQ_ADD_RETURN(32)
+__RSEQ_ADD_RETURN(64)
+
+__RSEQ_XCHG(8)
+__RSEQ_XCHG(16)
+__RSEQ_XCHG(32)
+__RSEQ_XCHG(64)
+
+__RSEQ_CMPXCHG(8)
+__RSEQ_CMPXCHG(16)
+__RSEQ_CMPXCHG(32)
+__RSEQ_CMPXCHG(64)
 
 /*
  * CASP wants its operands in fixed pairs of registers, and its LL/SC twin is
@@ -289,8 +343,7 @@ __RSEQ_OPS(64, "x", "")
 static __always_inline u128 __percpu_rseq_cmpxchg128(unsigned long base, u128 old, u128 new)
 {
 	union __u128_halves o = { .full = old }, n = { .full = new }, r;
-	unsigned long p;
-	__RSEQ_LOCALS;
+	unsigned long p, desc __maybe_unused;
 
 	if (alternative_has_cap_likely(ARM64_HAS_LSE_ATOMICS)) {
 		register unsigned long x0 asm("x0") = o.low;
@@ -298,15 +351,16 @@ static __always_inline u128 __percpu_rseq_cmpxchg128(unsigned long base, u128 ol
 		register unsigned long x2 asm("x2") = n.low;
 		register unsigned long x3 asm("x3") = n.high;
 
-		asm_inline volatile(
-		__LSE_PREAMBLE
+		asm volatile(__LSE_PREAMBLE
 		__RSEQ_BEGIN
 		__RSEQ_ADDRESS
 		"	casp	%[old1], %[old2], %[new1], %[new2], [%[p]]\n"
 		"772:\n"
 		__RSEQ_END
-		__RSEQ_OUTPUTS([old1] "+&r" (x0), [old2] "+&r" (x1), [p] "=&r" (p))
-		__RSEQ_INPUTS([new1] "r" (x2), [new2] "r" (x3), [base] "r" (base))
+		: __RSEQ_OUT
+		  [old1] "+&r" (x0), [old2] "+&r" (x1), [p] "=&r" (p)
+		: __RSEQ_IN
+		  [new1] "r" (x2), [new2] "r" (x3), [base] "r" (base)
 		: "memory");
 
 		r.low = x0;
@@ -314,8 +368,7 @@ static __always_inline u128 __percpu_rseq_cmpxchg128(unsigned long base, u128 ol
 	} else {
 		unsigned int loop;
 
-		asm_inline volatile(
-		__RSEQ_BEGIN
+		asm volatile(__RSEQ_BEGIN
 		__RSEQ_ADDRESS
 		"	ldxp	%[rl], %[rh], [%[p]]\n"
 		"	cmp	%[rl], %[ol]\n"
@@ -325,17 +378,26 @@ static __always_inline u128 __percpu_rseq_cmpxchg128(unsigned long base, u128 ol
 		"772:	cbnz	%w[loop], " __RSEQ_RETRY "\n"
 		"774:\n"
 		__RSEQ_END
-		__RSEQ_OUTPUTS([rl] "=&r" (r.low), [rh] "=&r" (r.high),
-			       [p] "=&r" (p), [loop] "=&r" (loop))
-		__RSEQ_INPUTS([ol] "r" (o.low), [oh] "r" (o.high),
-			      [nl] "r" (n.low), [nh] "r" (n.high), [base] "r" (base))
+		: __RSEQ_OUT
+		  [rl] "=&r" (r.low), [rh] "=&r" (r.high),
+		  [p] "=&r" (p), [loop] "=&r" (loop)
+		: __RSEQ_IN
+		  [ol] "r" (o.low), [oh] "r" (o.high),
+		  [nl] "r" (n.low), [nh] "r" (n.high), [base] "r" (base)
 		: "cc", "memory");
 	}
 
 	return r.full;
 }
 
-#undef __RSEQ_OPS
+#undef __S_8
+#undef __S_16
+#undef __S_32
+#undef __S_64
+#undef __R_8
+#undef __R_16
+#undef __R_32
+#undef __R_64
 #undef __RSEQ_READ
 #undef __RSEQ_WRITE
 #undef __RSEQ_OP
@@ -343,38 +405,60 @@ static __always_inline u128 __percpu_rseq_cmpxchg128(unsigned long base, u128 ol
 #undef __RSEQ_XCHG
 #undef __RSEQ_CMPXCHG
 
-#define __rseq_base(pcp)	((__force unsigned long)&(pcp))
-
 /*
  * Values go through a union, not a cast, so that pointers, bool, enums and
  * structs of these sizes do as well as integers.
  */
-#define __rseq_raw(sz, pcp, val)					\
-	(((union { TYPEOF_UNQUAL(pcp) v; u##sz raw; }){ .v = (val) }).raw)
-
-#define __rseq_value(sz, pcp, raw_val)					\
-	(((union { TYPEOF_UNQUAL(pcp) v; u##sz raw; }){ .raw = (raw_val) }).v)
-
 #define __rseq_read(sz, pcp)						\
-	__rseq_value(sz, pcp, __percpu_rseq_read_##sz(__rseq_base(pcp)))
+({									\
+	typeof(pcp) __percpu *rseq_p__ = &(pcp);			\
+	union { TYPEOF_UNQUAL(*rseq_p__) v; u##sz raw; } rseq_r__;	\
+									\
+	rseq_r__.raw = __percpu_rseq_read_##sz((__force unsigned long)rseq_p__); \
+	rseq_r__.v;							\
+})
 
 #define __rseq_write(sz, pcp, val)					\
-	__percpu_rseq_write_##sz(__rseq_base(pcp), __rseq_raw(sz, pcp, val))
+({									\
+	typeof(pcp) __percpu *rseq_p__ = &(pcp);			\
+	union { TYPEOF_UNQUAL(*rseq_p__) v; u##sz raw; } rseq_v__ = { .v = (val) }; \
+									\
+	__percpu_rseq_write_##sz((__force unsigned long)rseq_p__, rseq_v__.raw); \
+})
 
 #define __rseq_op(sz, name, pcp, val)					\
-	__percpu_rseq_##name##_##sz(__rseq_base(pcp), (u##sz)(val))
+	__percpu_rseq_##name##_##sz((__force unsigned long)&(pcp), (u##sz)(val))
 
 #define __rseq_add_return(sz, pcp, val)					\
-	__rseq_value(sz, pcp, __percpu_rseq_add_return_##sz(__rseq_base(pcp), (u##sz)(val)))
+({									\
+	typeof(pcp) __percpu *rseq_p__ = &(pcp);			\
+	union { TYPEOF_UNQUAL(*rseq_p__) v; u##sz raw; } rseq_r__;	\
+									\
+	rseq_r__.raw = __percpu_rseq_add_return_##sz((__force unsigned long)rseq_p__, \
+						     (u##sz)(val));	\
+	rseq_r__.v;							\
+})
 
 #define __rseq_xchg(sz, pcp, val)					\
-	__rseq_value(sz, pcp, __percpu_rseq_xchg_##sz(__rseq_base(pcp),	\
-						      __rseq_raw(sz, pcp, val)))
+({									\
+	typeof(pcp) __percpu *rseq_p__ = &(pcp);			\
+	union { TYPEOF_UNQUAL(*rseq_p__) v; u##sz raw; } rseq_v__ = { .v = (val) }; \
+									\
+	rseq_v__.raw = __percpu_rseq_xchg_##sz((__force unsigned long)rseq_p__, \
+					       rseq_v__.raw);		\
+	rseq_v__.v;							\
+})
 
 #define __rseq_cmpxchg(sz, pcp, old, new)				\
-	__rseq_value(sz, pcp, __percpu_rseq_cmpxchg_##sz(__rseq_base(pcp), \
-							 __rseq_raw(sz, pcp, old), \
-							 __rseq_raw(sz, pcp, new)))
+({									\
+	typeof(pcp) __percpu *rseq_p__ = &(pcp);			\
+	union { TYPEOF_UNQUAL(*rseq_p__) v; u##sz raw; } rseq_o__ = { .v = (old) }, \
+							 rseq_n__ = { .v = (new) }; \
+									\
+	rseq_o__.raw = __percpu_rseq_cmpxchg_##sz((__force unsigned long)rseq_p__, \
+						  rseq_o__.raw, rseq_n__.raw); \
+	rseq_o__.v;							\
+})
 
 #define this_cpu_read_1(pcp)		__rseq_read(8, pcp)
 #define this_cpu_read_2(pcp)		__rseq_read(16, pcp)
@@ -417,6 +501,7 @@ static __always_inline u128 __percpu_rseq_cmpxchg128(unsigned long base, u128 ol
 #define this_cpu_cmpxchg_8(pcp, o, n)	__rseq_cmpxchg(64, pcp, o, n)
 
 #define this_cpu_cmpxchg64(pcp, o, n)	this_cpu_cmpxchg_8(pcp, o, n)
-#define this_cpu_cmpxchg128(pcp, o, n)	__percpu_rseq_cmpxchg128(__rseq_base(pcp), o, n)
+#define this_cpu_cmpxchg128(pcp, o, n)					\
+	__percpu_rseq_cmpxchg128((__force unsigned long)&(pcp), o, n)
 
 #endif /* __ASM_PERCPU_RSEQ_H */

@@ -1,30 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * In-kernel restartable sequences on arm64: how a section is described, and
- * what the engine reads and writes in the saved registers.  The sections
- * themselves are in asm/percpu_rseq.h.
+ * In-kernel restartable sequences on arm64: what the engine reads and writes in
+ * the saved registers. The sections themselves are in asm/percpu_rseq.h.
  */
 #ifndef __ASM_SCHED_RSEQ_H
 #define __ASM_SCHED_RSEQ_H
 
-/* Instructions are this far apart. */
-#define SCHED_RSEQ_INSN_BYTES	4
-
-/*
- * The record of the section between the local labels 771 and 772, restarted
- * at its first instruction.  The layout is that of struct sched_rseq_entry.
- */
-#define SCHED_RSEQ_RECORD						\
-	"	.pushsection __sched_rseq, \"a\"\n"			\
-	"	.balign	4\n"						\
-	"773:	.long	771b - .\n"					\
-	"	.byte	772b - 771b, 0, 0, 0\n"				\
-	"	.popsection\n"
-
-#ifndef __ASSEMBLY__
+#include <linux/thread_info.h>
 
 #include <asm/ptrace.h>
-#include <asm/thread_info.h>
+
+/* Instructions are this far apart. */
+#define SCHED_RSEQ_INSN_BYTES	4
 
 struct sched_rseq_entry;
 
@@ -73,5 +60,4 @@ static __always_inline void sched_rseq_restore(const struct pt_regs *regs,
 }
 #endif
 
-#endif /* __ASSEMBLY__ */
 #endif /* __ASM_SCHED_RSEQ_H */
