@@ -2,7 +2,7 @@
 
 export ARCH MODE KSRC O SMP
 
-# Long steps lock nothing against each other; what can run in parallel does.
+# What can run in parallel does so inside each of these.
 .NOTPARALLEL:
 .PHONY: help run test shell doctor kernel module series scenarios clean distclean
 

@@ -5,6 +5,7 @@
 # -cpu max: without pauth-impdef QEMU computes every pointer signature with
 # QARMA, which takes longer than all the rest.
 CPU=${CPU:-max,pauth-impdef=on}
+MACHINE=${MACHINE:-virt}
 # Preemptions of each operation in a torture run, and how long the run may take.
 SHOTS=${SHOTS:-300}
 BOOT_TIMEOUT=${BOOT_TIMEOUT:-120}
@@ -41,7 +42,7 @@ initramfs() {
 qemu_command() {
 	local dir=$1 append=$2
 	shift 2
-	command=("$QEMU" -machine virt -accel tcg -cpu "$CPU" -smp "$SMP" -m 512
+	command=("$QEMU" -machine "$MACHINE" -accel tcg -cpu "$CPU" -smp "$SMP" -m 512
 		-nodefaults -display none -nic none -no-reboot
 		-kernel "$dir/arch/$ARCH/boot/Image" -initrd "$dir/initramfs"
 		-append "console=ttyAMA0 panic=-1 oops=panic kunit.enable=0 printk.devkmsg=on $append" "$@")

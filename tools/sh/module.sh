@@ -15,7 +15,7 @@ build() {
 	kenv make --no-print-directory -C "$DIR" ARCH="$ARCH" LLVM=1 -j"$JOBS" $(directive MAKE "$VARIANT") M="$1" MO="$2" modules
 }
 
-for kbuild in "$TOP"/rust/*/Kbuild; do
+for kbuild in "$TOP"/rust/*/Kbuild "$TOP"/tools/tests/*/Kbuild; do
 	from=$(dirname "$kbuild")
 	name=$(basename "$from")
 	to=$DIR/modules/$name

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
-# make run on every kernel of tools/scenarios that make test does not boot.
+# The kernel after each patch of the series, and make run on every kernel of
+# tools/scenarios that make test does not boot.
 
 . "$(dirname "$0")/lib.sh"
 lock
@@ -8,6 +9,7 @@ lock
 passed=0
 failed=0
 trap 'exit 130' INT TERM HUP
+if "$TOP/tools/sh/bisect.sh"; then passed=1; else failed=1; fi
 for file in "$TOP"/tools/scenarios/*.config; do
 	name=$(basename "$file" .config)
 	case $name in table | publish | off | debug) continue ;; esac

@@ -9,6 +9,7 @@
 . "$TOP/tools/sh/guest.sh"
 . "$TOP/tools/sh/checks.sh"
 . "$TOP/tools/sh/badinput.sh"
+. "$TOP/tools/sh/engine.sh"
 lock
 
 mkdir -p "$LOGS/test"
@@ -77,6 +78,7 @@ needs setup;		run_test source "$T/source.sh"
 needs source;		run_test overlay-complete check_overlay
 needs source;		run_test rustfmt check_rustfmt
 needs source;		run_test series "$T/series.sh"
+needs source;		run_test host-tool check_host
 
 needs setup;		run_test bad-arch bad_variable ARCH m68k
 needs setup;		run_test bad-mode bad_variable MODE fast
@@ -96,20 +98,32 @@ for v in table publish; do
 	needs "module-$v";	run_test "run-$v" "$T/run.sh" "$v"
 	needs "run-$v";		run_test "run-$v-again" check_second_run "$v"
 	needs "module-$v";	run_test "reload-$v" check_reload "$v"
+	needs "module-$v";	run_test "malformed-$v" check_malformed "$v"
+	needs "kernel-$v";	run_test "descriptors-$v" check_table "$v"
 	needs "kernel-$v";	run_test "kunit-$v-lse" check_kunit "$v" max,pauth-impdef=on
 	needs "kernel-$v";	run_test "kunit-$v-llsc" check_kunit "$v" cortex-a57
 done
-needs module-table;	run_test run-table-llsc env CPU=cortex-a57 "$T/run.sh" table
+for v in table publish; do
+	needs "module-$v";	run_test "run-$v-llsc" env CPU=cortex-a57 "$T/run.sh" "$v"
+done
+needs module-table;	run_test run-table-vhe check_vhe table
+needs kernel-table;	run_test engine-cannot-panic check_no_panic
 
 needs source;		run_test kernel-off "$T/kernel.sh" off
 needs kernel-off;	run_test module-off "$T/module.sh" off
 needs module-off;	run_test refused-off check_refused off
+needs kernel-off;	run_test figures check_figures
+needs module-off;	run_test fast-path check_fast_path
 
 # Also compiled with clippy, and warnings are errors there.
 needs source;		run_test kernel-debug "$T/kernel.sh" debug
 needs kernel-debug;	run_test module-debug "$T/module.sh" debug
 needs module-debug;	run_test run-debug env SHOTS=60 BOOT_TIMEOUT=300 "$T/run.sh" debug
 needs kernel-debug;	run_test kunit-debug check_kunit debug max,pauth-impdef=on
+needs module-debug;	run_test run-debug-pseudo-nmi check_pseudo_nmi debug
+for n in 1 2 3 4; do
+	needs run-debug;	run_test "catches-broken-engine-$n" check_broken "$n"
+done
 
 run_test work-tree-clean check_status "$STATUS"
 

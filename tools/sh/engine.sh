@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: GPL-2.0
+# The checks of test.sh that look at what was built and at what the engine does.
+# shellcheck shell=bash
+
+# value NAME FILE: of the lines "name=value" that srseq prints.
+value() { sed -n "s/^$1=//p" "$2"; }
+
+# check_figures: the headline figures, with sections and without.
+check_figures() {
+	local with=$LOGS/test/figures.table without=$LOGS/test/figures.off
+	srseq report "$(kernel_dir table)/vmlinux" >"$with"
+	srseq report "$(kernel_dir off)/vmlinux" >"$without"
+	paste "$with" "$without"
+	[ "$(value record_bytes "$with")" -eq 8 ]
+	[ "$(value sections "$with")" -gt 300 ]
+	[ "$(value preempt_schedule_notrace_callers "$with")" -le 20 ]
+	[ "$(value preempt_schedule_notrace_callers "$without")" -ge 200 ]
+	[ "$(value text_bytes "$with")" -le "$(value text_bytes "$without")" ]
+}
+
+# check_table VARIANT: the descriptors in the linked kernel.
+check_table() {
+	local publish=()
+	[ "$1" != publish ] || publish=(--publish)
+	srseq check "${publish[@]}" "$(kernel_dir "$1")/vmlinux"
+}
+
+# function_insns FILE FUNCTION: its disassembly, an instruction a line.
+function_insns() {
+	llvm-objdump -d --no-show-raw-insn --disassemble-symbols="$2" "$1" |
+		sed -n 's/^ *[0-9a-f]*: *\t*//p'
+}
+
+# check_fast_path: this_cpu_add() in a loop, with sections and without.
+check_fast_path() {
+	local ko=modules/sched_rseq_torture/sched_rseq_torture.ko with without
+	with=$(function_insns "$(kernel_dir table)/$ko" srt_loop_add_64)
+	without=$(function_insns "$(kernel_dir off)/$ko" srt_loop_add_64)
+	printf 'with sections:\n%s\n\nwithout:\n%s\n' "$with" "$without"
+	# The section and its retry: mrs, add, ldxr, add, stxr, cbnz.
+	[ "$(grep -cE '^(mrs|ldxr|stxr|cbnz)' <<<"$with")" -eq 4 ]
+	without grep -E '^bl|SP_EL0' <<<"$with"
+	[ $(($(wc -l <<<"$with") + 10)) -le "$(wc -l <<<"$without")" ]
+}
+
+# check_no_panic: the engine runs where nothing may go wrong.
+check_no_panic() {
+	local insns
+	insns=$(function_insns "$(kernel_dir table)/vmlinux" sched_rseq_resume)
+	[ -n "$insns" ]
+	without grep panic <<<"$insns"
+}
+
+# check_broken N: the torture must fail on an engine that is broken that way.
+check_broken() {
+	local out=$LOGS/test/broken-$1.console
+	guest_job debug "srseq=run srseq.shots=60 srseq.broken=$1" | tee "$out"
+	grep "srseq: broken $1" "$out"
+	grep -E 'sched_rseq_torture: FAIL .* lost=[1-9]' "$out"
+}
+
+# check_malformed VARIANT: each module of tools/tests/malformed is refused, with
+# its reason, and the right one is not.
+check_malformed() {
+	local out=$LOGS/test/malformed-$1.console source name
+	guest_job "$1" srseq=malformed | tee "$out"
+	for source in "$TOP"/tools/tests/malformed/*.c; do
+		name=$(basename "$source" .c)
+		case $name in
+		wellformed)
+			grep "srseq: load $name ok" "$out"
+			grep "srseq: unload $name ok" "$out"
+			;;
+		overlap)
+			# There is no order, and so no check of it, in publish mode.
+			[ "$1" = publish ] || grep "sched_rseq: $name: critical sections overlap" "$out"
+			;;
+		*)
+			grep "srseq: load $name failed" "$out"
+			grep "sched_rseq: $name: descriptor 1 of 1 .* is malformed: " "$out"
+			;;
+		esac
+	done
+	grep 'srseq: left behind 0 modules, 0 mappings' "$out"
+	quiet "$out"
+}
+
+# check_host: the host tool's own tests and lints.
+check_host() {
+	cd "$TOP/tools" || return
+	cargo fmt --check
+	cargo clippy --locked --release --all-targets -- -D warnings
+	cargo test --locked --release
+}
+
+# srseq ARG...: the host tool.
+srseq() { cargo run --quiet --locked --release --manifest-path "$TOP/tools/Cargo.toml" -- "$@"; }
+
+# check_vhe VARIANT: the kernel runs at EL2, where the offset is in tpidr_el2.
+check_vhe() {
+	MACHINE=virt,virtualization=on "$TOP/tools/sh/run.sh" "$1"
+	grep 'CPU(s) started at EL2' "$LOGS/run-$ARCH-$1.log"
+	grep 'Virtualization Host Extensions' "$LOGS/run-$ARCH-$1.log"
+}
+
+# check_pseudo_nmi VARIANT: interrupts are masked by priority.
+check_pseudo_nmi() {
+	MACHINE=virt,gic-version=3 BOOT_ARGS=irqchip.gicv3_pseudo_nmi=1 SHOTS=60 BOOT_TIMEOUT=300 \
+		"$TOP/tools/sh/run.sh" "$1"
+	grep 'Pseudo-NMIs enabled' "$LOGS/run-$ARCH-$1.log"
+}
