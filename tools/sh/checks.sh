@@ -8,7 +8,7 @@ check_shell() { cd "$TOP" && shellcheck tools/sh/*.sh tools/guest/init .ci/run; 
 # Every file that stands at an in-kernel path is brought in by a patch.
 check_overlay() {
 	cd "$TOP" || return
-	find include kernel arch lib rust/kernel rust/helpers -type f | sort >"$LOGS/test/have"
+	find include kernel arch lib rust/kernel rust/helpers Documentation/core-api -type f | sort >"$LOGS/test/have"
 	sed -e 's/#.*//' patches/series | tr -s ' \t' '\n' | grep / | sort >"$LOGS/test/listed"
 	diff "$LOGS/test/have" "$LOGS/test/listed"
 }

@@ -171,7 +171,10 @@ impl Image {
                 .map_or(text, |f| (f.address, f.size));
             if let Err(malformed) = section.check(text, function, INSN) {
                 let place = self.symbolize(section.begin);
-                findings.push(format!("{place}: malformed: {}", malformed.why().to_string_lossy()));
+                findings.push(format!(
+                    "{place}: malformed: {}",
+                    malformed.why().to_string_lossy()
+                ));
             }
         }
         if !publish && !sections.is_sorted_by_key(|s| s.begin) {
@@ -232,5 +235,69 @@ impl Image {
                 self.callers("preempt_schedule_notrace")?.len() as u64,
             ),
         ])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error_of(data: &[u8]) -> String {
+        match Image::parse(data) {
+            Ok(_) => panic!("parsed"),
+            Err(error) => format!("{error:#}"),
+        }
+    }
+
+    #[test]
+    fn not_an_elf_file() {
+        assert!(error_of(b"").starts_with("not an ELF file"));
+        assert!(error_of(b"#!/bin/sh\n").starts_with("not an ELF file"));
+    }
+
+    #[test]
+    fn another_architecture() {
+        let this_test = fs::read(std::env::current_exe().unwrap()).unwrap();
+        assert!(error_of(&this_test).contains("only arm64 images are known"));
+    }
+
+    /// A file that ends too early is an error, wherever it ends.
+    #[test]
+    fn truncated() {
+        let this_test = fs::read(std::env::current_exe().unwrap()).unwrap();
+        for len in (0..4096).step_by(7) {
+            error_of(&this_test[..len]);
+        }
+    }
+
+    #[test]
+    fn branches_are_decoded() {
+        let target = Function {
+            address: 0x1000,
+            size: 4,
+            name: "target".to_owned(),
+        };
+        let insns: [u32; 4] = [
+            0x9400_0000,                // 0x1000: bl 0x1000
+            0x97ff_ffff,                // 0x1004: bl 0x1000
+            0x17ff_fffe,                // 0x1008: b 0x1000
+            0x9400_0000 | (0x100 >> 2), // 0x100c: bl 0x110c
+        ];
+        let image = Image {
+            text: vec![Text {
+                name: ".text".to_owned(),
+                address: 0x1000,
+                data: insns.iter().flat_map(|i| i.to_le_bytes()).collect(),
+            }],
+            functions: vec![target],
+            rodata: 0,
+            altinstructions: 0,
+            entries: Vec::new(),
+            place: None,
+        };
+        let callers = image.callers("target").unwrap();
+        assert_eq!(callers, [0x1000, 0x1004, 0x1008]);
+        assert!(image.callers("other").is_err());
+        assert!(image.table().is_err());
     }
 }
