@@ -39,11 +39,9 @@ kunit_py() {
 		--build_dir "$DIR" --kunitconfig "$WANT" "${@:2}"
 }
 
-# objects LOG: how far the build is, by the objects that the last one had.
+# objects LOG: how far the build is; a rebuild may need fewer than all.
 objects() {
-	local now
-	now=$(find "$DIR" -name '*.o' | wc -l)
-	printf '%3d%% (%d objects)' $((now >= EXPECT ? 99 : now * 100 / EXPECT)) "$now"
+	printf '%d of at most %d objects' "$(find "$DIR" -name '*.o' -newer "$WANT" | wc -l)" "$EXPECT"
 }
 
 # build_hash: everything the result depends on.

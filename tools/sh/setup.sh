@@ -58,9 +58,11 @@ install_qemu() {
 	apt_install "${opts[@]}" -t "$code-backports" "$QEMU_PACKAGE"
 }
 
+# It runs for seconds, so the compiler need not take minutes over it.
 install_bindgen() {
-	env -u RUSTC -u RUSTFLAGS CARGO_TARGET_DIR="$OUT/cargo-bindgen" \
-		/usr/bin/cargo install --locked --root "$CACHE" "bindgen-cli@$BINDGEN_GET"
+	env -u RUSTC -u RUSTFLAGS CARGO_TARGET_DIR="$OUT/cargo-bindgen" CARGO_PROFILE_RELEASE_OPT_LEVEL=1 \
+		/usr/bin/cargo install --locked --root "$CACHE" \
+		--no-default-features --features runtime "bindgen-cli@$BINDGEN_GET"
 	rm -rf "$OUT/cargo-bindgen"
 }
 
