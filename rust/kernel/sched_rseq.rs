@@ -227,7 +227,7 @@ pub unsafe extern "C" fn sched_rseq_check(
     );
     match result {
         Ok(()) => core::ptr::null(),
-        Err(malformed) => malformed.why().as_ptr().cast(),
+        Err(malformed) => malformed.why().as_char_ptr(),
     }
 }
 

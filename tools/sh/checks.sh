@@ -80,5 +80,7 @@ check_kunit() {
 }
 
 check_status() {
-	diff <(echo "$1") <(git -C "$TOP" status --porcelain 2>/dev/null || true)
+	local now
+	now=$(git -C "$TOP" status --porcelain 2>/dev/null || true)
+	[ "$1" = "$now" ] || { printf 'before:\n%s\nafter:\n%s\n' "$1" "$now"; return 1; }
 }

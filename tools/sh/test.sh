@@ -114,6 +114,7 @@ needs kernel-off;	run_test module-off "$T/module.sh" off
 needs module-off;	run_test refused-off check_refused off
 needs kernel-off;	run_test figures check_figures
 needs module-off;	run_test fast-path check_fast_path
+needs kernel-off;	run_test hook-costs-nothing check_hook
 
 # Also compiled with clippy, and warnings are errors there.
 needs source;		run_test kernel-debug "$T/kernel.sh" debug

@@ -218,8 +218,19 @@ impl Image {
             .map_or(0, |t| t.data.len() as u64)
     }
 
-    /// Sizes and counts.
-    pub fn report(&self) -> Result<Vec<(&'static str, u64)>> {
+    /// Sizes and counts. `function_bytes` leaves out functions whose name contains one of `ignore`,
+    /// and the padding that `text_bytes` has.
+    pub fn report(&self, ignore: &[String]) -> Result<Vec<(&'static str, u64)>> {
+        let mut function_bytes = 0;
+        let mut end = 0;
+        for function in &self.functions {
+            // Aliases count once.
+            let size = (function.address + function.size).saturating_sub(end.max(function.address));
+            end = end.max(function.address + function.size);
+            if !ignore.iter().any(|text| function.name.contains(text)) {
+                function_bytes += size;
+            }
+        }
         Ok(vec![
             ("sections", self.entries.len() as u64),
             ("record_bytes", size_of::<Entry>() as u64),
@@ -227,6 +238,7 @@ impl Image {
                 "table_bytes",
                 (self.entries.len() * size_of::<Entry>()) as u64,
             ),
+            ("function_bytes", function_bytes),
             ("text_bytes", self.section_size(".text")),
             ("rodata_bytes", self.rodata),
             ("altinstructions_bytes", self.altinstructions),

@@ -45,6 +45,9 @@ enum Command {
     },
     /// Print sizes and counts, a `name=value` a line.
     Report {
+        /// Do not count functions whose name contains this; may be repeated.
+        #[arg(long, value_name = "TEXT")]
+        ignore: Vec<String>,
         /// A vmlinux.
         file: PathBuf,
     },
@@ -83,9 +86,9 @@ fn run(args: Args) -> Result<ExitCode> {
                 return Ok(ExitCode::from(1));
             }
         }
-        Command::Report { file } => {
+        Command::Report { ignore, file } => {
             let image = Image::read(&file)?;
-            for (name, value) in image.report()? {
+            for (name, value) in image.report(&ignore)? {
                 println!("{name}={value}");
             }
         }
