@@ -53,7 +53,7 @@ check_hook() {
 	printf 'with sections:\n%s\n\nwithout:\n%s\n' "$with" "$without"
 	grep irqentry_preempt <<<"$with"
 	grep preempt_schedule_irq <<<"$without"
-	[ "$(sed 's/[ \t].*//' <<<"$with")" = "$(sed 's/[ \t].*//' <<<"$without")" ]
+	[ "$(awk '{ print $1 }' <<<"$with")" = "$(awk '{ print $1 }' <<<"$without")" ]
 }
 
 # check_no_panic: the engine runs where nothing may go wrong.
