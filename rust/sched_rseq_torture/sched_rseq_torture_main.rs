@@ -28,8 +28,8 @@ module! {
             description: "Preemptions of each operation",
         },
         delay_ns: u32 {
-            default: 2000,
-            description: "Delay of the first shot's timer in ns; the following ones rise from there",
+            default: 0,
+            description: "Delay of the first timer in ns, the others rise from there; 0 measures it",
         },
     },
 }
@@ -53,6 +53,7 @@ struct Shot {
     op: u32,
     delay_ns: u32,
     migrate: bool,
+    setup_ns: u64,
     ops: u64,
     home_preempt: u64,
     home_end: u64,
@@ -131,6 +132,26 @@ impl Session {
         }
     }
 
+    /// Measures the shortest delay at which the task has reached its loop when the timer fires.
+    fn calibrate(&self) -> Result<u32> {
+        /// Long enough not to fire while it is started, on any kernel.
+        const LONG_NS: u32 = 1_000_000;
+        let mut setup_ns = 0;
+
+        for _ in 0..8 {
+            let mut shot = Shot {
+                delay_ns: LONG_NS,
+                ..Shot::default()
+            };
+            // SAFETY: `shot` is valid, and only this task shoots.
+            match unsafe { srt_shoot(&raw mut shot) } {
+                0 => setup_ns = shot.setup_ns.max(setup_ns),
+                err => return Err(Error::from_errno(err)),
+            }
+        }
+        Ok(u32::try_from(setup_ns).map_or(LONG_NS, |ns| ns.min(LONG_NS)))
+    }
+
     fn torture(&self, index: u32, shots: u32, delay_ns: u32) -> Result<Tally> {
         // SAFETY: The index is below `srt_nr_ops()`, so this is a static `struct srt_op`.
         let (op, name) = unsafe {
@@ -197,8 +218,11 @@ struct Torture;
 impl kernel::Module for Torture {
     fn init(_module: &'static ThisModule) -> Result<Self> {
         let shots = module_parameters::shots.value();
-        let delay_ns = module_parameters::delay_ns.value();
         let session = Session::new()?;
+        let delay_ns = match module_parameters::delay_ns.value() {
+            0 => session.calibrate()?,
+            asked_for => asked_for,
+        };
         let mut total = Tally::default();
 
         // SAFETY: No requirements.

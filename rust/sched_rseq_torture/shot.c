@@ -158,6 +158,7 @@ static u64 srt_value(u32 op, int cpu)
  */
 int srt_shoot(struct srt_shot *shot)
 {
+	ktime_t start;
 	int ret;
 
 	if (shot->op >= ARRAY_SIZE(srt_ops))
@@ -172,7 +173,9 @@ int srt_shoot(struct srt_shot *shot)
 	srt.shot = shot;
 	WRITE_ONCE(srt.preempted, false);
 
+	start = ktime_get();
 	hrtimer_start(&srt.timer, ns_to_ktime(shot->delay_ns), HRTIMER_MODE_REL_PINNED_HARD);
+	shot->setup_ns = ktime_to_ns(ktime_sub(ktime_get(), start));
 	srt_ops[shot->op].loop(shot);
 	hrtimer_cancel(&srt.timer);
 	kthread_flush_worker(srt.worker);

@@ -26,6 +26,7 @@ struct srt_op {
  * @op:		in: index of the operation
  * @delay_ns:	in: when the timer fires, from its start
  * @migrate:	in: move the task to another CPU while it is preempted
+ * @setup_ns:	out: what it took to start the timer, before the first operation
  * @ops:	out: operations that the task did, by its own count
  * @home_preempt: out: this CPU's copy while the task was preempted
  * @home_end:	out: the same when the task has ended
@@ -38,6 +39,7 @@ struct srt_shot {
 	u32	op;
 	u32	delay_ns;
 	bool	migrate;
+	u64	setup_ns;
 	u64	ops;
 	u64	home_preempt;
 	u64	home_end;
