@@ -9,6 +9,8 @@
 //! Only where interrupts are taken at any instruction does this prove anything: on hardware, or in
 //! QEMU with `-icount`.
 
+use core::borrow::Borrow;
+
 use kernel::{
     current,
     ffi::c_char,
@@ -213,13 +215,18 @@ impl Drop for Session {
     }
 }
 
+/// The value of a parameter, which 7.2 returns by reference and 7.3 as it is.
+fn parameter(value: impl Borrow<u32>) -> u32 {
+    *value.borrow()
+}
+
 struct Torture;
 
 impl kernel::Module for Torture {
     fn init(_module: &'static ThisModule) -> Result<Self> {
-        let shots = module_parameters::shots.value();
+        let shots = parameter(module_parameters::shots.value());
         let session = Session::new()?;
-        let delay_ns = match module_parameters::delay_ns.value() {
+        let delay_ns = match parameter(module_parameters::delay_ns.value()) {
             0 => session.calibrate()?,
             asked_for => asked_for,
         };
