@@ -19,12 +19,15 @@ check_rustfmt() {
 		xargs -0 rustfmt --check --color never --edition 2021 --config-path "$SRC/.rustfmt.toml"
 }
 
-# check_second_run MODE: nothing is done again.
+# check_second_run MODE: nothing is done again but to boot.  How long that takes
+# is for the log: the machine may be busy with other things.
 check_second_run() {
-	local start=$SECONDS
-	"$TOP/tools/sh/run.sh" "$1"
-	echo "took $((SECONDS - start)) s, 15 s are allowed"
-	[ $((SECONDS - start)) -lt 15 ]
+	local start=$SECONDS out=$LOGS/test/run-$1-again.out
+	"$TOP/tools/sh/run.sh" "$1" >"$out" 2>&1
+	cat "$out"
+	echo "took $((SECONDS - start)) s"
+	[ "$(grep -c ' [0-9]*s  ok$' "$out")" -eq 1 ]
+	grep 'boot and torture .* [0-9]*s  ok$' "$out"
 }
 
 # guest_job VARIANT "KERNEL ARGUMENTS": boot and print what the guest says.
