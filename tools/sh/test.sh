@@ -72,9 +72,9 @@ T=$TOP/tools/sh
 STATUS=$(git -C "$TOP" status --porcelain 2>/dev/null || true)
 
 run_test setup "$T/setup.sh"
-run_test doctor "$T/doctor.sh"
 needs setup;		run_test shellcheck check_shell
 needs setup;		run_test source "$T/source.sh"
+needs source;		run_test doctor "$T/doctor.sh"
 needs source;		run_test overlay-complete check_overlay
 needs source;		run_test rustfmt check_rustfmt
 needs source;		run_test series "$T/series.sh"
