@@ -63,6 +63,16 @@ struct sched_rseq_table {
 	bool				sorted;
 };
 
+/* How many instructions stand before the one at @addr in a section. */
+static inline unsigned int sched_rseq_nr_insns(unsigned long begin, unsigned long addr)
+{
+	unsigned int nr = 0;
+
+	for (; begin < addr; nr++)
+		begin += sched_rseq_insn_length(begin);
+	return nr;
+}
+
 /* Rust: rust/kernel/sched_rseq.rs */
 void sched_rseq_resume(struct pt_regs *regs, unsigned int old_cpu);
 bool sched_rseq_contains(const struct sched_rseq_table *table, unsigned long addr);
@@ -102,14 +112,24 @@ static inline bool sched_rseq_in_section(unsigned long addr) { return false; }
 static inline int sched_rseq_module_finalize(struct module *mod) { return 0; }
 static inline void sched_rseq_module_trim_init(struct module *mod) { }
 
+#endif /* CONFIG_SCHED_RSEQ */
+
+#ifndef CONFIG_SCHED_RSEQ_PUBLISH
 struct thread_info;
+
+static __always_inline const struct sched_rseq_entry *
+sched_rseq_published(const struct pt_regs *regs)
+{
+	return NULL;
+}
+
+static __always_inline void sched_rseq_unpublish(struct pt_regs *regs) { }
 static __always_inline void sched_rseq_save(struct pt_regs *regs, struct thread_info *ti) { }
 static __always_inline void sched_rseq_restore(const struct pt_regs *regs,
 					       struct thread_info *ti)
 {
 }
-
-#endif /* CONFIG_SCHED_RSEQ */
+#endif
 
 #ifdef CONFIG_SCHED_RSEQ_BREAK
 /*

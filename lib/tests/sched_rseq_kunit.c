@@ -302,7 +302,7 @@ static void srk_section(struct kunit *test)
 	struct srk_search s;
 
 	srk_find(test, &s);
-	for (unsigned int i = 0; i < s.len; i += SCHED_RSEQ_INSN_BYTES)
+	for (unsigned int i = 0; i < s.len; i += sched_rseq_insn_length(s.begin + i))
 		KUNIT_EXPECT_TRUE(test, sched_rseq_in_section(s.begin + i));
 	KUNIT_EXPECT_FALSE(test, sched_rseq_in_section(s.begin - SCHED_RSEQ_INSN_BYTES));
 	KUNIT_EXPECT_FALSE(test, sched_rseq_in_section(s.begin + s.len));
@@ -333,7 +333,7 @@ static void srk_kprobe(struct kunit *test)
 	struct srk_search s;
 
 	srk_find(test, &s);
-	for (unsigned int i = 0; i < s.len; i += SCHED_RSEQ_INSN_BYTES)
+	for (unsigned int i = 0; i < s.len; i += sched_rseq_insn_length(s.begin + i))
 		KUNIT_EXPECT_EQ(test, srk_probe(s.begin + i), -EINVAL);
 	KUNIT_EXPECT_EQ(test, srk_probe(s.begin + s.len), 0);
 }

@@ -27,6 +27,12 @@ __rust_helper void rust_helper_sched_rseq_reg_add(struct pt_regs *regs, unsigned
 	sched_rseq_reg_add(regs, reg, delta);
 }
 
+__rust_helper unsigned int rust_helper_sched_rseq_nr_insns(unsigned long begin,
+							   unsigned long addr)
+{
+	return sched_rseq_nr_insns(begin, addr);
+}
+
 __rust_helper const struct sched_rseq_entry *
 rust_helper_sched_rseq_published(const struct pt_regs *regs)
 {

@@ -67,14 +67,20 @@ fn stat_inc(which: bindings::sched_rseq_stat) {
     let _ = which;
 }
 
-fn boundary_inc(offset: u64) {
+/// How many instructions of a section stand before `addr`, which is in it or at its end.
+fn nr_insns(section: &Section, addr: u64) -> u32 {
+    // SAFETY: What is between the two is kernel text.
+    unsafe { bindings::sched_rseq_nr_insns(section.begin as c_ulong, addr as c_ulong) }
+}
+
+fn boundary_inc(section: &Section, pc: u64) {
     #[cfg(CONFIG_SCHED_RSEQ_STATS)]
     // SAFETY: Any number is valid, and the callers run with interrupts disabled.
     unsafe {
-        bindings::sched_rseq_boundary_inc((offset / INSN_BYTES) as c_uint)
+        bindings::sched_rseq_boundary_inc(nr_insns(section, pc))
     };
     #[cfg(not(CONFIG_SCHED_RSEQ_STATS))]
-    let _ = offset;
+    let _ = (section, pc);
 }
 
 /// Finds the section that contains the address `pc`, which is about to be returned to. The task
@@ -117,6 +123,12 @@ mod broken {
         asked_for == variant
     }
 
+    /// Whether `pc` is the last instruction of the section.
+    fn is_last(section: &Section, pc: u64) -> bool {
+        let end = section.begin.wrapping_add(u64::from(section.len));
+        nr_insns(section, pc).wrapping_add(1) == nr_insns(section, end)
+    }
+
     /// As [`super::find`], with the mistake that was asked for. Also returns the address that the
     /// mistaken engine would take the task to be at.
     pub(super) fn find(regs: *mut bindings::pt_regs, pc: u64) -> Option<(Section, u64)> {
@@ -130,10 +142,8 @@ mod broken {
             return None;
         }
         if let Some(section) = super::find(regs, pc) {
-            let end = section.begin.wrapping_add(u64::from(section.len));
-            let last = end.wrapping_sub(INSN_BYTES);
             let short = is(bindings::sched_rseq_break_SCHED_RSEQ_BREAK_END_SHORT);
-            return (!short || pc != last).then_some((section, pc));
+            return (!short || !is_last(&section, pc)).then_some((section, pc));
         }
         if is(bindings::sched_rseq_break_SCHED_RSEQ_BREAK_END_LONG) {
             let before = pc.wrapping_sub(INSN_BYTES);
@@ -165,7 +175,7 @@ pub unsafe extern "C" fn sched_rseq_resume(regs: *mut bindings::pt_regs, old_cpu
     let Some((section, pc)) = found else { return };
 
     stat_inc(bindings::sched_rseq_stat_SCHED_RSEQ_STAT_CS);
-    boundary_inc(pc.wrapping_sub(section.begin));
+    boundary_inc(&section, pc);
 
     let delta = match section.kind {
         // SAFETY: `old_cpu` is a possible CPU.
@@ -224,6 +234,7 @@ pub unsafe extern "C" fn sched_rseq_check(
         (text as u64, text_size as u64),
         (func as u64, func_size as u64),
         INSN_BYTES as u8,
+        bindings::SCHED_RSEQ_NR_REGS as u8,
     );
     match result {
         Ok(()) => core::ptr::null(),
@@ -569,7 +580,7 @@ mod tests {
             kind: Entry::RESTART,
             reg: 0,
         };
-        let check = |section: Section| section.check(text, func, 4);
+        let check = |section: Section| section.check(text, func, 4, 16);
 
         assert_eq!(check(good), Ok(()));
         assert_eq!(check(Section { len: 0, ..good }), Err(Malformed::Empty));
@@ -597,7 +608,10 @@ mod tests {
             check(Section { begin: 0, ..good }),
             Err(Malformed::OutsideText)
         );
-        assert_eq!(good.check((0, 0), (0, 0), 4), Err(Malformed::OutsideText));
+        assert_eq!(
+            good.check((0, 0), (0, 0), 4, 16),
+            Err(Malformed::OutsideText)
+        );
         // The restart point: the first and last in the function, and one outside on either side.
         assert_eq!(
             check(Section {
@@ -634,6 +648,23 @@ mod tests {
         assert_eq!(
             check(Section { kind: 2, ..good }),
             Err(Malformed::UnknownKind)
+        );
+        let kind = Entry::FIXUP;
+        assert_eq!(
+            check(Section {
+                kind,
+                reg: 15,
+                ..good
+            }),
+            Ok(())
+        );
+        assert_eq!(
+            check(Section {
+                kind,
+                reg: 16,
+                ..good
+            }),
+            Err(Malformed::NoRegister)
         );
     }
 }

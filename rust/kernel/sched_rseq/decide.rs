@@ -54,6 +54,8 @@ pub enum Malformed {
     OutsideFunction,
     /// The kind is not one that the engine knows.
     UnknownKind,
+    /// The register to fix up is none.
+    NoRegister,
 }
 
 impl Malformed {
@@ -65,6 +67,7 @@ impl Malformed {
             Malformed::OutsideText => c"it is outside the text of its owner",
             Malformed::OutsideFunction => c"its end or its restart point is outside its function",
             Malformed::UnknownKind => c"its kind is unknown",
+            Malformed::NoRegister => c"its register does not exist",
         }
     }
 }
@@ -143,12 +146,14 @@ impl Section {
     /// Checks what must hold for each section, whatever its instructions are.
     ///
     /// `text` and `func` are the address and size of the text that the owner of the descriptor may
-    /// describe, and of the function at `begin`; `insn` is the instruction alignment in bytes.
+    /// describe, and of the function at `begin`; `insn` is the instruction alignment in bytes, and
+    /// `regs` the number of general registers.
     pub const fn check(
         &self,
         text: (u64, u64),
         func: (u64, u64),
         insn: u8,
+        regs: u8,
     ) -> Result<(), Malformed> {
         const fn within(addr: u64, range: (u64, u64)) -> bool {
             addr.wrapping_sub(range.0) < range.1
@@ -168,7 +173,9 @@ impl Section {
             return Err(Malformed::OutsideFunction);
         }
         match self.kind {
-            Entry::RESTART | Entry::FIXUP => Ok(()),
+            Entry::RESTART => Ok(()),
+            Entry::FIXUP if self.reg < regs => Ok(()),
+            Entry::FIXUP => Err(Malformed::NoRegister),
             _ => Err(Malformed::UnknownKind),
         }
     }

@@ -16,6 +16,9 @@ const TABLE: &str = "__sched_rseq";
 /// The size of an instruction of arm64, in bytes.
 const INSN: u8 = 4;
 
+/// The number of its general registers.
+const REGS: u8 = 31;
+
 /// A function symbol.
 struct Function {
     address: u64,
@@ -169,7 +172,7 @@ impl Image {
             let function = self
                 .function_at(section.begin)
                 .map_or(text, |f| (f.address, f.size));
-            if let Err(malformed) = section.check(text, function, INSN) {
+            if let Err(malformed) = section.check(text, function, INSN, REGS) {
                 let place = self.symbolize(section.begin);
                 findings.push(format!(
                     "{place}: malformed: {}",

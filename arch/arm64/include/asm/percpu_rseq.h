@@ -206,6 +206,13 @@ static __always_inline void __percpu_rseq_##name##_##sz(unsigned long base, u64 
 	: "memory");							\
 }
 
+/* There is an atomic that clears bits, and none that keeps them. */
+#define __RSEQ_AND(sz)							\
+static __always_inline void __percpu_rseq_and_##sz(unsigned long base, u64 val) \
+{									\
+	__percpu_rseq_andnot_##sz(base, (u##sz)~val);			\
+}
+
 #define __RSEQ_ADD_RETURN(sz)						\
 static __always_inline unsigned long __percpu_rseq_add_return_##sz(unsigned long base, \
 								    u64 val) \
@@ -316,6 +323,11 @@ __RSEQ_OP(16, andnot, bic, ldclr)
 __RSEQ_OP(32, andnot, bic, ldclr)
 __RSEQ_OP(64, andnot, bic, ldclr)
 
+__RSEQ_AND(8)
+__RSEQ_AND(16)
+__RSEQ_AND(32)
+__RSEQ_AND(64)
+
 __RSEQ_OP(8, or, orr, ldset)
 __RSEQ_OP(16, or, orr, ldset)
 __RSEQ_OP(32, or, orr, ldset)
@@ -401,107 +413,11 @@ static __always_inline u128 __percpu_rseq_cmpxchg128(unsigned long base, u128 ol
 #undef __RSEQ_READ
 #undef __RSEQ_WRITE
 #undef __RSEQ_OP
+#undef __RSEQ_AND
 #undef __RSEQ_ADD_RETURN
 #undef __RSEQ_XCHG
 #undef __RSEQ_CMPXCHG
 
-/*
- * Values go through a union, not a cast, so that pointers, bool, enums and
- * structs of these sizes do as well as integers.
- */
-#define __rseq_read(sz, pcp)						\
-({									\
-	typeof(pcp) __percpu *rseq_p__ = &(pcp);			\
-	union { TYPEOF_UNQUAL(*rseq_p__) v; u##sz raw; } rseq_r__;	\
-									\
-	rseq_r__.raw = __percpu_rseq_read_##sz((__force unsigned long)rseq_p__); \
-	rseq_r__.v;							\
-})
-
-#define __rseq_write(sz, pcp, val)					\
-({									\
-	typeof(pcp) __percpu *rseq_p__ = &(pcp);			\
-	union { TYPEOF_UNQUAL(*rseq_p__) v; u##sz raw; } rseq_v__ = { .v = (val) }; \
-									\
-	__percpu_rseq_write_##sz((__force unsigned long)rseq_p__, rseq_v__.raw); \
-})
-
-#define __rseq_op(sz, name, pcp, val)					\
-	__percpu_rseq_##name##_##sz((__force unsigned long)&(pcp), (u##sz)(val))
-
-#define __rseq_add_return(sz, pcp, val)					\
-({									\
-	typeof(pcp) __percpu *rseq_p__ = &(pcp);			\
-	union { TYPEOF_UNQUAL(*rseq_p__) v; u##sz raw; } rseq_r__;	\
-									\
-	rseq_r__.raw = __percpu_rseq_add_return_##sz((__force unsigned long)rseq_p__, \
-						     (u##sz)(val));	\
-	rseq_r__.v;							\
-})
-
-#define __rseq_xchg(sz, pcp, val)					\
-({									\
-	typeof(pcp) __percpu *rseq_p__ = &(pcp);			\
-	union { TYPEOF_UNQUAL(*rseq_p__) v; u##sz raw; } rseq_v__ = { .v = (val) }; \
-									\
-	rseq_v__.raw = __percpu_rseq_xchg_##sz((__force unsigned long)rseq_p__, \
-					       rseq_v__.raw);		\
-	rseq_v__.v;							\
-})
-
-#define __rseq_cmpxchg(sz, pcp, old, new)				\
-({									\
-	typeof(pcp) __percpu *rseq_p__ = &(pcp);			\
-	union { TYPEOF_UNQUAL(*rseq_p__) v; u##sz raw; } rseq_o__ = { .v = (old) }, \
-							 rseq_n__ = { .v = (new) }; \
-									\
-	rseq_o__.raw = __percpu_rseq_cmpxchg_##sz((__force unsigned long)rseq_p__, \
-						  rseq_o__.raw, rseq_n__.raw); \
-	rseq_o__.v;							\
-})
-
-#define this_cpu_read_1(pcp)		__rseq_read(8, pcp)
-#define this_cpu_read_2(pcp)		__rseq_read(16, pcp)
-#define this_cpu_read_4(pcp)		__rseq_read(32, pcp)
-#define this_cpu_read_8(pcp)		__rseq_read(64, pcp)
-
-#define this_cpu_write_1(pcp, val)	__rseq_write(8, pcp, val)
-#define this_cpu_write_2(pcp, val)	__rseq_write(16, pcp, val)
-#define this_cpu_write_4(pcp, val)	__rseq_write(32, pcp, val)
-#define this_cpu_write_8(pcp, val)	__rseq_write(64, pcp, val)
-
-#define this_cpu_add_1(pcp, val)	__rseq_op(8, add, pcp, val)
-#define this_cpu_add_2(pcp, val)	__rseq_op(16, add, pcp, val)
-#define this_cpu_add_4(pcp, val)	__rseq_op(32, add, pcp, val)
-#define this_cpu_add_8(pcp, val)	__rseq_op(64, add, pcp, val)
-
-#define this_cpu_add_return_1(pcp, val)	__rseq_add_return(8, pcp, val)
-#define this_cpu_add_return_2(pcp, val)	__rseq_add_return(16, pcp, val)
-#define this_cpu_add_return_4(pcp, val)	__rseq_add_return(32, pcp, val)
-#define this_cpu_add_return_8(pcp, val)	__rseq_add_return(64, pcp, val)
-
-#define this_cpu_and_1(pcp, val)	__rseq_op(8, andnot, pcp, ~(u8)(val))
-#define this_cpu_and_2(pcp, val)	__rseq_op(16, andnot, pcp, ~(u16)(val))
-#define this_cpu_and_4(pcp, val)	__rseq_op(32, andnot, pcp, ~(u32)(val))
-#define this_cpu_and_8(pcp, val)	__rseq_op(64, andnot, pcp, ~(u64)(val))
-
-#define this_cpu_or_1(pcp, val)		__rseq_op(8, or, pcp, val)
-#define this_cpu_or_2(pcp, val)		__rseq_op(16, or, pcp, val)
-#define this_cpu_or_4(pcp, val)		__rseq_op(32, or, pcp, val)
-#define this_cpu_or_8(pcp, val)		__rseq_op(64, or, pcp, val)
-
-#define this_cpu_xchg_1(pcp, val)	__rseq_xchg(8, pcp, val)
-#define this_cpu_xchg_2(pcp, val)	__rseq_xchg(16, pcp, val)
-#define this_cpu_xchg_4(pcp, val)	__rseq_xchg(32, pcp, val)
-#define this_cpu_xchg_8(pcp, val)	__rseq_xchg(64, pcp, val)
-
-#define this_cpu_cmpxchg_1(pcp, o, n)	__rseq_cmpxchg(8, pcp, o, n)
-#define this_cpu_cmpxchg_2(pcp, o, n)	__rseq_cmpxchg(16, pcp, o, n)
-#define this_cpu_cmpxchg_4(pcp, o, n)	__rseq_cmpxchg(32, pcp, o, n)
-#define this_cpu_cmpxchg_8(pcp, o, n)	__rseq_cmpxchg(64, pcp, o, n)
-
-#define this_cpu_cmpxchg64(pcp, o, n)	this_cpu_cmpxchg_8(pcp, o, n)
-#define this_cpu_cmpxchg128(pcp, o, n)					\
-	__percpu_rseq_cmpxchg128((__force unsigned long)&(pcp), o, n)
+#include <asm-generic/percpu_rseq.h>
 
 #endif /* __ASM_PERCPU_RSEQ_H */

@@ -10,8 +10,14 @@
 
 #include <asm/ptrace.h>
 
-/* Instructions are this far apart. */
+/* Instructions are multiples of this. */
 #define SCHED_RSEQ_INSN_BYTES	4
+#define SCHED_RSEQ_NR_REGS	31
+
+static inline unsigned int sched_rseq_insn_length(unsigned long addr)
+{
+	return SCHED_RSEQ_INSN_BYTES;
+}
 
 struct sched_rseq_entry;
 
@@ -21,25 +27,19 @@ static inline void sched_rseq_reg_add(struct pt_regs *regs, unsigned int reg,
 	pt_regs_write_reg(regs, reg, pt_regs_read_reg(regs, reg) + delta);
 }
 
+#ifdef CONFIG_SCHED_RSEQ_PUBLISH
 /* The descriptor that the interrupted code had published, if any. */
 static __always_inline const struct sched_rseq_entry *
 sched_rseq_published(const struct pt_regs *regs)
 {
-#ifdef CONFIG_SCHED_RSEQ_PUBLISH
 	return (const struct sched_rseq_entry *)regs->sched_rseq;
-#else
-	return NULL;
-#endif
 }
 
 static __always_inline void sched_rseq_unpublish(struct pt_regs *regs)
 {
-#ifdef CONFIG_SCHED_RSEQ_PUBLISH
 	regs->sched_rseq = 0;
-#endif
 }
 
-#ifdef CONFIG_SCHED_RSEQ_PUBLISH
 /* For an entry that is not an exception; exceptions do this in entry.S. */
 static __always_inline void sched_rseq_save(struct pt_regs *regs, struct thread_info *ti)
 {
@@ -51,12 +51,6 @@ static __always_inline void sched_rseq_restore(const struct pt_regs *regs,
 					       struct thread_info *ti)
 {
 	ti->sched_rseq = regs->sched_rseq;
-}
-#else
-static __always_inline void sched_rseq_save(struct pt_regs *regs, struct thread_info *ti) { }
-static __always_inline void sched_rseq_restore(const struct pt_regs *regs,
-					       struct thread_info *ti)
-{
 }
 #endif
 

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * this_cpu operations for architectures whose per-CPU operations are critical
+ * sections (linux/sched_rseq.h).
+ *
+ * asm/percpu_rseq.h includes this file and defines, for the widths sz of 8, 16,
+ * 32 and 64 bits and with base the address of a per-CPU symbol:
+ *
+ *   unsigned long __percpu_rseq_read_sz(unsigned long base)
+ *   void __percpu_rseq_write_sz(unsigned long base, u64 val)
+ *   void __percpu_rseq_{add,and,or}_sz(unsigned long base, u64 val)
+ *   unsigned long __percpu_rseq_add_return_sz(unsigned long base, u64 val)
+ *   unsigned long __percpu_rseq_xchg_sz(unsigned long base, u64 val)
+ *   unsigned long __percpu_rseq_cmpxchg_sz(unsigned long base, u64 old, u64 new)
+ *   u128 __percpu_rseq_cmpxchg128(unsigned long base, u128 old, u128 new)
+ *
+ * Arguments are zero-extended from the width, except that val of a write, add,
+ * or xchg may have any bits above it. What is returned counts up to the width.
+ */
+#ifndef _ASM_GENERIC_PERCPU_RSEQ_H
+#define _ASM_GENERIC_PERCPU_RSEQ_H
+
+#include <linux/compiler.h>
+#include <linux/types.h>
+
+/*
+ * Values go through a union, not a cast, so that pointers, bool, enums and
+ * structs of these sizes do as well as integers.
+ */
+#define __rseq_read(sz, pcp)						\
+({									\
+	typeof(pcp) __percpu *rseq_p__ = &(pcp);			\
+	union { TYPEOF_UNQUAL(*rseq_p__) v; u##sz raw; } rseq_r__;	\
+									\
+	rseq_r__.raw = __percpu_rseq_read_##sz((__force unsigned long)rseq_p__); \
+	rseq_r__.v;							\
+})
+
+#define __rseq_write(sz, pcp, val)					\
+({									\
+	typeof(pcp) __percpu *rseq_p__ = &(pcp);			\
+	union { TYPEOF_UNQUAL(*rseq_p__) v; u##sz raw; } rseq_v__ = { .v = (val) }; \
+									\
+	__percpu_rseq_write_##sz((__force unsigned long)rseq_p__, rseq_v__.raw); \
+})
+
+#define __rseq_op(sz, name, pcp, val)					\
+	__percpu_rseq_##name##_##sz((__force unsigned long)&(pcp), (u##sz)(val))
+
+#define __rseq_add_return(sz, pcp, val)					\
+({									\
+	typeof(pcp) __percpu *rseq_p__ = &(pcp);			\
+	union { TYPEOF_UNQUAL(*rseq_p__) v; u##sz raw; } rseq_r__;	\
+									\
+	rseq_r__.raw = __percpu_rseq_add_return_##sz((__force unsigned long)rseq_p__, \
+						     (u##sz)(val));	\
+	rseq_r__.v;							\
+})
+
+#define __rseq_xchg(sz, pcp, val)					\
+({									\
+	typeof(pcp) __percpu *rseq_p__ = &(pcp);			\
+	union { TYPEOF_UNQUAL(*rseq_p__) v; u##sz raw; } rseq_v__ = { .v = (val) }; \
+									\
+	rseq_v__.raw = __percpu_rseq_xchg_##sz((__force unsigned long)rseq_p__, \
+					       rseq_v__.raw);		\
+	rseq_v__.v;							\
+})
+
+#define __rseq_cmpxchg(sz, pcp, old, new)				\
+({									\
+	typeof(pcp) __percpu *rseq_p__ = &(pcp);			\
+	union { TYPEOF_UNQUAL(*rseq_p__) v; u##sz raw; } rseq_o__ = { .v = (old) }, \
+							 rseq_n__ = { .v = (new) }; \
+									\
+	rseq_o__.raw = __percpu_rseq_cmpxchg_##sz((__force unsigned long)rseq_p__, \
+						  rseq_o__.raw, rseq_n__.raw); \
+	rseq_o__.v;							\
+})
+
+#define this_cpu_read_1(pcp)		__rseq_read(8, pcp)
+#define this_cpu_read_2(pcp)		__rseq_read(16, pcp)
+#define this_cpu_read_4(pcp)		__rseq_read(32, pcp)
+#define this_cpu_read_8(pcp)		__rseq_read(64, pcp)
+
+#define this_cpu_write_1(pcp, val)	__rseq_write(8, pcp, val)
+#define this_cpu_write_2(pcp, val)	__rseq_write(16, pcp, val)
+#define this_cpu_write_4(pcp, val)	__rseq_write(32, pcp, val)
+#define this_cpu_write_8(pcp, val)	__rseq_write(64, pcp, val)
+
+#define this_cpu_add_1(pcp, val)	__rseq_op(8, add, pcp, val)
+#define this_cpu_add_2(pcp, val)	__rseq_op(16, add, pcp, val)
+#define this_cpu_add_4(pcp, val)	__rseq_op(32, add, pcp, val)
+#define this_cpu_add_8(pcp, val)	__rseq_op(64, add, pcp, val)
+
+#define this_cpu_add_return_1(pcp, val)	__rseq_add_return(8, pcp, val)
+#define this_cpu_add_return_2(pcp, val)	__rseq_add_return(16, pcp, val)
+#define this_cpu_add_return_4(pcp, val)	__rseq_add_return(32, pcp, val)
+#define this_cpu_add_return_8(pcp, val)	__rseq_add_return(64, pcp, val)
+
+#define this_cpu_and_1(pcp, val)	__rseq_op(8, and, pcp, val)
+#define this_cpu_and_2(pcp, val)	__rseq_op(16, and, pcp, val)
+#define this_cpu_and_4(pcp, val)	__rseq_op(32, and, pcp, val)
+#define this_cpu_and_8(pcp, val)	__rseq_op(64, and, pcp, val)
+
+#define this_cpu_or_1(pcp, val)		__rseq_op(8, or, pcp, val)
+#define this_cpu_or_2(pcp, val)		__rseq_op(16, or, pcp, val)
+#define this_cpu_or_4(pcp, val)		__rseq_op(32, or, pcp, val)
+#define this_cpu_or_8(pcp, val)		__rseq_op(64, or, pcp, val)
+
+#define this_cpu_xchg_1(pcp, val)	__rseq_xchg(8, pcp, val)
+#define this_cpu_xchg_2(pcp, val)	__rseq_xchg(16, pcp, val)
+#define this_cpu_xchg_4(pcp, val)	__rseq_xchg(32, pcp, val)
+#define this_cpu_xchg_8(pcp, val)	__rseq_xchg(64, pcp, val)
+
+#define this_cpu_cmpxchg_1(pcp, o, n)	__rseq_cmpxchg(8, pcp, o, n)
+#define this_cpu_cmpxchg_2(pcp, o, n)	__rseq_cmpxchg(16, pcp, o, n)
+#define this_cpu_cmpxchg_4(pcp, o, n)	__rseq_cmpxchg(32, pcp, o, n)
+#define this_cpu_cmpxchg_8(pcp, o, n)	__rseq_cmpxchg(64, pcp, o, n)
+
+#define this_cpu_cmpxchg64(pcp, o, n)	this_cpu_cmpxchg_8(pcp, o, n)
+#define this_cpu_cmpxchg128(pcp, o, n)					\
+	__percpu_rseq_cmpxchg128((__force unsigned long)&(pcp), o, n)
+
+#endif /* _ASM_GENERIC_PERCPU_RSEQ_H */
