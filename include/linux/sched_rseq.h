@@ -17,6 +17,7 @@
 #ifndef _LINUX_SCHED_RSEQ_H
 #define _LINUX_SCHED_RSEQ_H
 
+#include <linux/instrumentation.h>
 #include <linux/types.h>
 
 struct module;
@@ -142,6 +143,7 @@ enum sched_rseq_break {
 	SCHED_RSEQ_BREAK_END_SHORT,	/* end is one instruction too early */
 	SCHED_RSEQ_BREAK_END_LONG,	/* end is one instruction too late */
 	SCHED_RSEQ_BREAK_NO_MODULE,	/* the tables of modules are not searched */
+	SCHED_RSEQ_BREAK_FIXUP_EARLY,	/* fixup before the address is formed */
 };
 
 extern unsigned int sched_rseq_broken;
@@ -202,5 +204,26 @@ static inline void sched_rseq_boundary_inc(unsigned int insn) { }
 static __always_inline void sched_rseq_note_exit(struct pt_regs *regs) { }
 
 #endif /* CONFIG_SCHED_RSEQ_STATS */
+
+#if defined(CONFIG_SCHED_RSEQ_STATS) && defined(CONFIG_SCHED_RSEQ_MVIY)
+/* Rust: rust/kernel/sched_rseq.rs */
+void __sched_rseq_note_marked(struct pt_regs *regs, bool fixup);
+
+/**
+ * sched_rseq_note_marked - count a return to a section that was marked
+ * @regs:	the interrupted context
+ * @fixup:	its register is moved
+ *
+ * The architecture fixes it up by itself.
+ */
+static __always_inline void sched_rseq_note_marked(struct pt_regs *regs, bool fixup)
+{
+	instrumentation_begin();
+	__sched_rseq_note_marked(regs, fixup);
+	instrumentation_end();
+}
+#else
+static __always_inline void sched_rseq_note_marked(struct pt_regs *regs, bool fixup) { }
+#endif
 
 #endif /* _LINUX_SCHED_RSEQ_H */

@@ -178,7 +178,6 @@ static void srk_types(struct kunit *test)
 	migrate_enable();
 }
 
-#ifdef CONFIG_ARM64
 /* No integers, but of a size that there is an operation for. */
 #define SRK_STRUCT(bytes)						\
 struct srk_struct_##bytes {						\
@@ -211,7 +210,6 @@ SRK_STRUCT(1)
 SRK_STRUCT(2)
 SRK_STRUCT(4)
 SRK_STRUCT(8)
-#endif
 
 static DEFINE_PER_CPU_ALIGNED(u64, srk_c64);
 
@@ -312,30 +310,105 @@ static void srk_section(struct kunit *test)
 }
 
 #ifdef CONFIG_KPROBES
+static unsigned int srk_hits;
+
 static int srk_handler(struct kprobe *p, struct pt_regs *regs)
 {
+	srk_hits++;
 	return 0;
 }
 
-static int srk_probe(unsigned long addr)
+/* Probes an address while the section in this file is executed. */
+static int srk_probe(struct kunit *test, unsigned long addr)
 {
 	struct kprobe p = { .addr = (kprobe_opcode_t *)addr, .pre_handler = srk_handler };
 	int ret = register_kprobe(&p);
 
-	if (!ret)
-		unregister_kprobe(&p);
-	return ret;
+	if (ret)
+		return ret;
+	migrate_disable();
+	srk_set_64(41);
+	srk_hits = 0;
+	srk_one_section();
+	KUNIT_EXPECT_EQ(test, srk_hits, 1);
+	srk_expect_64(test, 42);
+	migrate_enable();
+	unregister_kprobe(&p);
+	return 0;
 }
 
-/* Refused at each instruction of a section, accepted just behind it. */
+/*
+ * Refused at each instruction of a section, unless it is marked, and accepted
+ * just behind it.
+ */
 static void srk_kprobe(struct kunit *test)
 {
+	const int expected = IS_ENABLED(CONFIG_SCHED_RSEQ_MVIY) ? 0 : -EINVAL;
 	struct srk_search s;
 
 	srk_find(test, &s);
 	for (unsigned int i = 0; i < s.len; i += sched_rseq_insn_length(s.begin + i))
-		KUNIT_EXPECT_EQ(test, srk_probe(s.begin + i), -EINVAL);
-	KUNIT_EXPECT_EQ(test, srk_probe(s.begin + s.len), 0);
+		KUNIT_EXPECT_EQ(test, srk_probe(test, s.begin + i), expected);
+	KUNIT_EXPECT_EQ(test, srk_probe(test, s.begin + s.len), 0);
+}
+#endif
+
+#ifdef CONFIG_S390
+/* Sections that nobody executes, one for each register; 4 bytes, 2 instructions. */
+#define SRK_REGISTER(nr)						\
+	"771:	nopr	%%r0\n"						\
+	"	nopr	%%r0\n"						\
+	"772:\n"							\
+	__RSEQ_RECORD("%%r" #nr)
+
+static noinline void srk_registers(void)
+{
+	asm volatile("	j	1f\n"
+	SRK_REGISTER(0) SRK_REGISTER(1) SRK_REGISTER(2) SRK_REGISTER(3)
+	SRK_REGISTER(4) SRK_REGISTER(5) SRK_REGISTER(6) SRK_REGISTER(7)
+	SRK_REGISTER(8) SRK_REGISTER(9) SRK_REGISTER(10) SRK_REGISTER(11)
+	SRK_REGISTER(12) SRK_REGISTER(13) SRK_REGISTER(14) SRK_REGISTER(15)
+	"1:\n"
+	: : );
+}
+
+/* As if a task had come from another CPU into each section: one register moves. */
+static void srk_fixup(struct kunit *test)
+{
+	struct srk_search s = { .start = (unsigned long)srk_registers };
+	unsigned int cpu, other;
+	unsigned long delta;
+
+	srk_registers();
+	KUNIT_ASSERT_TRUE(test, kallsyms_lookup_size_offset(s.start, &s.size, NULL));
+	KUNIT_ASSERT_EQ(test, sched_rseq_walk_tables(srk_search_table, &s), 0);
+	KUNIT_ASSERT_EQ(test, s.nr, NUM_GPRS);
+
+	cpu = get_cpu();
+	other = cpumask_any_but(cpu_possible_mask, cpu);
+	delta = per_cpu_offset(cpu) - per_cpu_offset(other);
+	/* The records are in the order of the sections; the search found the last. */
+	s.begin -= s.len * (NUM_GPRS - 1);
+	for (unsigned int nr = 0; nr < NUM_GPRS; nr++, s.begin += s.len) {
+		struct pt_regs regs = { };
+
+		for (unsigned int i = 0; i < NUM_GPRS; i++)
+			regs.gprs[i] = i;
+		local_irq_disable();
+		/* At the first instruction the address is not yet formed. */
+		regs.psw.addr = s.begin;
+		sched_rseq_resume(&regs, other);
+		regs.psw.addr = s.begin + 2;
+		sched_rseq_resume(&regs, cpu);
+		for (unsigned int i = 0; i < NUM_GPRS; i++)
+			KUNIT_EXPECT_EQ(test, regs.gprs[i], i);
+		sched_rseq_resume(&regs, other);
+		local_irq_enable();
+		for (unsigned int i = 0; i < NUM_GPRS; i++)
+			KUNIT_EXPECT_EQ(test, regs.gprs[i], i == nr ? i + delta : i);
+		KUNIT_EXPECT_EQ(test, regs.psw.addr, s.begin + 2);
+	}
+	put_cpu();
 }
 #endif
 
@@ -381,12 +454,10 @@ static struct kunit_case srk_cases[] = {
 	KUNIT_CASE(srk_signed_32),
 	KUNIT_CASE(srk_signed_64),
 	KUNIT_CASE(srk_types),
-#ifdef CONFIG_ARM64
 	KUNIT_CASE(srk_structs_1),
 	KUNIT_CASE(srk_structs_2),
 	KUNIT_CASE(srk_structs_4),
 	KUNIT_CASE(srk_structs_8),
-#endif
 	KUNIT_CASE(srk_cmpxchg64),
 #ifdef system_has_cmpxchg128
 	KUNIT_CASE(srk_cmpxchg128),
@@ -394,6 +465,9 @@ static struct kunit_case srk_cases[] = {
 	KUNIT_CASE(srk_section),
 #ifdef CONFIG_KPROBES
 	KUNIT_CASE(srk_kprobe),
+#endif
+#ifdef CONFIG_S390
+	KUNIT_CASE(srk_fixup),
 #endif
 #ifdef CONFIG_SCHED_RSEQ_STATS
 	KUNIT_CASE(srk_stats),

@@ -142,6 +142,9 @@ mod broken {
             return None;
         }
         if let Some(section) = super::find(regs, pc) {
+            if is(bindings::sched_rseq_break_SCHED_RSEQ_BREAK_FIXUP_EARLY) && pc == section.begin {
+                return Some((section, pc.wrapping_add(INSN_BYTES)));
+            }
             let short = is(bindings::sched_rseq_break_SCHED_RSEQ_BREAK_END_SHORT);
             return (!short || !is_last(&section, pc)).then_some((section, pc));
         }
@@ -194,6 +197,27 @@ pub unsafe extern "C" fn sched_rseq_resume(regs: *mut bindings::pt_regs, old_cpu
             unsafe { bindings::sched_rseq_reg_add(regs, c_uint::from(reg), delta as c_ulong) };
             stat_inc(bindings::sched_rseq_stat_SCHED_RSEQ_STAT_FIXUP);
         }
+    }
+}
+
+/// Counts a return to a section that is marked in lowcore, and whether its register is moved.
+///
+/// # Safety
+///
+/// `regs` is valid and describes kernel code that is about to be returned to; interrupts are
+/// disabled.
+#[cfg(all(CONFIG_SCHED_RSEQ_STATS, CONFIG_SCHED_RSEQ_MVIY))]
+#[export]
+pub unsafe extern "C" fn __sched_rseq_note_marked(regs: *mut bindings::pt_regs, fixup: bool) {
+    // SAFETY: By the safety requirements of this function.
+    let pc = unsafe { bindings::instruction_pointer(regs) } as u64;
+    // The mark is also there behind the commit, and when a copy of an instruction is stepped over.
+    if let Some(section) = find_section(pc) {
+        stat_inc(bindings::sched_rseq_stat_SCHED_RSEQ_STAT_CS);
+        boundary_inc(&section, pc);
+    }
+    if fixup {
+        stat_inc(bindings::sched_rseq_stat_SCHED_RSEQ_STAT_FIXUP);
     }
 }
 
@@ -253,6 +277,15 @@ pub fn find_section(addr: u64) -> Option<Section> {
     }
     // SAFETY: The table was just filled in, and it stays as long as the text at `addr` does.
     unsafe { table_from_c(&table) }.find(addr)
+}
+
+/// The section that contains an address, which of its instructions that is, and how many it has.
+///
+/// The caller keeps the module that the address belongs to, if any, from going away.
+pub fn find_insn(addr: u64) -> Option<(Section, u32, u32)> {
+    let section = find_section(addr)?;
+    let end = section.begin.wrapping_add(u64::from(section.len));
+    Some((section, nr_insns(&section, addr), nr_insns(&section, end)))
 }
 
 /// Whether an address is kernel or module text, and not init text that was freed.

@@ -4,7 +4,8 @@
 //! CPU meanwhile, and checks that no update was lost, doubled or made to another CPU's copy.
 //!
 //! Loading the module runs the torture. The log says what was done and found: a line for each
-//! operation, and last one for all that begins with PASS or FAIL.
+//! operation, and last one for all that begins with PASS or FAIL. `cells` counts the instructions
+//! of the sections that a task was on when it was moved, of all that there are.
 //!
 //! Only where interrupts are taken at any instruction does this prove anything: on hardware, or in
 //! QEMU with `-icount`.
@@ -13,10 +14,16 @@ use core::borrow::Borrow;
 
 use kernel::{
     current,
-    ffi::c_char,
+    ffi::{
+        c_char,
+        c_void, //
+    },
     prelude::*,
     str::CStr, //
 };
+
+#[cfg(CONFIG_SCHED_RSEQ)]
+use kernel::sched_rseq;
 
 module! {
     type: Torture,
@@ -45,8 +52,12 @@ const DELAYS: u32 = 251;
 struct Op {
     name: *const c_char,
     bits: u32,
-    counts: bool,
+    effect: u32,
 }
+
+/// `enum srt_effect` of shot.h.
+const COUNTS: u32 = 0;
+const STORES: u32 = 1;
 
 /// `struct srt_shot` of shot.h.
 #[repr(C)]
@@ -55,6 +66,7 @@ struct Shot {
     op: u32,
     delay_ns: u32,
     migrate: bool,
+    pc: u64,
     setup_ns: u64,
     ops: u64,
     home_preempt: u64,
@@ -69,6 +81,141 @@ extern "C" {
     fn srt_nr_ops() -> u32;
     fn srt_op(op: u32) -> *const Op;
     fn srt_shoot(shot: *mut Shot) -> i32;
+    #[cfg(all(CONFIG_SCHED_RSEQ, CONFIG_S390))]
+    fn srt_variable() -> *mut c_void;
+    #[cfg(all(CONFIG_SCHED_RSEQ, CONFIG_S390))]
+    fn srt_go_on(n: u64) -> bool;
+}
+
+/// Loops as in shot.c, of operations in Rust.
+#[cfg(all(CONFIG_SCHED_RSEQ, CONFIG_S390))]
+mod loops {
+    use super::*;
+    use kernel::percpu::Word;
+
+    macro_rules! srt_loop {
+        ($name:ident, $t:ty, |$ptr:ident, $n:ident, $bad:ident| $op:expr) => {
+            /// # Safety
+            ///
+            /// `shot` is valid, and only this task shoots.
+            #[no_mangle]
+            unsafe extern "C" fn $name(shot: *mut Shot) {
+                // SAFETY: No requirements.
+                let $ptr = unsafe { srt_variable() }.cast::<$t>();
+                let ($bad, mut $n) = (&mut 0u64, 0u64);
+
+                // SAFETY: No requirements.
+                while unsafe { srt_go_on($n) } {
+                    // SAFETY: This is a per-CPU variable that has all of these widths.
+                    unsafe { $op };
+                    $n += 1;
+                }
+                // SAFETY: By the safety requirements of this function.
+                unsafe {
+                    (*shot).ops = $n;
+                    (*shot).bad_return = *$bad;
+                }
+            }
+        };
+    }
+
+    srt_loop!(srt_loop_rust_add_8, u8, |p, n, bad| u8::this_cpu_add(p, 1));
+    srt_loop!(srt_loop_rust_add_16, u16, |p, n, bad| u16::this_cpu_add(
+        p, 1
+    ));
+    srt_loop!(srt_loop_rust_add_32, u32, |p, n, bad| u32::this_cpu_add(
+        p, 1
+    ));
+    srt_loop!(srt_loop_rust_add_64, u64, |p, n, bad| u64::this_cpu_add(
+        p, 1
+    ));
+    srt_loop!(srt_loop_rust_xchg_8, u8, |p, n, bad| {
+        let old = u8::this_cpu_xchg(p, (n + 1) as u8);
+        *bad += u64::from(old != 0 && old != n as u8);
+    });
+    srt_loop!(srt_loop_rust_xchg_64, u64, |p, n, bad| {
+        let old = u64::this_cpu_xchg(p, n + 1);
+        *bad += u64::from(old != 0 && old != n);
+    });
+    srt_loop!(srt_loop_rust_cmpxchg_8, u8, |p, n, bad| {
+        let mut old = u8::this_cpu_read(p);
+        loop {
+            let found = u8::this_cpu_cmpxchg(p, old, old.wrapping_add(1));
+            if found == old {
+                break;
+            }
+            old = found;
+        }
+    });
+    srt_loop!(srt_loop_rust_cmpxchg_64, u64, |p, n, bad| {
+        let mut old = u64::this_cpu_read(p);
+        loop {
+            let found = u64::this_cpu_cmpxchg(p, old, old.wrapping_add(1));
+            if found == old {
+                break;
+            }
+            old = found;
+        }
+    });
+}
+
+/// The instructions of one section, and at which of them a task was moved.
+#[cfg(CONFIG_SCHED_RSEQ)]
+struct Hits {
+    begin: u64,
+    insns: u32,
+    /// Bit `i` for the instruction `i`.
+    hit: u32,
+}
+
+/// The sections that the shots at an operation were aimed at.
+#[derive(Default)]
+struct Cells {
+    #[cfg(CONFIG_SCHED_RSEQ)]
+    sections: KVec<Hits>,
+}
+
+#[cfg(CONFIG_SCHED_RSEQ)]
+impl Cells {
+    /// Notes that a task was moved when it was about to execute the instruction at `pc`.
+    fn hit(&mut self, pc: u64) -> Result {
+        // The task has run on in this module, so the text is still there.
+        let Some((section, insn, insns)) = sched_rseq::find_insn(pc) else {
+            return Ok(());
+        };
+        if let Some(known) = self.sections.iter_mut().find(|s| s.begin == section.begin) {
+            known.hit |= 1 << insn.min(31);
+            return Ok(());
+        }
+        let hits = Hits {
+            begin: section.begin,
+            insns: insns.min(32),
+            hit: 1 << insn.min(31),
+        };
+        Ok(self.sections.push(hits, GFP_KERNEL)?)
+    }
+
+    /// How many instructions were hit, and how many there are.
+    fn count(&self) -> (u64, u64) {
+        self.sections.iter().fold((0, 0), |(hit, all), s| {
+            (
+                hit + u64::from(s.hit.count_ones()),
+                all + u64::from(s.insns),
+            )
+        })
+    }
+}
+
+/// Without sections there is nothing to aim at.
+#[cfg(not(CONFIG_SCHED_RSEQ))]
+impl Cells {
+    fn hit(&mut self, _pc: u64) -> Result {
+        Ok(())
+    }
+
+    fn count(&self) -> (u64, u64) {
+        (0, 0)
+    }
 }
 
 /// What was done and found.
@@ -79,6 +226,9 @@ struct Tally {
     ops: u64,
     /// Updates that are missing, counted twice, or in the wrong CPU's copy.
     lost: u64,
+    /// Instructions of sections at which a task was moved, and all of them.
+    hit: u64,
+    cells: u64,
 }
 
 impl Tally {
@@ -87,12 +237,14 @@ impl Tally {
         self.migrated += other.migrated;
         self.ops += other.ops;
         self.lost += other.lost;
+        self.hit += other.hit;
+        self.cells += other.cells;
     }
 }
 
 impl Shot {
     /// Counts the updates that did not go where they committed.
-    fn lost(&self, bits: u32, counts: bool) -> u64 {
+    fn lost(&self, bits: u32, effect: u32) -> u64 {
         let mask = u64::MAX >> (64 - bits.min(64));
         let distance = |a: u64, b: u64| {
             let d = a.wrapping_sub(b) & mask;
@@ -106,11 +258,11 @@ impl Shot {
         } else {
             lost += distance(self.away_end, 0).min(1);
         }
-        if counts {
+        if effect == COUNTS {
             lost += distance(self.home_end.wrapping_add(self.away_end), self.ops);
         } else {
             // The last operation is on the one CPU or on the other.
-            let last = self.ops & mask;
+            let last = self.ops & if effect == STORES { mask } else { 1 };
             let there = self.away_end == last || (self.away_end == 0 && self.home_end == last);
             lost += u64::from(!there);
         }
@@ -164,6 +316,7 @@ impl Session {
             (op, CStr::from_char_ptr(op.name))
         };
         let mut tally = Tally::default();
+        let mut cells = Cells::default();
 
         for i in 0..shots {
             let mut shot = Shot {
@@ -179,10 +332,14 @@ impl Session {
                 pr_err!("{name}: shot {i} failed (error {ret})\n");
                 return Err(Error::from_errno(ret));
             }
-            let lost = shot.lost(op.bits, op.counts);
+            if shot.migrate {
+                cells.hit(shot.pc)?;
+            }
+            let lost = shot.lost(op.bits, op.effect);
             if lost != 0 && tally.lost == 0 {
                 pr_err!(
-                    "{name}: shot {i} migrate={} ops={} home={} then {} away={} bad_return={}\n",
+                    "{name}: shot {i} at {:#x} migrate={} ops={} home={} then {} away={} bad_return={}\n",
+                    shot.pc,
                     shot.migrate,
                     shot.ops,
                     shot.home_preempt,
@@ -196,16 +353,20 @@ impl Session {
                 migrated: u64::from(shot.migrate),
                 ops: shot.ops,
                 lost,
+                ..Tally::default()
             });
             if current!().signal_pending() {
                 return Err(EINTR);
             }
         }
+        (tally.hit, tally.cells) = cells.count();
         pr_info!(
-            "{name} shots={} ops={} lost={}\n",
+            "{name} shots={} ops={} lost={} cells={}/{}\n",
             tally.shots,
             tally.ops,
-            tally.lost
+            tally.lost,
+            tally.hit,
+            tally.cells
         );
         Ok(tally)
     }
@@ -245,11 +406,13 @@ impl kernel::Module for Torture {
             "FAIL"
         };
         pr_info!(
-            "{verdict} shots={} delay_ns={delay_ns} total={} migrated={} ops={} lost={}\n",
+            "{verdict} shots={} delay_ns={delay_ns} total={} migrated={} ops={} cells={}/{} lost={}\n",
             shots,
             total.shots,
             total.migrated,
             total.ops,
+            total.hit,
+            total.cells,
             total.lost
         );
         Ok(Torture)

@@ -4,7 +4,10 @@
 #include <linux/hrtimer.h>
 #include <linux/kthread.h>
 #include <linux/percpu.h>
+#include <linux/ptrace.h>
 #include <linux/sched.h>
+
+#include <asm/irq_regs.h>
 
 #include "shot.h"
 
@@ -17,6 +20,14 @@ union srt_var {
 	u32	u32;
 	u64	u64;
 	u128	u128;
+	/* The half of u128 that counts. */
+	struct {
+#ifdef __BIG_ENDIAN
+		u64 high, low;
+#else
+		u64 low, high;
+#endif
+	};
 };
 
 static DEFINE_PER_CPU_ALIGNED(union srt_var, srt_var);
@@ -48,6 +59,9 @@ static void srt_preempt(struct kthread_work *work)
 
 static enum hrtimer_restart srt_timer(struct hrtimer *timer)
 {
+	struct pt_regs *regs = get_irq_regs();
+
+	srt.shot->pc = regs ? instruction_pointer(regs) : 0;
 	kthread_queue_work(srt.worker, &srt.work);
 	return HRTIMER_NORESTART;
 }
@@ -64,61 +78,93 @@ static noinline void srt_loop_##name(struct srt_shot *shot)		\
 	shot->bad_return = bad;						\
 }
 
-SRT_LOOP(add_8, this_cpu_add(srt_var.u8, 1))
-SRT_LOOP(add_16, this_cpu_add(srt_var.u16, 1))
-SRT_LOOP(add_32, this_cpu_add(srt_var.u32, 1))
-SRT_LOOP(add_64, this_cpu_add(srt_var.u64, 1))
-SRT_LOOP(add_return_32, bad += this_cpu_add_return(srt_var.u32, 1) > (u32)n + 1)
-SRT_LOOP(add_return_64, bad += this_cpu_add_return(srt_var.u64, 1) > n + 1)
-SRT_LOOP(write_32, this_cpu_write(srt_var.u32, (u32)n + 1))
-SRT_LOOP(write_64, this_cpu_write(srt_var.u64, n + 1))
-/* The old value is what the last operation stored, or 0 on a CPU not yet visited. */
-SRT_LOOP(xchg_32, ({ u32 o = this_cpu_xchg(srt_var.u32, (u32)n + 1); bad += o && o != (u32)n; }))
-SRT_LOOP(xchg_64, ({ u64 o = this_cpu_xchg(srt_var.u64, n + 1); bad += o && o != n; }))
-/* Each operation must succeed, for the expected value is the one on this CPU... */
-SRT_LOOP(cmpxchg_32, ({
-	u32 o = this_cpu_read(srt_var.u32);
-
-	/* ...unless the task was moved between the two, which this_cpu allows. */
-	while (!this_cpu_try_cmpxchg(srt_var.u32, &o, o + 1))
-		;
+#define SRT_LOOPS(bits)							\
+SRT_LOOP(add_##bits, this_cpu_add(srt_var.u##bits, 1))			\
+/* What is returned was added up to on one of the two CPUs. */		\
+SRT_LOOP(add_return_##bits, ({						\
+	u##bits sum = this_cpu_add_return(srt_var.u##bits, 1);		\
+									\
+	bad += sum > n + 1 && n < U##bits##_MAX;			\
+}))									\
+SRT_LOOP(write_##bits, this_cpu_write(srt_var.u##bits, (u##bits)(n + 1))) \
+SRT_LOOP(and_or_##bits, ({						\
+	if (n & 1)							\
+		this_cpu_and(srt_var.u##bits, (u##bits)~1);		\
+	else								\
+		this_cpu_or(srt_var.u##bits, 1);			\
+}))									\
+/* The old value is what the last operation stored, or 0 on a CPU not yet visited. */ \
+SRT_LOOP(xchg_##bits, ({						\
+	u##bits old = this_cpu_xchg(srt_var.u##bits, (u##bits)(n + 1));	\
+									\
+	bad += old && old != (u##bits)n;				\
+}))									\
+/*									\
+ * Each operation must succeed, for the expected value is the one on this CPU,	\
+ * unless the task was moved between the two, which this_cpu allows.	\
+ */									\
+SRT_LOOP(cmpxchg_##bits, ({						\
+	u##bits old = this_cpu_read(srt_var.u##bits);			\
+									\
+	while (!this_cpu_try_cmpxchg(srt_var.u##bits, &old, (u##bits)(old + 1))) \
+		;							\
 }))
-SRT_LOOP(cmpxchg_64, ({
-	u64 o = this_cpu_read(srt_var.u64);
 
-	while (!this_cpu_try_cmpxchg(srt_var.u64, &o, o + 1))
-		;
-}))
+SRT_LOOPS(8)
+SRT_LOOPS(16)
+SRT_LOOPS(32)
+SRT_LOOPS(64)
+
 #ifdef system_has_cmpxchg128
 SRT_LOOP(cmpxchg_128, ({
-	u128 o = this_cpu_read(srt_var.u64), r;
+	u128 o = this_cpu_read(srt_var.low), r;
 
 	while ((r = this_cpu_cmpxchg128(srt_var.u128, o, o + 1)) != o)
 		o = r;
 }))
 #endif
 
-#define SRT_OP(_name, _bits, _counts)					\
-	{ { #_name "_" #_bits, _bits, _counts }, srt_loop_##_name##_##_bits }
+/* For loops in Rust: the variable, and whether to do one more operation after @n. */
+void *srt_variable(void)
+{
+	return (__force void *)&srt_var;
+}
+
+bool srt_go_on(u64 n)
+{
+	return n < MAX_OPS && !READ_ONCE(srt.preempted);
+}
+
+#define SRT_OP(_name, _bits, _effect)					\
+	{ { #_name "_" #_bits, _bits, _effect }, srt_loop_##_name##_##_bits }
+#define SRT_OPS(bits)							\
+	SRT_OP(add, bits, SRT_COUNTS),					\
+	SRT_OP(add_return, bits, SRT_COUNTS),				\
+	SRT_OP(write, bits, SRT_STORES),				\
+	SRT_OP(and_or, bits, SRT_TOGGLES),				\
+	SRT_OP(xchg, bits, SRT_STORES),					\
+	SRT_OP(cmpxchg, bits, SRT_COUNTS)
 
 static const struct {
 	struct srt_op	op;
 	void		(*loop)(struct srt_shot *shot);
 } srt_ops[] = {
-	SRT_OP(add, 64, true),
-	SRT_OP(add, 32, true),
-	SRT_OP(add, 16, true),
-	SRT_OP(add, 8, true),
-	SRT_OP(add_return, 64, true),
-	SRT_OP(add_return, 32, true),
-	SRT_OP(write, 64, false),
-	SRT_OP(write, 32, false),
-	SRT_OP(xchg, 64, false),
-	SRT_OP(xchg, 32, false),
-	SRT_OP(cmpxchg, 64, true),
-	SRT_OP(cmpxchg, 32, true),
+	SRT_OPS(64),
+	SRT_OPS(32),
+	SRT_OPS(16),
+	SRT_OPS(8),
 #ifdef system_has_cmpxchg128
-	SRT_OP(cmpxchg, 128, true),
+	SRT_OP(cmpxchg, 128, SRT_COUNTS),
+#endif
+#if defined(CONFIG_SCHED_RSEQ) && defined(CONFIG_S390)
+	SRT_OP(rust_add, 64, SRT_COUNTS),
+	SRT_OP(rust_add, 32, SRT_COUNTS),
+	SRT_OP(rust_add, 16, SRT_COUNTS),
+	SRT_OP(rust_add, 8, SRT_COUNTS),
+	SRT_OP(rust_xchg, 64, SRT_STORES),
+	SRT_OP(rust_xchg, 8, SRT_STORES),
+	SRT_OP(rust_cmpxchg, 64, SRT_COUNTS),
+	SRT_OP(rust_cmpxchg, 8, SRT_COUNTS),
 #endif
 };
 
@@ -143,8 +189,10 @@ static u64 srt_value(u32 op, int cpu)
 		return READ_ONCE(var->u16);
 	case 32:
 		return READ_ONCE(var->u32);
-	default:
+	case 64:
 		return READ_ONCE(var->u64);
+	default:
+		return READ_ONCE(var->low);
 	}
 }
 

@@ -9,16 +9,23 @@
 
 #include <linux/types.h>
 
+/* What an operation under torture does to its variable. */
+enum srt_effect {
+	SRT_COUNTS,	/* adds 1 */
+	SRT_STORES,	/* stores the number of the operation, from 1 on */
+	SRT_TOGGLES,	/* stores the lowest bit of that number */
+};
+
 /**
  * struct srt_op - an operation under torture
  * @name:	how reports call it
  * @bits:	width of the variable
- * @counts:	each operation adds 1; otherwise each stores its number
+ * @effect:	enum srt_effect
  */
 struct srt_op {
 	const char	*name;
 	u32		bits;
-	bool		counts;
+	u32		effect;
 };
 
 /**
@@ -26,6 +33,7 @@ struct srt_op {
  * @op:		in: index of the operation
  * @delay_ns:	in: when the timer fires, from its start
  * @migrate:	in: move the task to another CPU while it is preempted
+ * @pc:		out: the instruction that the timer interrupted
  * @setup_ns:	out: what it took to start the timer, before the first operation
  * @ops:	out: operations that the task did, by its own count
  * @home_preempt: out: this CPU's copy while the task was preempted
@@ -39,6 +47,7 @@ struct srt_shot {
 	u32	op;
 	u32	delay_ns;
 	bool	migrate;
+	u64	pc;
 	u64	setup_ns;
 	u64	ops;
 	u64	home_preempt;
@@ -47,6 +56,18 @@ struct srt_shot {
 	u64	bad_return;
 };
 
+/* Loops in Rust: sched_rseq_torture_main.rs */
+void srt_loop_rust_add_8(struct srt_shot *shot);
+void srt_loop_rust_add_16(struct srt_shot *shot);
+void srt_loop_rust_add_32(struct srt_shot *shot);
+void srt_loop_rust_add_64(struct srt_shot *shot);
+void srt_loop_rust_xchg_8(struct srt_shot *shot);
+void srt_loop_rust_xchg_64(struct srt_shot *shot);
+void srt_loop_rust_cmpxchg_8(struct srt_shot *shot);
+void srt_loop_rust_cmpxchg_64(struct srt_shot *shot);
+
+void *srt_variable(void);
+bool srt_go_on(u64 n);
 int srt_start(void);
 void srt_stop(void);
 unsigned int srt_nr_ops(void);

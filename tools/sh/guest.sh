@@ -2,10 +2,24 @@
 # The guest: its initramfs and the QEMU that runs it.
 # shellcheck shell=bash disable=SC2034 # used by those that source it
 
-# -cpu max: without pauth-impdef QEMU computes every pointer signature with
-# QARMA, which takes longer than all the rest.
-CPU=${CPU:-max,pauth-impdef=on}
-MACHINE=${MACHINE:-virt}
+case $ARCH in
+arm64)
+	# Without pauth-impdef QEMU computes every pointer signature with QARMA,
+	# which takes longer than all the rest.
+	CPU=${CPU:-max,pauth-impdef=on}
+	MACHINE=${MACHINE:-virt}
+	IMAGE=arch/arm64/boot/Image
+	CONSOLE_TTY=ttyAMA0
+	CONSOLE_NODE="c 204 64"
+	;;
+s390)
+	CPU=${CPU:-max}
+	MACHINE=${MACHINE:-s390-ccw-virtio}
+	IMAGE=arch/s390/boot/bzImage
+	CONSOLE_TTY=ttysclp0
+	CONSOLE_NODE="c 4 65"
+	;;
+esac
 # Preemptions of each operation in a torture run, and how long the run may take.
 SHOTS=${SHOTS:-300}
 BOOT_TIMEOUT=${BOOT_TIMEOUT:-120}
@@ -26,7 +40,7 @@ initramfs() {
 		echo "nod /dev/console 0600 0 0 c 5 1"
 		echo "nod /dev/kmsg 0600 0 0 c 1 11"
 		echo "nod /dev/null 0666 0 0 c 1 3"
-		echo "nod /dev/ttyAMA0 0600 0 0 c 204 64"
+		echo "nod /dev/$CONSOLE_TTY 0600 0 0 $CONSOLE_NODE"
 		echo "file /bin/busybox $GUEST_DIR/busybox 0755 0 0"
 		echo "slink /bin/sh busybox 0777 0 0"
 		echo "file /init $TOP/tools/guest/init 0755 0 0"
@@ -44,8 +58,8 @@ qemu_command() {
 	shift 2
 	command=("$QEMU" -machine "$MACHINE" -accel tcg -cpu "$CPU" -smp "$SMP" -m 512
 		-nodefaults -display none -nic none -no-reboot
-		-kernel "$dir/arch/$ARCH/boot/Image" -initrd "$dir/initramfs"
-		-append "console=ttyAMA0 panic=-1 oops=panic kunit.enable=0 printk.devkmsg=on $append" "$@")
+		-kernel "$dir/$IMAGE" -initrd "$dir/initramfs"
+		-append "console=$CONSOLE_TTY srseq.tty=$CONSOLE_TTY panic=-1 oops=panic kunit.enable=0 printk.devkmsg=on $append" "$@")
 }
 
 # boot KERNEL_DIR SECONDS "KERNEL ARGUMENTS": run the guest until it powers

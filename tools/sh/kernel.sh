@@ -46,7 +46,7 @@ objects() {
 
 # build_hash: everything the result depends on.
 build_hash() {
-	cat "$WANT" "$SCENARIO" "$SRC/.sched_rseq/overlay" "$SRC/.sched_rseq/origin" "$0" \
+	cat "$WANT" "$SCENARIO" "$TOP/tools/kunit/$ARCH.py" "$SRC/.sched_rseq/overlay" "$SRC/.sched_rseq/origin" "$0" \
 		<(rustc -V) <(clang --version) <(bindgen --version) | sha256sum
 }
 

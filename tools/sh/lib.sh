@@ -14,13 +14,12 @@ SMP=${SMP:-2}
 KSRC=${KSRC:-}
 
 case $ARCH in
-arm64) ;;
-*) die "ARCH=$ARCH is not supported; use ARCH=arm64" ;;
+arm64) MODES="table publish" ;;
+s390) MODES="table mviy" ;;
+*) die "ARCH=$ARCH is not supported; use ARCH=arm64 or ARCH=s390" ;;
 esac
-case $MODE in
-table | publish) ;;
-*) die "MODE=$MODE is not a mode; use MODE=table or MODE=publish" ;;
-esac
+[[ " $MODES " == *" $MODE "* ]] ||
+	die "MODE=$MODE is not a mode of ARCH=$ARCH; use MODE=${MODES/ / or MODE=}"
 [[ $SMP =~ ^[1-9][0-9]*$ && $SMP -ge 2 && $SMP -le 8 ]] ||
 	die "SMP=$SMP: the guest needs 2 to 8 CPUs, for a task to migrate between"
 
@@ -91,7 +90,7 @@ directive() { sed -n "s/^#$1# *//p" "$TOP/tools/scenarios/$2.config"; }
 
 # merged_config VARIANT: the wanted options; the last word on each counts.
 merged_config() {
-	cat "$TOP/.config.fragment" "$TOP/tools/scenarios/$1.config" | awk -F= '
+	cat "$TOP/.config.fragment" "$TOP/tools/kunit/$ARCH.config" "$TOP/tools/scenarios/$1.config" | awk -F= '
 		/^CONFIG_/ { if (!($1 in v)) name[++n] = $1; v[$1] = $0 }
 		END { for (i = 1; i <= n; i++) print v[name[i]] }'
 }

@@ -68,11 +68,11 @@ install_bindgen() {
 
 fetch_busybox() {
 	local deb tmp=$GUEST_DIR.tmp
-	deb=$(find "$CACHE/deb" -name "busybox-static_*_$ARCH.deb" | sort -V | tail -n1)
+	deb=$(find "$CACHE/deb" -name "busybox-static_*_$DEBIAN_ARCH.deb" | sort -V | tail -n1)
 	if [ -z "$deb" ]; then
-		private_update "$ARCH"
-		private_download "$ARCH" busybox-static "$CACHE/deb"
-		deb=$(find "$CACHE/deb" -name "busybox-static_*_$ARCH.deb" | sort -V | tail -n1)
+		private_update "$DEBIAN_ARCH"
+		private_download "$DEBIAN_ARCH" busybox-static "$CACHE/deb"
+		deb=$(find "$CACHE/deb" -name "busybox-static_*_$DEBIAN_ARCH.deb" | sort -V | tail -n1)
 	fi
 	rm -rf "$tmp"
 	dpkg-deb -x "$deb" "$tmp"

@@ -6,6 +6,12 @@ case $ARCH in
 arm64)
 	QEMU=qemu-system-aarch64
 	QEMU_PACKAGE=qemu-system-arm
+	DEBIAN_ARCH=arm64
+	;;
+s390)
+	QEMU=qemu-system-s390x
+	QEMU_PACKAGE=qemu-system-s390x
+	DEBIAN_ARCH=s390x
 	;;
 esac
 GUEST_DIR=$CACHE/guest-$ARCH

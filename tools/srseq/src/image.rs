@@ -13,11 +13,86 @@ use crate::decide::{Entry, Table};
 /// The section of the ELF file that holds the descriptors.
 const TABLE: &str = "__sched_rseq";
 
-/// The size of an instruction of arm64, in bytes.
-const INSN: u8 = 4;
+/// What differs between the architectures that have sections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Arch {
+    Arm64,
+    S390,
+}
 
-/// The number of its general registers.
-const REGS: u8 = 31;
+impl Arch {
+    fn of(file: &object::File<'_>) -> Result<Self> {
+        let arch = match file.architecture() {
+            Architecture::Aarch64 => Arch::Arm64,
+            Architecture::S390x => Arch::S390,
+            other => bail!("built for {other:?}; only arm64 and s390 images are known"),
+        };
+        ensure!(
+            file.is_little_endian() == (arch == Arch::Arm64),
+            "the wrong byte order for {arch:?}"
+        );
+        Ok(arch)
+    }
+
+    /// Instructions are multiples of this, in bytes.
+    fn insn_bytes(self) -> u8 {
+        match self {
+            Arch::Arm64 => 4,
+            Arch::S390 => 2,
+        }
+    }
+
+    /// The number of general registers.
+    fn regs(self) -> u8 {
+        match self {
+            Arch::Arm64 => 31,
+            Arch::S390 => 16,
+        }
+    }
+
+    fn i32(self, bytes: [u8; 4]) -> i32 {
+        match self {
+            Arch::Arm64 => i32::from_le_bytes(bytes),
+            Arch::S390 => i32::from_be_bytes(bytes),
+        }
+    }
+
+    /// The first instruction of some code: its length in bytes, and where it branches to if it is
+    /// a call or an unconditional branch, relative to itself.
+    fn decode(self, code: &[u8]) -> (usize, Option<i64>) {
+        match self {
+            Arch::Arm64 => {
+                let Some(&insn) = code.first_chunk() else {
+                    return (4, None);
+                };
+                let insn = u32::from_le_bytes(insn);
+                // B and BL: x00101 and a signed word offset of 26 bits.
+                let branch = insn & 0x7c00_0000 == 0x1400_0000;
+                (4, branch.then_some(i64::from((insn << 6) as i32 >> 4)))
+            }
+            Arch::S390 => {
+                // The two leftmost bits tell the length.
+                let len = match code[0] >> 6 {
+                    0 => 2,
+                    1 | 2 => 4,
+                    _ => 6,
+                };
+                // BRASL, and BRCL under any condition: signed offsets in halfwords.
+                let target = match *code {
+                    [0xc0, op, a, b, c, d, ..] if op & 0xf == 5 || op == 0xf4 => {
+                        Some(2 * i64::from(i32::from_be_bytes([a, b, c, d])))
+                    }
+                    // BRAS and BRC.
+                    [0xa7, op, a, b, ..] if op & 0xf == 5 || op == 0xf4 => {
+                        Some(2 * i64::from(i16::from_be_bytes([a, b])))
+                    }
+                    _ => None,
+                };
+                (len, target)
+            }
+        }
+    }
+}
 
 /// A function symbol.
 struct Function {
@@ -35,6 +110,7 @@ struct Text {
 
 /// A kernel image.
 pub struct Image {
+    arch: Arch,
     /// Executable sections.
     text: Vec<Text>,
     /// Functions, in the order of their addresses.
@@ -56,12 +132,7 @@ impl Image {
 
     fn parse(data: &[u8]) -> Result<Self> {
         let file = object::File::parse(data).context("not an ELF file")?;
-        ensure!(
-            file.architecture() == Architecture::Aarch64,
-            "built for {:?}; only arm64 images are known",
-            file.architecture()
-        );
-        ensure!(file.is_little_endian(), "a big-endian image");
+        let arch = Arch::of(&file)?;
         ensure!(
             file.kind() != object::ObjectKind::Relocatable,
             "not linked: give the vmlinux, not an object file"
@@ -105,7 +176,7 @@ impl Image {
             entries = data
                 .chunks_exact(size_of::<Entry>())
                 .map(|e| Entry {
-                    begin: i32::from_le_bytes([e[0], e[1], e[2], e[3]]),
+                    begin: arch.i32([e[0], e[1], e[2], e[3]]),
                     len: e[4],
                     restart: e[5] as i8,
                     kind: e[6],
@@ -114,6 +185,7 @@ impl Image {
                 .collect();
         }
         Ok(Image {
+            arch,
             text,
             functions,
             rodata,
@@ -172,7 +244,9 @@ impl Image {
             let function = self
                 .function_at(section.begin)
                 .map_or(text, |f| (f.address, f.size));
-            if let Err(malformed) = section.check(text, function, INSN, REGS) {
+            if let Err(malformed) =
+                section.check(text, function, self.arch.insn_bytes(), self.arch.regs())
+            {
                 let place = self.symbolize(section.begin);
                 findings.push(format!(
                     "{place}: malformed: {}",
@@ -200,15 +274,14 @@ impl Image {
         };
         let mut sites = Vec::new();
         for text in &self.text {
-            for (insn, at) in text.data.chunks_exact(4).zip((text.address..).step_by(4)) {
-                let insn = u32::from_le_bytes([insn[0], insn[1], insn[2], insn[3]]);
-                // B and BL: x00101 and a signed word offset of 26 bits.
-                if insn & 0x7c00_0000 == 0x1400_0000 {
-                    let offset = i64::from((insn << 6) as i32 >> 4);
-                    if at.wrapping_add_signed(offset) == target.address {
-                        sites.push(at);
-                    }
+            let mut pos = 0;
+            while pos < text.data.len() {
+                let at = text.address + pos as u64;
+                let (len, offset) = self.arch.decode(&text.data[pos..]);
+                if offset.is_some_and(|o| at.wrapping_add_signed(o) == target.address) {
+                    sites.push(at);
                 }
+                pos += len;
             }
         }
         Ok(sites)
@@ -273,7 +346,7 @@ mod tests {
     #[test]
     fn another_architecture() {
         let this_test = fs::read(std::env::current_exe().unwrap()).unwrap();
-        assert!(error_of(&this_test).contains("only arm64 images are known"));
+        assert!(error_of(&this_test).contains("only arm64 and s390 images are known"));
     }
 
     /// A file that ends too early is an error, wherever it ends.
@@ -299,6 +372,7 @@ mod tests {
             0x9400_0000 | (0x100 >> 2), // 0x100c: bl 0x110c
         ];
         let image = Image {
+            arch: Arch::Arm64,
             text: vec![Text {
                 name: ".text".to_owned(),
                 address: 0x1000,
@@ -314,5 +388,19 @@ mod tests {
         assert_eq!(callers, [0x1000, 0x1004, 0x1008]);
         assert!(image.callers("other").is_err());
         assert!(image.table().is_err());
+    }
+
+    #[test]
+    fn branches_of_s390_are_decoded() {
+        let decode = |code: &[u8]| Arch::S390.decode(code);
+
+        assert_eq!(decode(&[0x07, 0xfe]), (2, None)); // br %r14
+        assert_eq!(decode(&[0xc0, 0xe5, 0, 0, 0, 4]), (6, Some(8))); // brasl %r14,.+8
+        assert_eq!(decode(&[0xc0, 0xf4, 0xff, 0xff, 0xff, 0xff]), (6, Some(-2))); // jg .-2
+        assert_eq!(decode(&[0xc0, 0x84, 0, 0, 0, 4]), (6, None)); // jge, under a condition
+        assert_eq!(decode(&[0xa7, 0xe5, 0xff, 0xfc]), (4, Some(-8))); // bras %r14,.-8
+        assert_eq!(decode(&[0xa7, 0xf4, 0x00, 0x10]), (4, Some(32))); // j .+32
+        assert_eq!(decode(&[0xe3, 0x10, 0x03, 0xb8, 0x00, 0x08]), (6, None)); // ag
+        assert_eq!(decode(&[0xc0]), (6, None));
     }
 }

@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The operations of s390, with the asm of `arch/s390/include/asm/percpu_rseq.h`, where it is said
+//! why they are right.
+
+use super::Word;
+use crate::bindings;
+
+include!(concat!(
+    env!("OBJTREE"),
+    "/rust/kernel/generated_arch_percpu_asm.rs"
+));
+
+/// A section: `$p`, the address of the variable, or of the word that it is in, is used up.
+#[cfg(not(CONFIG_SCHED_RSEQ_MVIY))]
+macro_rules! section {
+    ($p:expr, $text:expr, $($operands:tt)*) => {
+        crate::asm!(
+            $text;
+            p = inout(reg_addr) $p => _,
+            off = const bindings::LC_PERCPU_OFFSET,
+            off_alt = const bindings::LC_PERCPU_OFFSET + bindings::LC_ALT_ADDRESS,
+            $($operands)*
+        )
+    };
+}
+
+#[cfg(CONFIG_SCHED_RSEQ_MVIY)]
+macro_rules! section {
+    ($p:expr, $text:expr, $($operands:tt)*) => {
+        crate::asm!(
+            $text;
+            p = inout(reg_addr) $p => _,
+            off = const bindings::LC_PERCPU_OFFSET,
+            off_alt = const bindings::LC_PERCPU_OFFSET + bindings::LC_ALT_ADDRESS,
+            mark = const bindings::LC_PERCPU_REGISTER,
+            mark_alt = const bindings::LC_PERCPU_REGISTER + bindings::LC_ALT_ADDRESS,
+            $($operands)*
+        )
+    };
+}
+
+macro_rules! load_store {
+    ($t:ty, $load:literal, $store:literal) => {
+        #[inline(always)]
+        unsafe fn this_cpu_read(ptr: *mut Self) -> Self {
+            let val: u64;
+            // SAFETY: By the safety requirements of the trait.
+            unsafe { section!(ptr.expose_provenance(), text!(load, $load), val = out(reg) val) };
+            val as Self
+        }
+
+        #[inline(always)]
+        unsafe fn this_cpu_write(ptr: *mut Self, val: Self) {
+            let val = u64::from(val);
+            // SAFETY: By the safety requirements of the trait.
+            unsafe { section!(ptr.expose_provenance(), text!(store, $store), val = in(reg) val) };
+        }
+    };
+}
+
+/// An interlocked update of a whole word; returns what was there.
+macro_rules! fetch {
+    ($t:ty, $ptr:expr, $val:expr, $insn:literal) => {{
+        let old: $t;
+        // SAFETY: By the safety requirements of the trait.
+        unsafe {
+            section!(
+                $ptr, text!(fetch, $insn),
+                val = in(reg) $val,
+                old = out(reg) old
+            )
+        };
+        old
+    }};
+}
+
+macro_rules! impl_word {
+    (
+        $t:ident, $load:literal, $store:literal, $add:literal, $and:literal, $or:literal,
+        $load_old:literal, $cs:literal
+    ) => {
+        impl Word for $t {
+            load_store!($t, $load, $store);
+
+            #[inline(always)]
+            unsafe fn this_cpu_add(ptr: *mut Self, val: Self) {
+                fetch!($t, ptr.expose_provenance(), val, $add);
+            }
+
+            #[inline(always)]
+            unsafe fn this_cpu_add_return(ptr: *mut Self, val: Self) -> Self {
+                fetch!($t, ptr.expose_provenance(), val, $add).wrapping_add(val)
+            }
+
+            #[inline(always)]
+            unsafe fn this_cpu_and(ptr: *mut Self, val: Self) {
+                fetch!($t, ptr.expose_provenance(), val, $and);
+            }
+
+            #[inline(always)]
+            unsafe fn this_cpu_or(ptr: *mut Self, val: Self) {
+                fetch!($t, ptr.expose_provenance(), val, $or);
+            }
+
+            #[inline(always)]
+            unsafe fn this_cpu_xchg(ptr: *mut Self, val: Self) -> Self {
+                let old: $t;
+                // SAFETY: By the safety requirements of the trait.
+                unsafe {
+                    section!(
+                        ptr.expose_provenance(), text!(xchg, $load_old, $cs),
+                        val = in(reg) val,
+                        old = out(reg) old
+                    )
+                };
+                old
+            }
+
+            #[inline(always)]
+            unsafe fn this_cpu_cmpxchg(ptr: *mut Self, old: Self, new: Self) -> Self {
+                let prev: $t;
+                // SAFETY: By the safety requirements of the trait.
+                unsafe {
+                    section!(
+                        ptr.expose_provenance(), text!(cmpxchg, $cs),
+                        new = in(reg) new,
+                        old = inout(reg) old => prev
+                    )
+                };
+                prev
+            }
+        }
+    };
+}
+
+impl_word!(u32, "llgf", "st", "laa", "lan", "lao", "l", "cs");
+impl_word!(u64, "lg", "stg", "laag", "lang", "laog", "lg", "csg");
+
+/// Where a variable of less than a word is.
+struct Part {
+    /// The address of the word.
+    word: usize,
+    /// The rotation, modulo 32, that brings the variable to the left end of a register.
+    rot: u64,
+}
+
+impl Part {
+    #[inline(always)]
+    fn of<T>(ptr: *mut T) -> Self {
+        let addr = ptr.expose_provenance();
+        Part {
+            word: addr & !3,
+            rot: (addr as u64) << 3,
+        }
+    }
+
+    /// The variable, at the left end, in the word.
+    #[inline(always)]
+    fn place(&self, left: u32) -> u32 {
+        left.rotate_right(self.rot as u32 & 31)
+    }
+
+    /// The variable, at the left end, out of the word.
+    #[inline(always)]
+    fn take(&self, word: u32) -> u32 {
+        word.rotate_left(self.rot as u32 & 31)
+    }
+}
+
+macro_rules! impl_part {
+    ($t:ident, $load:literal, $store:literal, $others:literal, $left:literal) => {
+        impl Word for $t {
+            load_store!($t, $load, $store);
+
+            #[inline(always)]
+            unsafe fn this_cpu_add(ptr: *mut Self, val: Self) {
+                // SAFETY: By the safety requirements of the trait.
+                unsafe { Self::this_cpu_add_return(ptr, val) };
+            }
+
+            #[inline(always)]
+            unsafe fn this_cpu_add_return(ptr: *mut Self, val: Self) -> Self {
+                let part = Part::of(ptr);
+                let sum: u32;
+                // SAFETY: By the safety requirements of the trait; the word does not cross a page.
+                unsafe {
+                    section!(
+                        part.word, text!(part_add),
+                        val = in(reg) u32::from(val) << (u32::BITS - Self::BITS),
+                        rot = in(reg_addr) part.rot,
+                        unrot = in(reg_addr) part.rot.wrapping_neg(),
+                        old = out(reg) _,
+                        tmp = out(reg) sum
+                    )
+                };
+                (part.take(sum) >> (u32::BITS - Self::BITS)) as Self
+            }
+
+            #[inline(always)]
+            unsafe fn this_cpu_and(ptr: *mut Self, val: Self) {
+                let part = Part::of(ptr);
+                let clear = part.place(u32::from(!val) << (u32::BITS - Self::BITS));
+                fetch!(u32, part.word, !clear, "lan");
+            }
+
+            #[inline(always)]
+            unsafe fn this_cpu_or(ptr: *mut Self, val: Self) {
+                let part = Part::of(ptr);
+                let set = part.place(u32::from(val) << (u32::BITS - Self::BITS));
+                fetch!(u32, part.word, set, "lao");
+            }
+
+            #[inline(always)]
+            unsafe fn this_cpu_xchg(ptr: *mut Self, val: Self) -> Self {
+                let part = Part::of(ptr);
+                let old: u32;
+                // SAFETY: As above.
+                unsafe {
+                    section!(
+                        part.word, text!(part_xchg, $others),
+                        val = in(reg) u32::from(val) << (u32::BITS - Self::BITS),
+                        rot = in(reg_addr) part.rot,
+                        unrot = in(reg_addr) part.rot.wrapping_neg(),
+                        old = out(reg) old,
+                        tmp = out(reg) _
+                    )
+                };
+                (part.take(old) >> (u32::BITS - Self::BITS)) as Self
+            }
+
+            #[inline(always)]
+            unsafe fn this_cpu_cmpxchg(ptr: *mut Self, old: Self, new: Self) -> Self {
+                let part = Part::of(ptr);
+                let prev: u32;
+                // SAFETY: As above.
+                unsafe {
+                    section!(
+                        part.word, text!(part_cmpxchg, $left),
+                        cmp = in(reg) u32::from(old) << (u32::BITS - Self::BITS),
+                        val = in(reg) u32::from(new) << (u32::BITS - Self::BITS),
+                        rot = in(reg_addr) part.rot,
+                        unrot = in(reg_addr) part.rot.wrapping_neg(),
+                        old = out(reg) prev,
+                        tmp = out(reg) _
+                    )
+                };
+                (part.take(prev) >> (u32::BITS - Self::BITS)) as Self
+            }
+        }
+    };
+}
+
+impl_part!(u8, "llgc", "stc", "0x00ffffff", "0xff00");
+impl_part!(u16, "llgh", "sth", "0x0000ffff", "0xffff");
