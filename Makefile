@@ -55,8 +55,9 @@ distclean:
 #?   make distclean  remove everything
 #?
 #? Variables:
-#?   ARCH=arm64      the guest's architecture
-#?   MODE=table      how a section is found: table, or publish (the RFC's way)
+#?   ARCH=arm64      the guest's architecture: arm64 or s390
+#?   MODE=table      how a section is found: table; on arm64 publish (the RFC's
+#?                   way), on s390 mviy (mainline's)
 #?   KSRC=DIR        a Linux 7.3 tree to start from; it is copied, not changed
 #?   O=DIR           where everything goes (build); not inside a kernel tree
 #?   SMP=2           CPUs of the guest, 2 to 8

@@ -3,6 +3,7 @@
 #include <linux/cpumask.h>
 #include <linux/hrtimer.h>
 #include <linux/kthread.h>
+#include <linux/math64.h>
 #include <linux/percpu.h>
 #include <linux/ptrace.h>
 #include <linux/sched.h>
@@ -194,6 +195,55 @@ static u64 srt_value(u32 op, int cpu)
 	default:
 		return READ_ONCE(var->low);
 	}
+}
+
+#ifdef CONFIG_S390
+/* An operation uses up the address that it is given. */
+#define SRT_ADDRESS(p)		asm volatile("" : "+a" (p))
+#else
+#define SRT_ADDRESS(p)		asm volatile("" : : "r" (p))
+#endif
+
+/* The time that @nr turns of a loop take, with an addition in it or without. */
+static noinline u64 srt_time_loop(unsigned int nr)
+{
+	ktime_t start = ktime_get();
+
+#pragma GCC unroll 1
+	for (unsigned int i = 0; i < nr; i++) {
+		unsigned long p = (__force unsigned long)&srt_var;
+
+		SRT_ADDRESS(p);
+	}
+	return ktime_to_ns(ktime_sub(ktime_get(), start));
+}
+
+static noinline u64 srt_time_add(unsigned int nr)
+{
+	ktime_t start = ktime_get();
+
+#pragma GCC unroll 1
+	for (unsigned int i = 0; i < nr; i++)
+		this_cpu_add(srt_var.u64, 1);
+	return ktime_to_ns(ktime_sub(ktime_get(), start));
+}
+
+/**
+ * srt_add_ns - what this_cpu_add() of a long takes, its address aside
+ *
+ * Return: nanoseconds; in QEMU with -icount shift=0, where an instruction takes
+ * one, this is the number of instructions.
+ */
+u64 srt_add_ns(void)
+{
+	const unsigned int nr = 20000;
+	u64 with, without;
+
+	local_irq_disable();
+	without = srt_time_loop(nr);
+	with = srt_time_add(nr);
+	local_irq_enable();
+	return div_u64(with - without + nr / 2, nr);
 }
 
 /**

@@ -72,6 +72,7 @@ int srt_start(void);
 void srt_stop(void);
 unsigned int srt_nr_ops(void);
 const struct srt_op *srt_op(unsigned int op);
+u64 srt_add_ns(void);
 int srt_shoot(struct srt_shot *shot);
 
 #endif /* SCHED_RSEQ_TORTURE_SHOT_H */

@@ -39,6 +39,7 @@ nothing_left() {
 	rm -rf "$FRESH"
 }
 
+# A value that no ARCH has, or that this ARCH does not.
 bad_variable() {
 	fails_with "$1=$2" env "$1=$2" "$TOP/tools/sh/run.sh"
 }

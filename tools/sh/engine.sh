@@ -5,17 +5,20 @@
 # value NAME FILE: of the lines "name=value" that srseq prints.
 value() { sed -n "s/^$1=//p" "$2"; }
 
-# check_figures: the headline figures, with sections and without; the kernel with
-# sections has more KUnit tests, which do not count.
+# check_figures VARIANT: the headline figures, with sections and without; the
+# kernel with sections has more KUnit tests, which do not count.
 check_figures() {
-	local with=$LOGS/test/figures.table without=$LOGS/test/figures.off
-	srseq report --ignore srk_ --ignore 10sched_rseq5tests "$(kernel_dir table)/vmlinux" >"$with"
+	local with=$LOGS/test/figures.$ARCH-$1 without=$LOGS/test/figures.$ARCH-off
+	srseq report --ignore srk_ --ignore 10sched_rseq5tests --ignore 6percpu5tests \
+		"$(kernel_dir "$1")/vmlinux" >"$with"
 	srseq report "$(kernel_dir off)/vmlinux" >"$without"
 	paste "$with" "$without"
+	srseq callers preempt_schedule_notrace "$(kernel_dir "$1")/vmlinux"
 	[ "$(value record_bytes "$with")" -eq 8 ]
 	[ "$(value sections "$with")" -gt 300 ]
 	[ "$(value preempt_schedule_notrace_callers "$with")" -le 20 ]
-	[ "$(value preempt_schedule_notrace_callers "$without")" -ge 150 ]
+	# Most of s390's operations do without the call already.
+	[ "$ARCH" = s390 ] || [ "$(value preempt_schedule_notrace_callers "$without")" -ge 150 ]
 	[ "$(value function_bytes "$with")" -le "$(value function_bytes "$without")" ]
 }
 
@@ -38,10 +41,33 @@ check_fast_path() {
 	with=$(function_insns "$(kernel_dir table)/$ko" srt_loop_add_64)
 	without=$(function_insns "$(kernel_dir off)/$ko" srt_loop_add_64)
 	printf 'with sections:\n%s\n\nwithout:\n%s\n' "$with" "$without"
-	# The section and its retry: mrs, add, ldxr, add, stxr, cbnz.
-	[ "$(grep -cE '^(mrs|ldxr|stxr|cbnz)' <<<"$with")" -eq 4 ]
-	without grep -E '^bl|SP_EL0' <<<"$with"
-	[ $(($(wc -l <<<"$with") + 10)) -le "$(wc -l <<<"$without")" ]
+	if [ "$ARCH" = s390 ]; then
+		# Without the marks; AG and AGSI are there in any case.
+		[ "$(grep -c '^mviy' <<<"$without")" -eq 2 ]
+		without grep '^mviy' <<<"$with"
+		[ $(($(wc -l <<<"$with") + 2)) -le "$(wc -l <<<"$without")" ]
+	else
+		# The section and its retry: mrs, add, ldxr, add, stxr, cbnz.
+		[ "$(grep -cE '^(mrs|ldxr|stxr|cbnz)' <<<"$with")" -eq 4 ]
+		without grep -E '^bl|SP_EL0' <<<"$with"
+		[ $(($(wc -l <<<"$with") + 10)) -le "$(wc -l <<<"$without")" ]
+	fi
+}
+
+# check_insns VARIANT N: as executed, by the clock of the last run.
+check_insns() {
+	grep "add_64 takes $2 ns" "$LOGS/run-$ARCH-$1.log"
+}
+
+# check_entry: on s390, an interrupt neither saves nor looks at marks.
+check_entry() {
+	local with without
+	with=$(function_insns "$(kernel_dir table)/vmlinux" do_ext_irq)
+	without=$(function_insns "$(kernel_dir off)/vmlinux" do_ext_irq)
+	printf 'with sections:\n%s\n\nwithout:\n%s\n' "$with" "$without"
+	grep __per_cpu_offset <<<"$without"
+	without grep __per_cpu_offset <<<"$with"
+	[ "$(wc -l <<<"$with")" -lt "$(wc -l <<<"$without")" ]
 }
 
 # check_hook: an exit that does not reschedule runs the same instructions as
@@ -64,18 +90,19 @@ check_no_panic() {
 	without grep panic <<<"$insns"
 }
 
-# check_broken N: the torture must fail on an engine that is broken that way.
+# check_broken VARIANT N: the torture must fail on an engine that is broken that
+# way.
 check_broken() {
-	local out=$LOGS/test/broken-$1.console
-	guest_job debug "srseq=run srseq.shots=60 srseq.broken=$1" | tee "$out"
-	grep "srseq: broken $1" "$out"
+	local out=$LOGS/test/broken-$ARCH-$2.console
+	guest_job "$1" "srseq=run srseq.shots=60 srseq.broken=$2" | tee "$out"
+	grep "srseq: broken $2" "$out"
 	grep -E 'sched_rseq_torture: FAIL .* lost=[1-9]' "$out"
 }
 
 # check_malformed VARIANT: each module of tools/tests/malformed is refused, with
 # its reason, and the right one is not.
 check_malformed() {
-	local out=$LOGS/test/malformed-$1.console source name
+	local out=$LOGS/test/malformed-$ARCH-$1.console source name
 	guest_job "$1" srseq=malformed | tee "$out"
 	for source in "$TOP"/tools/tests/malformed/*.c; do
 		name=$(basename "$source" .c)

@@ -10,6 +10,8 @@ lock
 VARIANT=$1
 SCENARIO=$TOP/tools/scenarios/$VARIANT.config
 [ -r "$SCENARIO" ] || die "$VARIANT is no scenario: tools/scenarios/$VARIANT.config does not exist"
+ONLY=$(directive ARCH "$VARIANT")
+[ "${ONLY:-$ARCH}" = "$ARCH" ] || die "scenario $VARIANT is for ARCH=$ONLY"
 DIR=$(kernel_dir "$VARIANT")
 WANT=$DIR/wanted.config
 MAKE_OPTIONS=(--make_options LLVM=1)
@@ -50,6 +52,14 @@ build_hash() {
 		<(rustc -V) <(clang --version) <(bindgen --version) | sha256sum
 }
 
+# A variant that differs in little starts from what was built for another.
+FROM=$(directive FROM "$VARIANT")
+if [ -n "$FROM" ] && [ ! -e "$DIR" ] && [ -e "$(kernel_dir "$FROM")/built" ]; then
+	rm -rf "$DIR.tmp"
+	cp -a "$(kernel_dir "$FROM")" "$DIR.tmp"
+	rm -rf "$DIR.tmp"/{built,modules}
+	mv "$DIR.tmp" "$DIR"
+fi
 mkdir -p "$DIR"
 merged_config "$VARIANT" >"$WANT"
 HASH=$(build_hash)

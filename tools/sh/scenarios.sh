@@ -12,7 +12,9 @@ trap 'exit 130' INT TERM HUP
 if "$TOP/tools/sh/bisect.sh"; then passed=1; else failed=1; fi
 for file in "$TOP"/tools/scenarios/*.config; do
 	name=$(basename "$file" .config)
-	case $name in table | publish | off | debug) continue ;; esac
+	case $name in table | publish | mviy | off | debug | break) continue ;; esac
+	only=$(directive ARCH "$name")
+	[ "${only:-$ARCH}" = "$ARCH" ] || continue
 	kver=$(directive KVER "$name")
 	if env KVER="${kver:-$KVER}" SHOTS=60 BOOT_TIMEOUT=900 "$TOP/tools/sh/run.sh" "$name"; then
 		passed=$((passed + 1))

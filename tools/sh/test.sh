@@ -112,7 +112,7 @@ needs kernel-table;	run_test engine-cannot-panic check_no_panic
 needs source;		run_test kernel-off "$T/kernel.sh" off
 needs kernel-off;	run_test module-off "$T/module.sh" off
 needs module-off;	run_test refused-off check_refused off
-needs kernel-off;	run_test figures check_figures
+needs kernel-off;	run_test figures check_figures table
 needs module-off;	run_test fast-path check_fast_path
 needs kernel-off;	run_test hook-costs-nothing check_hook
 
@@ -123,7 +123,48 @@ needs module-debug;	run_test run-debug env SHOTS=60 BOOT_TIMEOUT=300 "$T/run.sh"
 needs kernel-debug;	run_test kunit-debug check_kunit debug max,pauth-impdef=on
 needs module-debug;	run_test run-debug-pseudo-nmi check_pseudo_nmi debug
 for n in 1 2 3 4; do
-	needs run-debug;	run_test "catches-broken-engine-$n" check_broken "$n"
+	needs run-debug;	run_test "catches-broken-engine-$n" check_broken debug "$n"
+done
+
+# s390 CMD...: the same for the other architecture.
+s390() {
+	unset CPU MACHINE
+	ARCH=s390 MODE=table
+	. "$TOP/tools/sh/lib.sh"
+	. "$TOP/tools/sh/tools.sh"
+	. "$TOP/tools/sh/guest.sh"
+	"$@"
+}
+
+needs source;			run_test s390-setup s390 "$T/setup.sh"
+needs s390-setup;		run_test s390-doctor s390 "$T/doctor.sh"
+needs s390-setup;		run_test s390-bad-mode s390 bad_variable MODE publish
+for v in table mviy; do
+	needs s390-setup;		run_test "s390-kernel-$v" s390 "$T/kernel.sh" "$v"
+	needs "s390-kernel-$v";		run_test "s390-module-$v" s390 "$T/module.sh" "$v"
+	needs "s390-module-$v";		run_test "s390-run-$v" s390 "$T/run.sh" "$v"
+	needs "s390-module-$v";		run_test "s390-reload-$v" s390 check_reload "$v"
+	needs "s390-module-$v";		run_test "s390-malformed-$v" s390 check_malformed "$v"
+	needs "s390-kernel-$v";		run_test "s390-descriptors-$v" s390 check_table "$v"
+	needs "s390-kernel-$v";		run_test "s390-kunit-$v" s390 check_kunit "$v" max
+done
+needs s390-run-table;		run_test s390-insns-table s390 check_insns table 2
+needs s390-run-mviy;		run_test s390-insns-mviy s390 check_insns mviy 4
+needs s390-kernel-table;	run_test s390-engine-cannot-panic s390 check_no_panic
+
+needs s390-kernel-table;	run_test s390-kernel-off s390 "$T/kernel.sh" off
+needs s390-kernel-off;		run_test s390-module-off s390 "$T/module.sh" off
+needs s390-kernel-off;		run_test s390-figures-table s390 check_figures table
+needs s390-kernel-mviy;		run_test s390-figures-mviy s390 check_figures mviy
+needs s390-module-off;		run_test s390-fast-path s390 check_fast_path
+needs s390-kernel-off;		run_test s390-entry s390 check_entry
+
+needs s390-kernel-table;	run_test s390-kernel-break s390 "$T/kernel.sh" break
+needs s390-kernel-break;	run_test s390-module-break s390 "$T/module.sh" break
+needs s390-module-break;	run_test s390-run-break s390 env SHOTS=60 "$T/run.sh" break
+# To take the end for later than it is changes nothing: the register is dead.
+for n in 1 2 4 5; do
+	needs s390-run-break;		run_test "s390-catches-broken-engine-$n" s390 check_broken break "$n"
 done
 
 run_test work-tree-clean check_status "$STATUS"

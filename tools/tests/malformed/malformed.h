@@ -6,18 +6,25 @@
 #include <linux/init.h>
 #include <linux/module.h>
 
+/* Four bytes that do nothing. */
+#ifdef CONFIG_S390
+#define NOP	"	lgr	%r0,%r0\n"
+#else
+#define NOP	"	nop\n"
+#endif
+
 /* A section of two NOPs, and a record that says what it likes about it. */
-#define MALFORMED(begin, len, restart, kind)				\
+#define MALFORMED(begin, len, restart, kind, reg)			\
 static int __init malformed_init(void)					\
 {									\
 	asm volatile(							\
-	"771:	nop\n"							\
-	"	nop\n"							\
+	"771:\n"							\
+	NOP NOP								\
 	"772:\n"							\
 	"	.pushsection __sched_rseq, \"a\"\n"			\
 	"	.balign	4\n"						\
 	"	.long	" begin " - .\n"				\
-	"	.byte	" len ", " restart ", " kind ", 0\n"		\
+	"	.byte	" len ", " restart ", " kind ", " reg "\n"	\
 	"	.popsection\n");					\
 	return 0;							\
 }									\

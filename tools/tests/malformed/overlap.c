@@ -5,9 +5,8 @@
 static noinline void overlapping(void)
 {
 	asm volatile(
-	"771:	nop\n"
-	"	nop\n"
-	"	nop\n"
+	"771:\n"
+	NOP NOP NOP
 	"772:\n"
 	"	.pushsection __sched_rseq, \"a\"\n"
 	"	.balign	4\n"
