@@ -11,8 +11,8 @@
  * the per-CPU address is moved to the new CPU's copy (fixup).
  *
  * The sections are described in the linker section __sched_rseq; the asm that
- * makes up a section emits its own record (arm64: asm/percpu_rseq.h). The
- * decision is in rust/kernel/sched_rseq.rs.
+ * makes up a section emits its own record (asm/percpu_rseq.h). The decision is
+ * in rust/kernel/sched_rseq.rs.
  */
 #ifndef _LINUX_SCHED_RSEQ_H
 #define _LINUX_SCHED_RSEQ_H
@@ -30,7 +30,9 @@ struct pt_regs;
 /**
  * struct sched_rseq_entry - the descriptor of one critical section
  * @begin:	first instruction, relative to the address of this member
- * @len:	bytes from @begin to the end, the address just after the commit
+ * @len:	bytes from @begin to the end, the address just after the commit; for
+ *		SCHED_RSEQ_FIXUP, just after the last use of @reg, which may be the
+ *		branch that retries the commit
  * @restart:	bytes from @begin to the restart point; may be negative
  * @kind:	SCHED_RSEQ_RESTART or SCHED_RSEQ_FIXUP
  * @reg:	SCHED_RSEQ_FIXUP: number of the register that holds the per-CPU

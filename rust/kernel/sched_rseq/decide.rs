@@ -13,7 +13,8 @@ use core::ffi::CStr;
 pub struct Entry {
     /// The first instruction, relative to the address of this field.
     pub begin: i32,
-    /// Bytes from `begin` to the end, the address just after the commit.
+    /// Bytes from `begin` to the end, the address just after the commit, or, for a fixup, after the
+    /// last use of the register.
     pub len: u8,
     /// Bytes from `begin` to the restart point.
     pub restart: i8,
