@@ -211,7 +211,7 @@ pub unsafe extern "C" fn sched_rseq_resume(regs: *mut bindings::pt_regs, old_cpu
 pub unsafe extern "C" fn __sched_rseq_note_marked(regs: *mut bindings::pt_regs, fixup: bool) {
     // SAFETY: By the safety requirements of this function.
     let pc = unsafe { bindings::instruction_pointer(regs) } as u64;
-    // The mark is also there behind the commit, and when a copy of an instruction is stepped over.
+    // Not if a copy of an instruction is stepped over.
     if let Some(section) = find_section(pc) {
         stat_inc(bindings::sched_rseq_stat_SCHED_RSEQ_STAT_CS);
         boundary_inc(&section, pc);

@@ -41,7 +41,7 @@
  *
  * With CONFIG_SCHED_RSEQ_MVIY the section is also marked in lowcore, as
  * described in asm/percpu.h, and asm/entry-percpu.h does the fixup; the record
- * is then for statistics only.
+ * covers the marks too, and is for statistics only.
  */
 #ifndef __ASM_S390_PERCPU_RSEQ_H
 #define __ASM_S390_PERCPU_RSEQ_H
@@ -112,15 +112,15 @@
 
 /* A section: the operand p, an address without the offset, is used up. */
 #define __RSEQ_SECTION(body)						\
-	__RSEQ_MARK							\
 	"771:\n"							\
+	__RSEQ_MARK							\
 	ALTERNATIVE(							\
 	"	ag	" __RSEQ_ARG(p) "," __RSEQ_ARG(off) "\n",	\
 	"	ag	" __RSEQ_ARG(p) "," __RSEQ_ARG(off_alt) "\n",	\
 	ALT_FEATURE(MFEATURE_LOWCORE))					\
 	body								\
-	"772:\n"							\
 	__RSEQ_UNMARK							\
+	"772:\n"							\
 	__RSEQ_RECORD(__RSEQ_ARG(p))
 
 /* val is loaded or stored. */
