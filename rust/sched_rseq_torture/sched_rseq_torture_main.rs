@@ -14,10 +14,7 @@ use core::borrow::Borrow;
 
 use kernel::{
     current,
-    ffi::{
-        c_char,
-        c_void, //
-    },
+    ffi::c_char,
     prelude::*,
     str::CStr, //
 };
@@ -83,7 +80,7 @@ extern "C" {
     fn srt_add_ns() -> u64;
     fn srt_shoot(shot: *mut Shot) -> i32;
     #[cfg(all(CONFIG_SCHED_RSEQ, CONFIG_S390))]
-    fn srt_variable() -> *mut c_void;
+    fn srt_variable() -> *mut kernel::ffi::c_void;
     #[cfg(all(CONFIG_SCHED_RSEQ, CONFIG_S390))]
     fn srt_go_on(n: u64) -> bool;
 }
