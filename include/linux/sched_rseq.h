@@ -3,12 +3,13 @@
  * In-kernel restartable sequences: critical sections that the kernel knows by
  * address, and that a preempted task resumes at a point that is still right.
  *
- * A critical section is the instructions [begin, end).  The last of them is
- * the commit, the one instruction that makes the operation visible: a task
- * whose saved PC lies in [begin, end) has not committed.  Such a task may have
- * formed the address of another CPU's variable, so when it was preempted it is
- * either restarted at the section's restart point, or the register that holds
- * the per-CPU address is moved to the new CPU's copy (fixup).
+ * A critical section is the instructions [begin, end). The commit is the one
+ * that makes the operation visible. A task whose saved PC lies in [begin, end)
+ * may have formed the address of another CPU's variable, so when it was
+ * preempted it is either restarted at the section's restart point, or the
+ * register that holds the per-CPU address is moved to the new CPU's copy
+ * (fixup). For a restart the commit is the last instruction of the section,
+ * so that it has not been executed.
  *
  * The sections are described in the linker section __sched_rseq; the asm that
  * makes up a section emits its own record (asm/percpu_rseq.h). The decision is
@@ -209,23 +210,24 @@ static __always_inline void sched_rseq_note_exit(struct pt_regs *regs) { }
 
 #if defined(CONFIG_SCHED_RSEQ_STATS) && defined(CONFIG_SCHED_RSEQ_MVIY)
 /* Rust: rust/kernel/sched_rseq.rs */
-void __sched_rseq_note_marked(struct pt_regs *regs, bool fixup);
+void __sched_rseq_note_marked(struct pt_regs *regs);
 
-/**
- * sched_rseq_note_marked - count a return to a section that was marked
- * @regs:	the interrupted context
- * @fixup:	its register is moved
- *
- * The architecture fixes it up by itself.
- */
-static __always_inline void sched_rseq_note_marked(struct pt_regs *regs, bool fixup)
+static __always_inline void sched_rseq_note_marked(struct pt_regs *regs)
 {
 	instrumentation_begin();
-	__sched_rseq_note_marked(regs, fixup);
+	__sched_rseq_note_marked(regs);
+	instrumentation_end();
+}
+
+static __always_inline void sched_rseq_note_fixup(void)
+{
+	instrumentation_begin();
+	sched_rseq_stat_inc(SCHED_RSEQ_STAT_FIXUP);
 	instrumentation_end();
 }
 #else
-static __always_inline void sched_rseq_note_marked(struct pt_regs *regs, bool fixup) { }
+static __always_inline void sched_rseq_note_marked(struct pt_regs *regs) { }
+static __always_inline void sched_rseq_note_fixup(void) { }
 #endif
 
 #endif /* _LINUX_SCHED_RSEQ_H */

@@ -384,6 +384,9 @@ static void srk_fixup(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, sched_rseq_walk_tables(srk_search_table, &s), 0);
 	KUNIT_ASSERT_EQ(test, s.nr, NUM_GPRS);
 
+	if (num_possible_cpus() < 2)
+		kunit_skip(test, "needs a second CPU");
+
 	cpu = get_cpu();
 	other = cpumask_any_but(cpu_possible_mask, cpu);
 	delta = per_cpu_offset(cpu) - per_cpu_offset(other);

@@ -3,9 +3,9 @@
 //! In-kernel restartable sequences.
 //!
 //! A preempted task that was inside a critical section of kernel text, that is, one whose saved
-//! program counter lies in `[begin, end)`, has not committed and may have formed the address of
-//! another CPU's variable. On the way back to it the engine here finds the section and either
-//! restarts it or fixes up the register that holds the address.
+//! program counter lies in `[begin, end)`, may have formed the address of another CPU's variable.
+//! On the way back to it the engine here finds the section and either restarts it, for it has not
+//! committed, or fixes up the register that holds the address.
 //!
 //! The engine is called with interrupts disabled, after the scheduler and before the return to the
 //! interrupted kernel code. It does not allocate, lock or panic.
@@ -200,24 +200,20 @@ pub unsafe extern "C" fn sched_rseq_resume(regs: *mut bindings::pt_regs, old_cpu
     }
 }
 
-/// Counts a return to a section that is marked in lowcore, and whether its register is moved.
+/// Counts an interrupt of a section that is marked in lowcore.
 ///
 /// # Safety
 ///
-/// `regs` is valid and describes kernel code that is about to be returned to; interrupts are
-/// disabled.
+/// `regs` is valid and describes kernel code that was interrupted; interrupts are disabled.
 #[cfg(all(CONFIG_SCHED_RSEQ_STATS, CONFIG_SCHED_RSEQ_MVIY))]
 #[export]
-pub unsafe extern "C" fn __sched_rseq_note_marked(regs: *mut bindings::pt_regs, fixup: bool) {
+pub unsafe extern "C" fn __sched_rseq_note_marked(regs: *mut bindings::pt_regs) {
     // SAFETY: By the safety requirements of this function.
     let pc = unsafe { bindings::instruction_pointer(regs) } as u64;
     // Not if a copy of an instruction is stepped over.
     if let Some(section) = find_section(pc) {
         stat_inc(bindings::sched_rseq_stat_SCHED_RSEQ_STAT_CS);
         boundary_inc(&section, pc);
-    }
-    if fixup {
-        stat_inc(bindings::sched_rseq_stat_SCHED_RSEQ_STAT_FIXUP);
     }
 }
 

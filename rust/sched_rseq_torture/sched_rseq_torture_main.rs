@@ -70,6 +70,7 @@ struct Shot {
     home_end: u64,
     away_end: u64,
     bad_return: u64,
+    spilt: u64,
 }
 
 extern "C" {
@@ -80,7 +81,7 @@ extern "C" {
     fn srt_add_ns() -> u64;
     fn srt_shoot(shot: *mut Shot) -> i32;
     #[cfg(all(CONFIG_SCHED_RSEQ, CONFIG_S390))]
-    fn srt_variable() -> *mut kernel::ffi::c_void;
+    fn srt_variable(bits: u32) -> *mut kernel::ffi::c_void;
     #[cfg(all(CONFIG_SCHED_RSEQ, CONFIG_S390))]
     fn srt_go_on(n: u64) -> bool;
 }
@@ -91,70 +92,78 @@ mod loops {
     use super::*;
     use kernel::percpu::Word;
 
+    /// One loop; the value of the operation tells whether it returned what it cannot have.
     macro_rules! srt_loop {
-        ($name:ident, $t:ty, |$ptr:ident, $n:ident, $bad:ident| $op:expr) => {
+        ($name:ident, $t:ty, |$ptr:ident, $n:ident| $op:expr) => {
             /// # Safety
             ///
             /// `shot` is valid, and only this task shoots.
             #[no_mangle]
             unsafe extern "C" fn $name(shot: *mut Shot) {
                 // SAFETY: No requirements.
-                let $ptr = unsafe { srt_variable() }.cast::<$t>();
-                let ($bad, mut $n) = (&mut 0u64, 0u64);
+                let $ptr = unsafe { srt_variable(<$t>::BITS) }.cast::<$t>();
+                let (mut bad, mut $n) = (0u64, 0u64);
 
                 // SAFETY: No requirements.
                 while unsafe { srt_go_on($n) } {
-                    // SAFETY: This is a per-CPU variable that has all of these widths.
-                    unsafe { $op };
+                    // SAFETY: This is a per-CPU variable of that width.
+                    bad += u64::from(unsafe { $op });
                     $n += 1;
                 }
                 // SAFETY: By the safety requirements of this function.
                 unsafe {
                     (*shot).ops = $n;
-                    (*shot).bad_return = *$bad;
+                    (*shot).bad_return = bad;
                 }
             }
         };
     }
 
-    srt_loop!(srt_loop_rust_add_8, u8, |p, n, bad| u8::this_cpu_add(p, 1));
-    srt_loop!(srt_loop_rust_add_16, u16, |p, n, bad| u16::this_cpu_add(
-        p, 1
-    ));
-    srt_loop!(srt_loop_rust_add_32, u32, |p, n, bad| u32::this_cpu_add(
-        p, 1
-    ));
-    srt_loop!(srt_loop_rust_add_64, u64, |p, n, bad| u64::this_cpu_add(
-        p, 1
-    ));
-    srt_loop!(srt_loop_rust_xchg_8, u8, |p, n, bad| {
-        let old = u8::this_cpu_xchg(p, (n + 1) as u8);
-        *bad += u64::from(old != 0 && old != n as u8);
-    });
-    srt_loop!(srt_loop_rust_xchg_64, u64, |p, n, bad| {
-        let old = u64::this_cpu_xchg(p, n + 1);
-        *bad += u64::from(old != 0 && old != n);
-    });
-    srt_loop!(srt_loop_rust_cmpxchg_8, u8, |p, n, bad| {
-        let mut old = u8::this_cpu_read(p);
-        loop {
-            let found = u8::this_cpu_cmpxchg(p, old, old.wrapping_add(1));
-            if found == old {
-                break;
+    macro_rules! srt_loops {
+        ($bits:literal, $t:ty) => {
+            kernel::macros::paste! {
+                srt_loop!([<srt_loop_rust_add_ $bits>], $t, |p, n| {
+                    Word::this_cpu_add(p, 1);
+                    false
+                });
+                srt_loop!([<srt_loop_rust_add_return_ $bits>], $t, |p, n| {
+                    let sum = u64::from(Word::this_cpu_add_return(p, 1));
+                    sum > n + 1 && n < u64::from(<$t>::MAX)
+                });
+                srt_loop!([<srt_loop_rust_write_ $bits>], $t, |p, n| {
+                    Word::this_cpu_write(p, (n + 1) as $t);
+                    false
+                });
+                srt_loop!([<srt_loop_rust_and_or_ $bits>], $t, |p, n| {
+                    if n & 1 != 0 {
+                        Word::this_cpu_and(p, !1);
+                    } else {
+                        Word::this_cpu_or(p, 1);
+                    }
+                    false
+                });
+                srt_loop!([<srt_loop_rust_xchg_ $bits>], $t, |p, n| {
+                    let old = Word::this_cpu_xchg(p, (n + 1) as $t);
+                    old != 0 && old != n as $t
+                });
+                srt_loop!([<srt_loop_rust_cmpxchg_ $bits>], $t, |p, n| {
+                    let mut old = Word::this_cpu_read(p);
+                    loop {
+                        let found = Word::this_cpu_cmpxchg(p, old, old.wrapping_add(1));
+                        if found == old {
+                            break false;
+                        }
+                        old = found;
+                    }
+                });
             }
-            old = found;
-        }
-    });
-    srt_loop!(srt_loop_rust_cmpxchg_64, u64, |p, n, bad| {
-        let mut old = u64::this_cpu_read(p);
-        loop {
-            let found = u64::this_cpu_cmpxchg(p, old, old.wrapping_add(1));
-            if found == old {
-                break;
-            }
-            old = found;
-        }
-    });
+        };
+    }
+
+    srt_loops!(8, u8);
+    srt_loops!(16, u16);
+    srt_loops!(32, u32);
+    srt_loops!(64, u64);
 }
 
 /// The instructions of one section, and at which of them a task was moved.
@@ -248,7 +257,7 @@ impl Shot {
             let d = a.wrapping_sub(b) & mask;
             d.min(d.wrapping_neg() & mask)
         };
-        let mut lost = self.bad_return;
+        let mut lost = self.bad_return + self.spilt;
 
         if self.migrate {
             // The task had left this CPU when the value was read, so it must not have changed.
@@ -336,14 +345,16 @@ impl Session {
             let lost = shot.lost(op.bits, op.effect);
             if lost != 0 && tally.lost == 0 {
                 pr_err!(
-                    "{name}: shot {i} at {:#x} migrate={} ops={} home={} then {} away={} bad_return={}\n",
+                    "{name}: shot {i} at {:#x} migrate={} ops={} home={} then {} away={} bad_return={} \
+                     spilt={}\n",
                     shot.pc,
                     shot.migrate,
                     shot.ops,
                     shot.home_preempt,
                     shot.home_end,
                     shot.away_end,
-                    shot.bad_return
+                    shot.bad_return,
+                    shot.spilt
                 );
             }
             tally.add(&Tally {
@@ -358,6 +369,10 @@ impl Session {
             }
         }
         (tally.hit, tally.cells) = cells.count();
+        // An operation whose section nothing hit is a cell that is missing.
+        if cfg!(CONFIG_SCHED_RSEQ) && tally.cells == 0 {
+            tally.cells = 1;
+        }
         pr_info!(
             "{name} shots={} ops={} lost={} cells={}/{}\n",
             tally.shots,

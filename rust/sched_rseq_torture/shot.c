@@ -15,9 +15,17 @@
 /* Bounds a shot whose timer does not fire. */
 #define MAX_OPS		(1ULL << 22)
 
+/* What is less than a word is not the first in its word. */
 union srt_var {
-	u8	u8;
-	u16	u16;
+	u8 bytes[16];
+	struct {
+		u8 before_u8;
+		u8 u8;
+	};
+	struct {
+		u16 before_u16;
+		u16 u16;
+	};
 	u32	u32;
 	u64	u64;
 	u128	u128;
@@ -126,9 +134,16 @@ SRT_LOOP(cmpxchg_128, ({
 #endif
 
 /* For loops in Rust: the variable, and whether to do one more operation after @n. */
-void *srt_variable(void)
+void *srt_variable(u32 bits)
 {
-	return (__force void *)&srt_var;
+	switch (bits) {
+	case 8:
+		return (__force void *)&srt_var.u8;
+	case 16:
+		return (__force void *)&srt_var.u16;
+	default:
+		return (__force void *)&srt_var;
+	}
 }
 
 bool srt_go_on(u64 n)
@@ -138,13 +153,15 @@ bool srt_go_on(u64 n)
 
 #define SRT_OP(_name, _bits, _effect)					\
 	{ { #_name "_" #_bits, _bits, _effect }, srt_loop_##_name##_##_bits }
-#define SRT_OPS(bits)							\
-	SRT_OP(add, bits, SRT_COUNTS),					\
-	SRT_OP(add_return, bits, SRT_COUNTS),				\
-	SRT_OP(write, bits, SRT_STORES),				\
-	SRT_OP(and_or, bits, SRT_TOGGLES),				\
-	SRT_OP(xchg, bits, SRT_STORES),					\
-	SRT_OP(cmpxchg, bits, SRT_COUNTS)
+#define SRT_ALL_OPS(prefix, bits)					\
+	SRT_OP(prefix##add, bits, SRT_COUNTS),				\
+	SRT_OP(prefix##add_return, bits, SRT_COUNTS),			\
+	SRT_OP(prefix##write, bits, SRT_STORES),			\
+	SRT_OP(prefix##and_or, bits, SRT_TOGGLES),			\
+	SRT_OP(prefix##xchg, bits, SRT_STORES),				\
+	SRT_OP(prefix##cmpxchg, bits, SRT_COUNTS)
+#define SRT_OPS(bits)		SRT_ALL_OPS(, bits)
+#define SRT_RUST_OPS(bits)	SRT_ALL_OPS(rust_, bits)
 
 static const struct {
 	struct srt_op	op;
@@ -158,14 +175,10 @@ static const struct {
 	SRT_OP(cmpxchg, 128, SRT_COUNTS),
 #endif
 #if defined(CONFIG_SCHED_RSEQ) && defined(CONFIG_S390)
-	SRT_OP(rust_add, 64, SRT_COUNTS),
-	SRT_OP(rust_add, 32, SRT_COUNTS),
-	SRT_OP(rust_add, 16, SRT_COUNTS),
-	SRT_OP(rust_add, 8, SRT_COUNTS),
-	SRT_OP(rust_xchg, 64, SRT_STORES),
-	SRT_OP(rust_xchg, 8, SRT_STORES),
-	SRT_OP(rust_cmpxchg, 64, SRT_COUNTS),
-	SRT_OP(rust_cmpxchg, 8, SRT_COUNTS),
+	SRT_RUST_OPS(64),
+	SRT_RUST_OPS(32),
+	SRT_RUST_OPS(16),
+	SRT_RUST_OPS(8),
 #endif
 };
 
@@ -177,6 +190,20 @@ unsigned int srt_nr_ops(void)
 const struct srt_op *srt_op(unsigned int op)
 {
 	return op < ARRAY_SIZE(srt_ops) ? &srt_ops[op].op : NULL;
+}
+
+/* Where in the union the variable of an operation is, and its size. */
+static size_t srt_place(u32 op, size_t *size)
+{
+	*size = srt_ops[op].op.bits / 8;
+	switch (*size) {
+	case 1:
+		return offsetof(union srt_var, u8);
+	case 2:
+		return offsetof(union srt_var, u16);
+	default:
+		return 0;
+	}
 }
 
 static u64 srt_value(u32 op, int cpu)
@@ -195,6 +222,33 @@ static u64 srt_value(u32 op, int cpu)
 	default:
 		return READ_ONCE(var->low);
 	}
+}
+
+/* What stands around the variable differs from CPU to CPU. */
+static u8 srt_guard(int cpu)
+{
+	return 0x50 + cpu;
+}
+
+static void srt_reset(u32 op, int cpu)
+{
+	union srt_var *var = per_cpu_ptr(&srt_var, cpu);
+	size_t size, place = srt_place(op, &size);
+
+	memset(var->bytes, srt_guard(cpu), sizeof(var->bytes));
+	memset(var->bytes + place, 0, size);
+}
+
+/* How many bytes around the variable have changed. */
+static u64 srt_spilt(u32 op, int cpu)
+{
+	union srt_var *var = per_cpu_ptr(&srt_var, cpu);
+	size_t size, place = srt_place(op, &size);
+	u64 spilt = 0;
+
+	for (size_t i = 0; i < sizeof(var->bytes); i++)
+		spilt += (i < place || i >= place + size) && var->bytes[i] != srt_guard(cpu);
+	return spilt;
 }
 
 #ifdef CONFIG_S390
@@ -265,8 +319,8 @@ int srt_shoot(struct srt_shot *shot)
 	if (ret)
 		return ret;
 
-	memset(per_cpu_ptr(&srt_var, srt.home), 0, sizeof(srt_var));
-	memset(per_cpu_ptr(&srt_var, srt.away), 0, sizeof(srt_var));
+	srt_reset(shot->op, srt.home);
+	srt_reset(shot->op, srt.away);
 	srt.task = current;
 	srt.shot = shot;
 	WRITE_ONCE(srt.preempted, false);
@@ -280,6 +334,7 @@ int srt_shoot(struct srt_shot *shot)
 
 	shot->home_end = srt_value(shot->op, srt.home);
 	shot->away_end = srt_value(shot->op, srt.away);
+	shot->spilt = srt_spilt(shot->op, srt.home) + srt_spilt(shot->op, srt.away);
 	return shot->ops < MAX_OPS ? 0 : -ETIMEDOUT;
 }
 

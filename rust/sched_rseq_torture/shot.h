@@ -40,6 +40,7 @@ struct srt_op {
  * @home_end:	out: the same when the task has ended
  * @away_end:	out: the other CPU's copy when the task has ended
  * @bad_return:	out: operations that returned what they could not return
+ * @spilt:	out: bytes around the copies that have changed
  *
  * Both copies are 0 at the start.
  */
@@ -54,19 +55,24 @@ struct srt_shot {
 	u64	home_end;
 	u64	away_end;
 	u64	bad_return;
+	u64	spilt;
 };
 
 /* Loops in Rust: sched_rseq_torture_main.rs */
-void srt_loop_rust_add_8(struct srt_shot *shot);
-void srt_loop_rust_add_16(struct srt_shot *shot);
-void srt_loop_rust_add_32(struct srt_shot *shot);
-void srt_loop_rust_add_64(struct srt_shot *shot);
-void srt_loop_rust_xchg_8(struct srt_shot *shot);
-void srt_loop_rust_xchg_64(struct srt_shot *shot);
-void srt_loop_rust_cmpxchg_8(struct srt_shot *shot);
-void srt_loop_rust_cmpxchg_64(struct srt_shot *shot);
+#define SRT_RUST_LOOPS(bits)						\
+	void srt_loop_rust_add_##bits(struct srt_shot *shot);		\
+	void srt_loop_rust_add_return_##bits(struct srt_shot *shot);	\
+	void srt_loop_rust_write_##bits(struct srt_shot *shot);		\
+	void srt_loop_rust_and_or_##bits(struct srt_shot *shot);	\
+	void srt_loop_rust_xchg_##bits(struct srt_shot *shot);		\
+	void srt_loop_rust_cmpxchg_##bits(struct srt_shot *shot)
 
-void *srt_variable(void);
+SRT_RUST_LOOPS(8);
+SRT_RUST_LOOPS(16);
+SRT_RUST_LOOPS(32);
+SRT_RUST_LOOPS(64);
+
+void *srt_variable(u32 bits);
 bool srt_go_on(u64 n);
 int srt_start(void);
 void srt_stop(void);

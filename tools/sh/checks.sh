@@ -47,11 +47,11 @@ without() {
 }
 
 # quiet FILE: no complaint of the kernel in it.
-quiet() { without grep -E 'WARNING:|BUG:|Oops|Kernel panic|Call trace|rcu: INFO' "$1"; }
+quiet() { without grep -E 'WARNING:|BUG:|Oops|Kernel panic|Call [Tt]race|rcu: INFO' "$1"; }
 
 # check_reload VARIANT: the module can be loaded again and leaves nothing.
 check_reload() {
-	local out=$LOGS/test/reload-$1.console
+	local out=$LOGS/test/reload-$ARCH-$1.console
 	guest_job "$1" srseq=reload | tee "$out"
 	[ "$(grep -c 'srseq: load sched_rseq ok' "$out")" -eq 3 ]
 	[ "$(grep -c 'srseq: unload sched_rseq ok' "$out")" -eq 3 ]
@@ -61,7 +61,7 @@ check_reload() {
 
 # check_refused VARIANT: on a kernel that cannot do it, no module, but a reason.
 check_refused() {
-	local out=$LOGS/test/refused-$1.console
+	local out=$LOGS/test/refused-$ARCH-$1.console
 	guest_job "$1" "srseq=load srseq.module=sched_rseq" | tee "$out"
 	grep 'srseq: load sched_rseq failed' "$out"
 	grep 'sched_rseq: .*CONFIG_SCHED_RSEQ' "$out"
@@ -70,7 +70,7 @@ check_refused() {
 
 # check_kunit VARIANT CPU: the kernel's own test runner on that kernel.
 check_kunit() {
-	local dir log=$LOGS/test/kunit-$1-${2%%,*}.out
+	local dir log=$LOGS/test/kunit-$ARCH-$1-${2%%,*}.out
 	dir=$(kernel_dir "$1")
 	cd "$SRC" || return
 	KUNIT_CPU=$2 kenv python3 tools/testing/kunit/kunit.py exec \
@@ -80,6 +80,9 @@ check_kunit() {
 	quiet "$dir/test.log"
 	grep -E 'Testing complete\. Ran [1-9][0-9]* tests: passed: [1-9]' "$log"
 	without grep -E 'Testing complete.*(failed|crashed|errors):' "$log"
+	grep '\[PASSED\] rust_sched_rseq' "$log"
+	grep '\[PASSED\] sched_rseq' "$log"
+	[ "$ARCH" != s390 ] || grep '\[PASSED\] rust_percpu' "$log"
 }
 
 check_status() {

@@ -55,7 +55,9 @@ build_hash() {
 # A variant that differs in little starts from what was built for another.
 FROM=$(directive FROM "$VARIANT")
 if [ -n "$FROM" ] && [ ! -e "$DIR" ] && [ -e "$(kernel_dir "$FROM")/built" ]; then
+	need_space 2000 "$OUT"
 	rm -rf "$DIR.tmp"
+	trap 'rm -rf "$DIR.tmp"' EXIT
 	cp -a "$(kernel_dir "$FROM")" "$DIR.tmp"
 	rm -rf "$DIR.tmp"/{built,modules}
 	mv "$DIR.tmp" "$DIR"

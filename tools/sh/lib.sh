@@ -14,8 +14,8 @@ SMP=${SMP:-2}
 KSRC=${KSRC:-}
 
 case $ARCH in
-arm64) MODES="table publish" ;;
-s390) MODES="table mviy" ;;
+arm64) MODES="table publish" RUSTC_MIN=1.85.0 ;;
+s390) MODES="table mviy" RUSTC_MIN=1.96.0 ;;
 *) die "ARCH=$ARCH is not supported; use ARCH=arm64 or ARCH=s390" ;;
 esac
 [[ " $MODES " == *" $MODE "* ]] ||
@@ -46,7 +46,6 @@ QEMU_MIN=8.1
 LLVM_MIN=17.0.1
 BINDGEN_MIN=0.71.1
 BINDGEN_GET=0.72.1
-RUSTC_MIN=1.85.0
 
 # Debian's rustc with its matching library source must win over a rustup
 # toolchain that stands earlier in PATH and has no rust-src.

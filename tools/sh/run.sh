@@ -35,7 +35,7 @@ judge() {
 		fi
 		return
 	fi
-	bad=$(console | grep -m1 -E 'WARNING:|BUG:|Oops|Kernel panic|Call trace|rcu: INFO' || true)
+	bad=$(console | grep -m1 -E 'WARNING:|BUG:|Oops|Kernel panic|Call [Tt]race|rcu: INFO' || true)
 	[ -z "$bad" ] || { echo "kernel complained: $bad"; return; }
 	bad=$(console | grep -m1 -E '^srseq: (load|unload) .* failed' || true)
 	[ -z "$bad" ] || { echo "${bad#srseq: }"; return; }

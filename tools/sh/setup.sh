@@ -110,6 +110,9 @@ host_setup() {
 
 host_supported || die "cannot tell the packages of this system ($(os_release PRETTY_NAME)); Debian 12 or 13 is needed (make doctor lists the tools)"
 host_setup
+RUSTC=$(rustc --version 2>/dev/null | first_version)
+version_ge "${RUSTC:-0}" "$RUSTC_MIN" ||
+	die "rustc is ${RUSTC:-missing}, ARCH=$ARCH needs $RUSTC_MIN or newer (Debian 12 has it as rustc-web, Debian 13 in trixie-backports)"
 if ! version_ge "$(bindgen --version 2>/dev/null | first_version)" $BINDGEN_MIN; then
 	say "Compiling bindgen $BINDGEN_GET with cargo: the kernel's Rust needs $BINDGEN_MIN or newer"
 	STEP_HINT="is the network there?" must_step "bindgen" bindgen install_bindgen

@@ -97,7 +97,8 @@ pub enum Resume {
 pub struct Section {
     /// The address of the first instruction.
     pub begin: u64,
-    /// Bytes to the end, the address just after the commit.
+    /// Bytes to the end, the address just after the commit, or, for a fixup, after the last use of
+    /// the register.
     pub len: u8,
     /// Bytes from `begin` to the restart point.
     pub restart: i8,
@@ -108,7 +109,7 @@ pub struct Section {
 }
 
 impl Section {
-    /// Whether a task whose saved program counter is `pc` is inside and so has not committed.
+    /// Whether a task whose saved program counter is `pc` is inside.
     pub const fn contains(&self, pc: u64) -> bool {
         pc.wrapping_sub(self.begin) < self.len as u64
     }

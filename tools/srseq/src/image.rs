@@ -58,7 +58,7 @@ impl Arch {
     }
 
     /// The first instruction of some code: its length in bytes, and where it branches to if it is
-    /// a call or an unconditional branch, relative to itself.
+    /// a call, or a branch that may be a last call, relative to itself.
     fn decode(self, code: &[u8]) -> (usize, Option<i64>) {
         match self {
             Arch::Arm64 => {
@@ -77,13 +77,13 @@ impl Arch {
                     1 | 2 => 4,
                     _ => 6,
                 };
-                // BRASL, and BRCL under any condition: signed offsets in halfwords.
+                // BRASL, and BRCL under some condition: signed offsets in halfwords.
                 let target = match *code {
-                    [0xc0, op, a, b, c, d, ..] if op & 0xf == 5 || op == 0xf4 => {
+                    [0xc0, op, a, b, c, d, ..] if op & 0xf == 5 || op & 0xf == 4 && op > 4 => {
                         Some(2 * i64::from(i32::from_be_bytes([a, b, c, d])))
                     }
                     // BRAS and BRC.
-                    [0xa7, op, a, b, ..] if op & 0xf == 5 || op == 0xf4 => {
+                    [0xa7, op, a, b, ..] if op & 0xf == 5 || op & 0xf == 4 && op > 4 => {
                         Some(2 * i64::from(i16::from_be_bytes([a, b])))
                     }
                     _ => None,
@@ -309,7 +309,6 @@ impl Image {
         }
         Ok(vec![
             ("sections", self.entries.len() as u64),
-            ("record_bytes", size_of::<Entry>() as u64),
             (
                 "table_bytes",
                 (self.entries.len() * size_of::<Entry>()) as u64,
@@ -397,7 +396,8 @@ mod tests {
         assert_eq!(decode(&[0x07, 0xfe]), (2, None)); // br %r14
         assert_eq!(decode(&[0xc0, 0xe5, 0, 0, 0, 4]), (6, Some(8))); // brasl %r14,.+8
         assert_eq!(decode(&[0xc0, 0xf4, 0xff, 0xff, 0xff, 0xff]), (6, Some(-2))); // jg .-2
-        assert_eq!(decode(&[0xc0, 0x84, 0, 0, 0, 4]), (6, None)); // jge, under a condition
+        assert_eq!(decode(&[0xc0, 0x84, 0, 0, 0, 4]), (6, Some(8))); // jge .+8
+        assert_eq!(decode(&[0xc0, 0x04, 0, 0, 0, 4]), (6, None)); // never taken
         assert_eq!(decode(&[0xa7, 0xe5, 0xff, 0xfc]), (4, Some(-8))); // bras %r14,.-8
         assert_eq!(decode(&[0xa7, 0xf4, 0x00, 0x10]), (4, Some(32))); // j .+32
         assert_eq!(decode(&[0xe3, 0x10, 0x03, 0xb8, 0x00, 0x08]), (6, None)); // ag
