@@ -13,7 +13,7 @@ check_figures() {
 		"$(kernel_dir "$1")/vmlinux" >"$with"
 	srseq report "$(kernel_dir off)/vmlinux" >"$without"
 	paste "$with" "$without"
-	srseq callers preempt_schedule_notrace "$(kernel_dir "$1")/vmlinux"
+	srseq callers "$(kernel_dir "$1")/vmlinux" preempt_schedule_notrace
 	[ "$(value sections "$with")" -gt 300 ]
 	case $ARCH in
 	arm64)
