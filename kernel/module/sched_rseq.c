@@ -123,6 +123,11 @@ int sched_rseq_module_finalize(struct module *mod)
 	return 0;
 }
 
+static noinline bool in_init(const struct module *mod, const struct sched_rseq_entry *entry)
+{
+	return within_module_init(entry_begin(entry), mod);
+}
+
 /**
  * sched_rseq_module_trim_init - forget the sections in freed init text
  * @mod:	a module whose init text is about to be freed
@@ -136,13 +141,12 @@ void sched_rseq_module_trim_init(struct module *mod)
 	if (IS_ENABLED(CONFIG_SCHED_RSEQ_PUBLISH))
 		return;
 
-	while (mod->num_sched_rseq &&
-	       within_module_init(entry_begin(mod->sched_rseq), mod)) {
+	while (mod->num_sched_rseq && in_init(mod, mod->sched_rseq)) {
 		mod->sched_rseq++;
 		mod->num_sched_rseq--;
 	}
 	while (mod->num_sched_rseq &&
-	       within_module_init(entry_begin(mod->sched_rseq + mod->num_sched_rseq - 1), mod))
+	       in_init(mod, mod->sched_rseq + mod->num_sched_rseq - 1))
 		mod->num_sched_rseq--;
 }
 

@@ -68,6 +68,7 @@ fn stat_inc(which: bindings::sched_rseq_stat) {
 }
 
 /// How many instructions of a section stand before `addr`, which is in it or at its end.
+#[inline]
 fn nr_insns(section: &Section, addr: u64) -> u32 {
     // SAFETY: What is between the two is kernel text.
     unsafe { bindings::sched_rseq_nr_insns(section.begin as c_ulong, addr as c_ulong) }
@@ -278,6 +279,7 @@ pub fn find_section(addr: u64) -> Option<Section> {
 /// The section that contains an address, which of its instructions that is, and how many it has.
 ///
 /// The caller keeps the module that the address belongs to, if any, from going away.
+#[inline]
 pub fn find_insn(addr: u64) -> Option<(Section, u32, u32)> {
     let section = find_section(addr)?;
     let end = section.begin.wrapping_add(u64::from(section.len));
@@ -333,6 +335,7 @@ impl Stats {
     ];
 
     /// Reads the counters of each possible CPU; they go on meanwhile.
+    #[inline]
     pub fn per_cpu() -> impl Iterator<Item = (u32, Self)> {
         (0..crate::cpu::nr_cpu_ids()).filter_map(|cpu| {
             let mut stats = Self::default();
@@ -343,6 +346,7 @@ impl Stats {
     }
 
     /// The sum of the counters of all CPUs.
+    #[inline]
     pub fn total() -> Self {
         let mut total = Self::default();
         for (_, stats) in Self::per_cpu() {
@@ -352,6 +356,7 @@ impl Stats {
     }
 
     /// Adds the counters of another CPU.
+    #[inline]
     fn add(&mut self, other: &Self) {
         fn add<const N: usize>(sums: &mut [c_ulong; N], others: &[c_ulong; N]) {
             for (sum, other) in sums.iter_mut().zip(others) {

@@ -6,12 +6,11 @@
 value() { sed -n "s/^$1=//p" "$2"; }
 
 # check_figures VARIANT: the headline figures, with sections and without; the
-# kernel with sections has more KUnit tests, which do not count.
+# kernel with sections has more KUnit tests, and tests do not count.
 check_figures() {
 	local with=$LOGS/test/figures.$ARCH-$1 without=$LOGS/test/figures.$ARCH-off
-	srseq report --ignore srk_ --ignore 10sched_rseq5tests --ignore 6percpu5tests \
-		"$(kernel_dir "$1")/vmlinux" >"$with"
-	srseq report "$(kernel_dir off)/vmlinux" >"$without"
+	srseq report --ignore srk_ --ignore 5tests "$(kernel_dir "$1")/vmlinux" >"$with"
+	srseq report --ignore srk_ --ignore 5tests "$(kernel_dir off)/vmlinux" >"$without"
 	paste "$with" "$without"
 	srseq callers "$(kernel_dir "$1")/vmlinux" preempt_schedule_notrace
 	[ "$(value sections "$with")" -gt 300 ]

@@ -219,6 +219,7 @@ impl<'a> Table<'a> {
     }
 
     /// The section that contains `pc`.
+    #[inline(never)]
     pub fn find(&self, pc: u64) -> Option<Section> {
         if !self.sorted {
             return self.sections().find(|section| section.contains(pc));
