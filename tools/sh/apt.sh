@@ -92,7 +92,8 @@ private_sources() {
 # private_update STATE: refresh a private index, once a day.
 private_update() {
 	local dir=$APT/$1
-	[ -z "$(find "$dir/updated" -mmin -1440 2>/dev/null)" ] || return 0
+	[ ! -e "$dir/sources.list" ] ||
+		[ -z "$(find "$dir/updated" -mmin -1440 2>/dev/null)" ] || return 0
 	[ -e "$KEYRING" ] || die "$KEYRING is missing; install debian-archive-keyring"
 	mkdir -p "$dir/lists/partial" "$dir/cache/archives/partial"
 	private_sources "$1" >"$dir/sources.list"
