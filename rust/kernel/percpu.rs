@@ -13,12 +13,11 @@ mod s390;
 
 /// An integer that per-CPU operations work on: [`u8`], [`u16`], [`u32`] and [`u64`].
 ///
-/// # Safety
+/// The safety requirement of each method: `ptr` is the address of a per-CPU variable, as C's `&var`
+/// is, without the offset of any CPU. It is aligned, and the variable lives until the operation is
+/// over.
 ///
-/// This is for all methods: `ptr` is the address of a per-CPU variable, as C's `&var` is, without
-/// the offset of any CPU. It is aligned, and the variable lives until the operation is over.
-///
-/// They may be called from any context, NMI included, and compile to a few instructions without a
+/// The methods may be called from any context, NMI included, and compile to a few instructions without a
 /// call.
 #[allow(clippy::missing_safety_doc)]
 pub trait Word: private::Sealed + Copy {
@@ -52,7 +51,6 @@ mod private {
 mod tests {
     use super::*;
     use crate::bindings;
-    use core::ptr::null_mut;
 
     /// A per-CPU array, zeroed, while the test stays on its CPU.
     struct Array<T>(*mut T);
@@ -66,7 +64,7 @@ mod tests {
                 bindings::migrate_disable();
                 bindings::percpu_alloc(Self::LEN * size_of::<T>(), align_of::<T>())
             };
-            assert!(ptr != null_mut());
+            assert!(!ptr.is_null());
             Array(ptr.cast())
         }
 

@@ -414,10 +414,8 @@ impl kernel::Module for Torture {
             total.add(&session.torture(op, shots, delay_ns)?);
         }
         // SAFETY: No requirements.
-        pr_info!(
-            "add_64 takes {} ns; an instruction each with -icount\n",
-            unsafe { srt_add_ns() }
-        );
+        let add_ns = unsafe { srt_add_ns() };
+        pr_info!("add_64 takes {add_ns} ns; an instruction each with -icount\n");
         let verdict = if total.lost == 0 && total.shots != 0 {
             "PASS"
         } else {
