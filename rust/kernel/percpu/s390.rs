@@ -168,6 +168,18 @@ impl Part {
     }
 }
 
+/// A section that works on a variable of less than a word, see [`Part`].
+macro_rules! part_section {
+    ($part:expr, $text:expr, $($operands:tt)*) => {
+        section!(
+            $part.word, $text,
+            rot = in(reg_addr) $part.rot,
+            unrot = in(reg_addr) $part.rot.wrapping_neg(),
+            $($operands)*
+        )
+    };
+}
+
 macro_rules! impl_part {
     ($t:ident, $load:literal, $store:literal, $others:literal, $left:literal) => {
         impl Word for $t {
@@ -185,11 +197,9 @@ macro_rules! impl_part {
                 let sum: u32;
                 // SAFETY: By the safety requirements of the trait; the word does not cross a page.
                 unsafe {
-                    section!(
-                        part.word, text!(part_add),
+                    part_section!(
+                        part, text!(part_add),
                         val = in(reg) u32::from(val) << (u32::BITS - Self::BITS),
-                        rot = in(reg_addr) part.rot,
-                        unrot = in(reg_addr) part.rot.wrapping_neg(),
                         old = out(reg) _,
                         tmp = out(reg) sum
                     )
@@ -217,11 +227,9 @@ macro_rules! impl_part {
                 let old: u32;
                 // SAFETY: As above.
                 unsafe {
-                    section!(
-                        part.word, text!(part_xchg, $others),
+                    part_section!(
+                        part, text!(part_xchg, $others),
                         val = in(reg) u32::from(val) << (u32::BITS - Self::BITS),
-                        rot = in(reg_addr) part.rot,
-                        unrot = in(reg_addr) part.rot.wrapping_neg(),
                         old = out(reg) old,
                         tmp = out(reg) _
                     )
@@ -235,12 +243,10 @@ macro_rules! impl_part {
                 let prev: u32;
                 // SAFETY: As above.
                 unsafe {
-                    section!(
-                        part.word, text!(part_cmpxchg, $left),
+                    part_section!(
+                        part, text!(part_cmpxchg, $left),
                         cmp = in(reg) u32::from(old) << (u32::BITS - Self::BITS),
                         val = in(reg) u32::from(new) << (u32::BITS - Self::BITS),
-                        rot = in(reg_addr) part.rot,
-                        unrot = in(reg_addr) part.rot.wrapping_neg(),
                         old = out(reg) prev,
                         tmp = out(reg) _
                     )
