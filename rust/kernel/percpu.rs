@@ -17,8 +17,8 @@ mod s390;
 /// is, without the offset of any CPU. It is aligned, and the variable lives until the operation is
 /// over.
 ///
-/// The methods may be called from any context, NMI included, and compile to a few instructions without a
-/// call.
+/// The methods may be called from any context, NMI included, and compile to a few instructions
+/// without a call.
 #[allow(clippy::missing_safety_doc)]
 pub trait Word: private::Sealed + Copy {
     /// Reads the variable.
