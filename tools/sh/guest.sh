@@ -48,8 +48,7 @@ initramfs() {
 			[ ! -e "$ko" ] || echo "file /lib/modules/$(basename "$ko") $ko 0644 0 0"
 		done
 	} >"$dir/initramfs.list"
-	"$dir/usr/gen_init_cpio" "$dir/initramfs.list" >"$dir/initramfs.tmp"
-	mv "$dir/initramfs.tmp" "$dir/initramfs"
+	"$dir/usr/gen_init_cpio" "$dir/initramfs.list" >"$dir/initramfs"
 }
 
 # qemu_command KERNEL_DIR "KERNEL ARGUMENTS" QEMU-ARGUMENT...: in $command.

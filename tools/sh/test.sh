@@ -21,38 +21,18 @@ failed=0
 skipped=0
 declare -A result
 
-# needs NAME...: the next test makes no sense without these.
+# needs NAME...: the next test or build makes no sense without these.
 needs() { NEEDS=$*; }
 
-# run_test NAME CMD...: CMD's output goes to a log, its exit status decides; 77
-# means skipped, for the reason that its last line tells.
-run_test() {
-	local name=$1 log=$LOGS/test/$1.log start=$SECONDS rc=0 need
-	shift
-	for need in ${NEEDS:-}; do
-		if [ "${result[$need]:-}" != ok ]; then
-			NEEDS=
-			result[$name]=skip
-			skipped=$((skipped + 1))
-			echo "skip $name: $need is not ok"
-			return
-		fi
-	done
-	NEEDS=
-	[ ! -t 1 ] || printf '...  %s\r' "$name"
-	# In a process group of its own, to be ended as a whole, and with errexit,
-	# which "if" would turn off.
-	set -m
-	( "$@" ) >"$log" 2>&1 </dev/null &
-	pid=$!
-	set +m
-	wait "$pid" || rc=$?
-	pid=
-	case $rc in
+# report NAME SECONDS STATUS: 77 means skipped, for the reason that the last
+# line of the log tells.
+report() {
+	local name=$1 log=$LOGS/test/$1.log
+	case $3 in
 	0)
 		result[$name]=ok
 		passed=$((passed + 1))
-		printf 'ok   %-40s %4ds\n' "$name" $((SECONDS - start))
+		printf 'ok   %-40s %4ds\n' "$name" "$2"
 		;;
 	77)
 		result[$name]=skip
@@ -62,72 +42,107 @@ run_test() {
 	*)
 		result[$name]=fail
 		failed=$((failed + 1))
-		printf 'FAIL %-40s %4ds (log: %s)\n' "$name" $((SECONDS - start)) "$log"
+		printf 'FAIL %-40s %4ds (log: %s)\n' "$name" "$2" "$log"
 		tail -n 8 "$log" | sed 's/^/     | /'
 		;;
 	esac
 }
 
+# run_test NAME CMD...: CMD's output goes to a log, its exit status decides.
+run_test() {
+	local name=$1 log=$LOGS/test/$1.log start rc=0 need
+	shift
+	for need in ${NEEDS:-}; do
+		settle "$need"
+		if [ "${result[$need]:-}" != ok ]; then
+			echo "$need is not ok" >"$log"
+			rc=77
+			break
+		fi
+	done
+	NEEDS=
+	start=$SECONDS
+	if [ "$rc" -eq 0 ]; then
+		[ ! -t 1 ] || printf '...  %s\r' "$name"
+		# In a process group of its own, to be ended as a whole, and with
+		# errexit, which "if" would turn off.
+		set -m
+		( "$@" ) >"$log" 2>&1 </dev/null &
+		pid=$!
+		set +m
+		wait "$pid" || rc=$?
+		pid=
+	fi
+	report "$name" $((SECONDS - start)) "$rc"
+}
+
+# Kernels and modules are built one after the other in the background, while
+# those that are there are tested: neither keeps two CPUs busy alone.
+builds=()
+declare -A is_build
+settled=0
+builder=
+
+# build NAME NEED CMD...: CMD is run if the build NEED, or the test NEED before
+# start_builds, is ok.
+build() {
+	builds+=("$*")
+	is_build[$1]=1
+}
+
+# start_builds: a build's seconds and exit status go to NAME.status.
+start_builds() {
+	local name
+	for name in "${!is_build[@]}"; do rm -f "$LOGS/test/$name.status"; done
+	set -m
+	run_builds </dev/null &
+	builder=$!
+	set +m
+}
+
+run_builds() {
+	local line words name need log start rc
+	for line in "${builds[@]}"; do
+		read -ra words <<<"$line"
+		name=${words[0]} need=${words[1]} log=$LOGS/test/${words[0]}.log
+		start=$SECONDS rc=0
+		if [ "${result[$need]:-}" != ok ]; then
+			echo "$need is not ok" >"$log"
+			rc=77
+		else
+			"${words[@]:2}" >"$log" 2>&1 &
+			wait $! || rc=$?
+		fi
+		[ "$rc" -ne 0 ] || result[$name]=ok
+		echo $((SECONDS - start)) "$rc" >"$log.tmp"
+		mv "$log.tmp" "$LOGS/test/$name.status"
+	done
+}
+
+# settle NAME: if it is a build, wait for it and report it and those before it.
+settle() {
+	local name status
+	[ -n "${is_build[$1]:-}" ] || return 0
+	while [ -z "${result[$1]:-}" ]; do
+		name=${builds[settled]%% *}
+		[ ! -t 1 ] || printf '...  %s\r' "$name"
+		while [ ! -e "$LOGS/test/$name.status" ]; do
+			kill -0 "$builder" 2>/dev/null || { echo "error: the builds ended early"; exit 1; }
+			sleep 0.5
+		done
+		read -ra status <"$LOGS/test/$name.status"
+		report "$name" "${status[@]}"
+		settled=$((settled + 1))
+	done
+}
+
 pid=
-trap '[ -z "$pid" ] || kill -TERM -- "-$pid" 2>/dev/null; exit 130' INT TERM HUP
-
-T=$TOP/tools/sh
-STATUS=$(git -C "$TOP" status --porcelain 2>/dev/null || true)
-
-run_test setup "$T/setup.sh"
-needs setup;		run_test shellcheck check_shell
-needs setup;		run_test source "$T/source.sh"
-needs source;		run_test doctor "$T/doctor.sh"
-needs source;		run_test overlay-complete check_overlay
-needs source;		run_test rustfmt check_rustfmt
-needs source;		run_test series "$T/series.sh"
-needs source;		run_test host-tool check_host
-
-needs setup;		run_test bad-arch bad_variable ARCH m68k
-needs setup;		run_test bad-mode bad_variable MODE fast
-needs setup;		run_test bad-smp bad_variable SMP 1
-needs setup;		run_test bad-ksrc bad_ksrc
-needs setup;		run_test wrong-version wrong_version
-needs source;		run_test patch-conflict patch_conflict
-needs setup;		run_test no-disk-space no_disk_space
-needs setup;		run_test no-network no_network
-needs setup;		run_test no-network-source no_network_source
-needs setup;		run_test old-qemu old_qemu
-needs setup;		run_test not-root not_root
-
-for v in table publish; do
-	needs source;		run_test "kernel-$v" "$T/kernel.sh" "$v"
-	needs "kernel-$v";	run_test "module-$v" "$T/module.sh" "$v"
-	needs "module-$v";	run_test "run-$v" "$T/run.sh" "$v"
-	needs "run-$v";		run_test "run-$v-again" check_second_run "$v"
-	needs "module-$v";	run_test "reload-$v" check_reload "$v"
-	needs "module-$v";	run_test "malformed-$v" check_malformed "$v"
-	needs "kernel-$v";	run_test "descriptors-$v" check_table "$v"
-	needs "kernel-$v";	run_test "kunit-$v-lse" check_kunit "$v" max,pauth-impdef=on
-	needs "kernel-$v";	run_test "kunit-$v-llsc" check_kunit "$v" cortex-a57
-done
-for v in table publish; do
-	needs "module-$v";	run_test "run-$v-llsc" env CPU=cortex-a57 "$T/run.sh" "$v"
-done
-needs module-table;	run_test run-table-vhe check_vhe table
-needs kernel-table;	run_test engine-cannot-panic check_no_panic
-
-needs source;		run_test kernel-off "$T/kernel.sh" off
-needs kernel-off;	run_test module-off "$T/module.sh" off
-needs module-off;	run_test refused-off check_refused off
-needs kernel-off;	run_test figures check_figures table
-needs module-off;	run_test fast-path check_fast_path
-needs kernel-off;	run_test hook-costs-nothing check_hook
-
-# Also compiled with clippy, and warnings are errors there.
-needs source;		run_test kernel-debug "$T/kernel.sh" debug
-needs kernel-debug;	run_test module-debug "$T/module.sh" debug
-needs module-debug;	run_test run-debug env SHOTS=60 BOOT_TIMEOUT=300 "$T/run.sh" debug
-needs kernel-debug;	run_test kunit-debug check_kunit debug max,pauth-impdef=on
-needs module-debug;	run_test run-debug-pseudo-nmi check_pseudo_nmi debug
-for n in 1 2 3 4; do
-	needs run-debug;	run_test "catches-broken-engine-$n" check_broken debug "$n"
-done
+end_children() {
+	[ -z "$pid" ] || kill -TERM -- "-$pid" 2>/dev/null || true
+	[ -z "$builder" ] || kill -TERM -- "-$builder" 2>/dev/null || true
+}
+trap end_children EXIT
+trap 'exit 130' INT TERM HUP
 
 # s390 CMD...: the same for the other architecture.
 s390() {
@@ -139,12 +154,75 @@ s390() {
 	"$@"
 }
 
-needs source;			run_test s390-setup s390 "$T/setup.sh"
-needs s390-setup;		run_test s390-doctor s390 "$T/doctor.sh"
-needs s390-setup;		run_test s390-bad-mode s390 bad_variable MODE publish
+T=$TOP/tools/sh
+STATUS=$(git -C "$TOP" status --porcelain 2>/dev/null || true)
+
+run_test setup "$T/setup.sh"
+needs setup;		run_test source "$T/source.sh"
+needs setup;		run_test s390-setup s390 "$T/setup.sh"
+
+build kernel-table source "$T/kernel.sh" table
+build module-table kernel-table "$T/module.sh" table
+build kernel-publish source "$T/kernel.sh" publish
+build module-publish kernel-publish "$T/module.sh" publish
+build kernel-off source "$T/kernel.sh" off
+build module-off kernel-off "$T/module.sh" off
+# Also compiled with clippy, and warnings are errors there.
+build kernel-debug source "$T/kernel.sh" debug
+build module-debug kernel-debug "$T/module.sh" debug
+for v in table mviy off break; do
+	build "s390-kernel-$v" s390-setup s390 "$T/kernel.sh" "$v"
+	build "s390-module-$v" "s390-kernel-$v" s390 "$T/module.sh" "$v"
+done
+start_builds
+
+needs setup;		run_test shellcheck check_shell
+needs source;		run_test doctor "$T/doctor.sh"
+needs s390-setup;	run_test s390-doctor s390 "$T/doctor.sh"
+needs source;		run_test overlay-complete check_overlay
+needs source;		run_test rustfmt check_rustfmt
+needs source;		run_test series "$T/series.sh"
+needs source;		run_test host-tool check_host
+
+needs setup;		run_test bad-arch bad_variable ARCH m68k
+needs setup;		run_test bad-mode bad_variable MODE fast
+needs s390-setup;	run_test s390-bad-mode s390 bad_variable MODE publish
+needs setup;		run_test bad-smp bad_variable SMP 1
+needs setup;		run_test bad-ksrc bad_ksrc
+needs setup;		run_test wrong-version wrong_version
+needs source;		run_test patch-conflict patch_conflict
+needs setup;		run_test no-disk-space no_disk_space
+needs setup;		run_test no-network no_network
+needs setup;		run_test no-network-source no_network_source
+needs setup;		run_test old-qemu old_qemu
+needs setup;		run_test not-root not_root
+
+for v in table publish; do
+	needs "module-$v";	run_test "run-$v" "$T/run.sh" "$v"
+	needs "run-$v";		run_test "run-$v-again" check_second_run "$v"
+	needs "module-$v";	run_test "run-$v-llsc" env CPU=cortex-a57 "$T/run.sh" "$v"
+	needs "module-$v";	run_test "reload-$v" check_reload "$v"
+	needs "module-$v";	run_test "malformed-$v" check_malformed "$v"
+	needs "kernel-$v";	run_test "descriptors-$v" check_table "$v"
+	needs "kernel-$v";	run_test "kunit-$v-lse" check_kunit "$v" max,pauth-impdef=on
+	needs "kernel-$v";	run_test "kunit-$v-llsc" check_kunit "$v" cortex-a57
+done
+needs module-table;	run_test run-table-vhe check_vhe table
+needs kernel-table;	run_test engine-cannot-panic check_no_panic
+
+needs module-off;	run_test refused-off check_refused off
+needs kernel-off;	run_test figures check_figures table
+needs module-off;	run_test fast-path check_fast_path
+needs kernel-off;	run_test hook-costs-nothing check_hook
+
+needs module-debug;	run_test run-debug env SHOTS=60 BOOT_TIMEOUT=300 "$T/run.sh" debug
+needs kernel-debug;	run_test kunit-debug check_kunit debug max,pauth-impdef=on
+needs module-debug;	run_test run-debug-pseudo-nmi check_pseudo_nmi debug
+for n in 1 2 3 4; do
+	needs run-debug;	run_test "catches-broken-engine-$n" check_broken debug "$n"
+done
+
 for v in table mviy; do
-	needs s390-setup;		run_test "s390-kernel-$v" s390 "$T/kernel.sh" "$v"
-	needs "s390-kernel-$v";		run_test "s390-module-$v" s390 "$T/module.sh" "$v"
 	needs "s390-module-$v";		run_test "s390-run-$v" s390 "$T/run.sh" "$v"
 	needs "s390-module-$v";		run_test "s390-reload-$v" s390 check_reload "$v"
 	needs "s390-module-$v";		run_test "s390-malformed-$v" s390 check_malformed "$v"
@@ -155,15 +233,11 @@ needs s390-run-table;		run_test s390-insns-table s390 check_insns table 2
 needs s390-run-mviy;		run_test s390-insns-mviy s390 check_insns mviy 4
 needs s390-kernel-table;	run_test s390-engine-cannot-panic s390 check_no_panic
 
-needs s390-kernel-table;	run_test s390-kernel-off s390 "$T/kernel.sh" off
-needs s390-kernel-off;		run_test s390-module-off s390 "$T/module.sh" off
 needs s390-kernel-off;		run_test s390-figures-table s390 check_figures table
-needs s390-kernel-mviy;		run_test s390-figures-mviy s390 check_figures mviy
+needs s390-kernel-off;		run_test s390-figures-mviy s390 check_figures mviy
 needs s390-module-off;		run_test s390-fast-path s390 check_fast_path
 needs s390-kernel-off;		run_test s390-entry s390 check_entry
 
-needs s390-kernel-table;	run_test s390-kernel-break s390 "$T/kernel.sh" break
-needs s390-kernel-break;	run_test s390-module-break s390 "$T/module.sh" break
 needs s390-module-break;	run_test s390-run-break s390 env SHOTS=60 "$T/run.sh" break
 # To take the end for later than it is changes nothing: the register is dead.
 for n in 1 2 4 5; do
