@@ -36,6 +36,32 @@ check_table() {
 	srseq check "${publish[@]}" "$(kernel_dir "$1")/vmlinux"
 }
 
+# check_verify_malformed VARIANT: the host tool refuses what the kernel refuses.
+check_verify_malformed() {
+	local ko name out=$LOGS/test/verify-malformed.out
+	for ko in "$(kernel_dir "$1")"/modules/malformed/*.ko; do
+		name=$(basename "$ko" .ko)
+		[ "$name" != wellformed ] || continue
+		echo "$name:"
+		without srseq verify --no-run "$ko" >"$out"
+		cat "$out"
+		grep -E ': (malformed|search): ' "$out"
+	done
+}
+
+# check_outside: no operation has got out of its section that is not outside of
+# one in mainline, either.
+check_outside() {
+	local variant
+	for variant in table off; do
+		srseq verify --no-run --ignore srk_ --format json "$(kernel_dir "$variant")/vmlinux" |
+			python3 -c 'import json, sys; [print(f["section"].split("+")[0]) for f in json.load(sys.stdin)[0]["outside"]]' |
+			sort | tee "$LOGS/test/outside.$variant"
+	done
+	diff "$LOGS/test/outside.table" "$LOGS/test/outside.off"
+	[ -s "$LOGS/test/outside.off" ]
+}
+
 # function_insns FILE FUNCTION: its disassembly, an instruction a line.
 function_insns() {
 	llvm-objdump -d --no-show-raw-insn --disassemble-symbols="$2" "$1" |
@@ -148,9 +174,6 @@ check_host() {
 	cargo clippy --locked --release --all-targets -- -D warnings
 	cargo test --locked --release
 }
-
-# srseq ARG...: the host tool.
-srseq() { cargo run --quiet --locked --release --manifest-path "$TOP/tools/Cargo.toml" -- "$@"; }
 
 # check_vhe VARIANT: the kernel runs at EL2, where the offset is in tpidr_el2.
 check_vhe() {

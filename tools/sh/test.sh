@@ -204,18 +204,22 @@ for v in table publish; do
 	needs "module-$v";	run_test "reload-$v" check_reload "$v"
 	needs "module-$v";	run_test "malformed-$v" check_malformed "$v"
 	needs "kernel-$v";	run_test "descriptors-$v" check_table "$v"
+	needs "module-$v" host-tool; run_test "verify-$v" "$T/verify.sh" "$v"
 	needs "kernel-$v";	run_test "kunit-$v-lse" check_kunit "$v" max,pauth-impdef=on
 	needs "kernel-$v";	run_test "kunit-$v-llsc" check_kunit "$v" cortex-a57
 done
+needs module-table host-tool; run_test verify-malformed check_verify_malformed table
 needs module-table;	run_test run-table-vhe check_vhe table
 needs kernel-table;	run_test engine-cannot-panic check_no_panic
 
 needs module-off;	run_test refused-off check_refused off
 needs kernel-off;	run_test figures check_figures table
 needs module-off;	run_test fast-path check_fast_path
+needs kernel-off host-tool; run_test outside check_outside
 needs kernel-off;	run_test hook-costs-nothing check_hook
 
 needs module-debug;	run_test run-debug env SHOTS=60 BOOT_TIMEOUT=300 "$T/run.sh" debug
+needs module-debug host-tool; run_test verify-debug "$T/verify.sh" debug
 needs kernel-debug;	run_test kunit-debug check_kunit debug max,pauth-impdef=on
 needs module-debug;	run_test run-debug-pseudo-nmi check_pseudo_nmi debug
 for n in 1 2 3 4; do
@@ -227,6 +231,7 @@ for v in table mviy; do
 	needs "s390-module-$v";		run_test "s390-reload-$v" s390 check_reload "$v"
 	needs "s390-module-$v";		run_test "s390-malformed-$v" s390 check_malformed "$v"
 	needs "s390-kernel-$v";		run_test "s390-descriptors-$v" s390 check_table "$v"
+	needs "s390-module-$v" host-tool; run_test "s390-verify-$v" s390 "$T/verify.sh" "$v"
 	needs "s390-kernel-$v";		run_test "s390-kunit-$v" s390 check_kunit "$v" max
 done
 needs s390-run-table;		run_test s390-insns-table s390 check_insns table 2
@@ -235,6 +240,8 @@ needs s390-kernel-table;	run_test s390-engine-cannot-panic s390 check_no_panic
 
 needs s390-kernel-off;		run_test s390-figures-table s390 check_figures table
 needs s390-kernel-off;		run_test s390-figures-mviy s390 check_figures mviy
+# The sections that mainline has.
+needs s390-module-off host-tool; run_test s390-verify-off s390 "$T/verify.sh" off
 needs s390-module-off;		run_test s390-fast-path s390 check_fast_path
 needs s390-kernel-off;		run_test s390-entry s390 check_entry
 

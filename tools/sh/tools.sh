@@ -40,6 +40,7 @@ needed_packages() {
 	make gcc libc6-dev flex bison bc libelf-dev libssl-dev perl python3 patch|the kernel's own build tools
 	curl ca-certificates debian-archive-keyring xz-utils|get, verify and unpack the kernel source
 	git|make series
+	libunicorn-dev pkgconf|the emulator of make verify
 	shellcheck|make test checks the scripts
 	END
 }
@@ -52,3 +53,6 @@ qemu_by_hand() {
 	*) echo "$QEMU_PACKAGE" ;;
 	esac
 }
+
+# srseq ARG...: the host tool.
+srseq() { cargo run --quiet --locked --release --manifest-path "$TOP/tools/Cargo.toml" -- "$@"; }

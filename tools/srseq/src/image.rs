@@ -2,97 +2,21 @@
 
 //! A kernel image as this project looks at it.
 
+use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 
 use anyhow::{bail, ensure, Context, Result};
-use object::{Architecture, Object, ObjectSection, ObjectSymbol, SectionKind, SymbolKind};
+use object::{
+    Object, ObjectSection, ObjectSymbol, RelocationKind, RelocationTarget, SectionFlags,
+    SectionIndex, SectionKind, SymbolKind,
+};
 
-use crate::decide::{Entry, Table};
+use crate::arch::Arch;
+use crate::decide::{Entry, Section, Table};
 
 /// The section of the ELF file that holds the descriptors.
 const TABLE: &str = "__sched_rseq";
-
-/// What differs between the architectures that have sections.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Arch {
-    Arm64,
-    S390,
-}
-
-impl Arch {
-    fn of(file: &object::File<'_>) -> Result<Self> {
-        let arch = match file.architecture() {
-            Architecture::Aarch64 => Arch::Arm64,
-            Architecture::S390x => Arch::S390,
-            other => bail!("built for {other:?}; only arm64 and s390 images are known"),
-        };
-        ensure!(
-            file.is_little_endian() == (arch == Arch::Arm64),
-            "the wrong byte order for {arch:?}"
-        );
-        Ok(arch)
-    }
-
-    /// Instructions are multiples of this, in bytes.
-    fn insn_bytes(self) -> u8 {
-        match self {
-            Arch::Arm64 => 4,
-            Arch::S390 => 2,
-        }
-    }
-
-    /// The number of general registers.
-    fn regs(self) -> u8 {
-        match self {
-            Arch::Arm64 => 31,
-            Arch::S390 => 16,
-        }
-    }
-
-    fn i32(self, bytes: [u8; 4]) -> i32 {
-        match self {
-            Arch::Arm64 => i32::from_le_bytes(bytes),
-            Arch::S390 => i32::from_be_bytes(bytes),
-        }
-    }
-
-    /// The first instruction of some code: its length in bytes, and where it branches to if it is
-    /// a call, or a branch that may be a last call, relative to itself.
-    fn decode(self, code: &[u8]) -> (usize, Option<i64>) {
-        match self {
-            Arch::Arm64 => {
-                let Some(&insn) = code.first_chunk() else {
-                    return (4, None);
-                };
-                let insn = u32::from_le_bytes(insn);
-                // B and BL: x00101 and a signed word offset of 26 bits.
-                let branch = insn & 0x7c00_0000 == 0x1400_0000;
-                (4, branch.then_some(i64::from((insn << 6) as i32 >> 4)))
-            }
-            Arch::S390 => {
-                // The two leftmost bits tell the length.
-                let len = match code[0] >> 6 {
-                    0 => 2,
-                    1 | 2 => 4,
-                    _ => 6,
-                };
-                // BRASL, and BRCL under some condition: signed offsets in halfwords.
-                let target = match *code {
-                    [0xc0, op, a, b, c, d, ..] if op & 0xf == 5 || op & 0xf == 4 && op > 4 => {
-                        Some(2 * i64::from(i32::from_be_bytes([a, b, c, d])))
-                    }
-                    // BRAS and BRC.
-                    [0xa7, op, a, b, ..] if op & 0xf == 5 || op & 0xf == 4 && op > 4 => {
-                        Some(2 * i64::from(i16::from_be_bytes([a, b])))
-                    }
-                    _ => None,
-                };
-                (len, target)
-            }
-        }
-    }
-}
 
 /// A function symbol.
 struct Function {
@@ -108,9 +32,183 @@ struct Text {
     data: Vec<u8>,
 }
 
-/// A kernel image.
-pub struct Image {
+impl Text {
+    fn get(&self, address: u64, len: usize) -> Option<&[u8]> {
+        let from = usize::try_from(address.wrapping_sub(self.address)).ok()?;
+        self.data.get(from..from.checked_add(len)?)
+    }
+}
+
+/// Instructions that the kernel replaces when it boots, if the machine has some feature.
+struct Alternative {
+    address: u64,
+    code: Vec<u8>,
+}
+
+/// The sections of a file at addresses, and its relocations.
+struct Layout<'a> {
+    file: object::File<'a>,
     arch: Arch,
+    /// The sections of a file that is not linked have no address, so they get one here.
+    placed: Option<HashMap<SectionIndex, u64>>,
+}
+
+impl<'a> Layout<'a> {
+    fn new(file: object::File<'a>, arch: Arch) -> Self {
+        let placed = (file.kind() == object::ObjectKind::Relocatable).then(|| {
+            let mut next = 0x10_0000u64;
+            file.sections()
+                .map(|section| {
+                    let align = section.align().clamp(1, 0x1_0000).next_power_of_two();
+                    let address = next.next_multiple_of(align);
+                    // The size may be any number in a file that is not as it should be.
+                    next = address + section.size().min(1 << 30);
+                    (section.index(), address)
+                })
+                .collect()
+        });
+        Layout { file, arch, placed }
+    }
+
+    fn base(&self, index: SectionIndex) -> u64 {
+        match &self.placed {
+            Some(placed) => placed.get(&index).copied().unwrap_or(0),
+            None => 0,
+        }
+    }
+
+    fn address(&self, section: &object::Section<'_, '_>) -> u64 {
+        self.base(section.index()).wrapping_add(section.address())
+    }
+
+    fn symbol_address(&self, symbol: &object::Symbol<'_, '_>) -> u64 {
+        let base = symbol.section_index().map_or(0, |index| self.base(index));
+        base.wrapping_add(symbol.address())
+    }
+
+    /// The content of a section, with offsets to other places filled in.
+    fn data(&self, section: &object::Section<'_, '_>) -> Result<Vec<u8>> {
+        let mut data = section.data()?.to_vec();
+        if self.placed.is_none() {
+            return Ok(data);
+        }
+        for (offset, relocation) in section.relocations() {
+            if relocation.kind() != RelocationKind::Relative || relocation.size() != 32 {
+                continue;
+            }
+            let RelocationTarget::Symbol(symbol) = relocation.target() else {
+                continue;
+            };
+            let to = self
+                .symbol_address(&self.file.symbol_by_index(symbol)?)
+                .wrapping_add_signed(relocation.addend());
+            let value = to.wrapping_sub(self.address(section).wrapping_add(offset));
+            let name = section.name()?;
+            let field = usize::try_from(offset)
+                .ok()
+                .and_then(|from| data.get_mut(from..from.checked_add(4)?))
+                .with_context(|| format!("a relocation of {name} is outside of it"))?;
+            field.copy_from_slice(&self.arch.i32_bytes(value as i32));
+        }
+        Ok(data)
+    }
+
+    /// All of the file that is executed.
+    fn text(&self) -> Result<Vec<Text>> {
+        let executable = |section: &object::Section<'_, '_>| match section.flags() {
+            SectionFlags::Elf { sh_flags } => sh_flags & u64::from(object::elf::SHF_EXECINSTR) != 0,
+            _ => section.kind() == SectionKind::Text,
+        };
+        self.file
+            .sections()
+            .filter(executable)
+            .map(|section| {
+                Ok(Text {
+                    name: section.name()?.to_owned(),
+                    address: self.address(&section),
+                    data: self.data(&section)?,
+                })
+            })
+            .collect()
+    }
+
+    /// Functions, in the order of their addresses.
+    fn functions(&self) -> Result<Vec<Function>> {
+        let mut functions: Vec<Function> = self
+            .file
+            .symbols()
+            .filter(|s| s.kind() == SymbolKind::Text && s.size() != 0)
+            .map(|s| {
+                Ok(Function {
+                    address: self.symbol_address(&s),
+                    size: s.size(),
+                    name: s.name()?.to_owned(),
+                })
+            })
+            .collect::<Result<_>>()?;
+        functions.sort_by_key(|f| f.address);
+        Ok(functions)
+    }
+
+    /// A section that consists of records of `size` bytes: its address and the records.
+    fn records(&self, name: &str, size: usize) -> Result<Option<(u64, Vec<u8>)>> {
+        let Some(section) = self.file.section_by_name(name) else {
+            return Ok(None);
+        };
+        let data = self.data(&section)?;
+        ensure!(
+            data.len() % size == 0,
+            "{name} is truncated: {} bytes are not a multiple of {size}",
+            data.len()
+        );
+        Ok(Some((self.address(&section), data)))
+    }
+
+    fn alternatives(&self, text: &[Text]) -> Result<Vec<Alternative>> {
+        let name = ".altinstructions";
+        let size = self.arch.alt_record_bytes();
+        let Some((place, data)) = self.records(name, size)? else {
+            return Ok(Vec::new());
+        };
+        let mut alternatives = Vec::new();
+        for (i, record) in data.chunks_exact(size).enumerate() {
+            let Some(record_of) = self.arch.alt_record(record) else {
+                continue;
+            };
+            let here = place.wrapping_add((i * size) as u64);
+            let from = here
+                .wrapping_add(4)
+                .wrapping_add_signed(record_of.replacement.into());
+            let mut code = text
+                .iter()
+                .find_map(|t| t.get(from, record_of.replacement_len))
+                .with_context(|| format!("record {i} of {name} points to no text"))?
+                .to_vec();
+            ensure!(
+                code.len() <= record_of.original_len,
+                "record {i} of {name}: the replacement is longer than the original"
+            );
+            // NOPs are what the kernel fills up with.
+            while code.len() < record_of.original_len {
+                code.extend(self.arch.nop());
+            }
+            alternatives.push(Alternative {
+                address: here.wrapping_add_signed(record_of.original.into()),
+                code,
+            });
+        }
+        alternatives.sort_by_key(|a| a.address);
+        Ok(alternatives)
+    }
+}
+
+/// A kernel image or a module.
+pub struct Image {
+    pub arch: Arch,
+    /// The addresses are those that the code has.
+    pub linked: bool,
+    /// In the order of their addresses.
+    alternatives: Vec<Alternative>,
     /// Executable sections.
     text: Vec<Text>,
     /// Functions, in the order of their addresses.
@@ -124,83 +222,114 @@ pub struct Image {
 }
 
 impl Image {
-    /// Reads a linked kernel image.
+    /// Reads a vmlinux or a module.
     pub fn read(path: &Path) -> Result<Self> {
         let data = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
         Self::parse(&data).with_context(|| format!("{}", path.display()))
     }
 
-    fn parse(data: &[u8]) -> Result<Self> {
+    pub fn parse(data: &[u8]) -> Result<Self> {
         let file = object::File::parse(data).context("not an ELF file")?;
         let arch = Arch::of(&file)?;
-        ensure!(
-            file.kind() != object::ObjectKind::Relocatable,
-            "not linked: give the vmlinux, not an object file"
-        );
+        let layout = Layout::new(file, arch);
+        let text = layout.text()?;
+        let section_size = |name: &str| layout.file.section_by_name(name).map_or(0, |s| s.size());
 
-        let mut text = Vec::new();
-        let section_size = |name: &str| file.section_by_name(name).map_or(0, |s| s.size());
-        let (rodata, altinstructions) = (section_size(".rodata"), section_size(".altinstructions"));
-        for section in file.sections().filter(|s| s.kind() == SectionKind::Text) {
-            text.push(Text {
-                name: section.name()?.to_owned(),
-                address: section.address(),
-                data: section.data()?.to_vec(),
-            });
-        }
-
-        let mut functions: Vec<Function> = file
-            .symbols()
-            .filter(|s| s.kind() == SymbolKind::Text && s.size() != 0)
-            .map(|s| {
-                Ok(Function {
-                    address: s.address(),
-                    size: s.size(),
-                    name: s.name()?.to_owned(),
-                })
+        let (place, entries) = match layout.records(TABLE, size_of::<Entry>())? {
+            Some((place, data)) => (Some(place), data),
+            None => (None, Vec::new()),
+        };
+        let entries = entries
+            .chunks_exact(size_of::<Entry>())
+            .map(|e| Entry {
+                begin: arch.i32([e[0], e[1], e[2], e[3]]),
+                len: e[4],
+                restart: e[5] as i8,
+                kind: e[6],
+                reg: e[7],
             })
-            .collect::<Result<_>>()?;
-        functions.sort_by_key(|f| f.address);
-
-        let mut entries = Vec::new();
-        let mut place = None;
-        if let Some(section) = file.section_by_name(TABLE) {
-            let data = section.data()?;
-            ensure!(
-                data.len() % size_of::<Entry>() == 0,
-                "{TABLE} is truncated: {} bytes are not a multiple of {}",
-                data.len(),
-                size_of::<Entry>()
-            );
-            place = Some(section.address());
-            entries = data
-                .chunks_exact(size_of::<Entry>())
-                .map(|e| Entry {
-                    begin: arch.i32([e[0], e[1], e[2], e[3]]),
-                    len: e[4],
-                    restart: e[5] as i8,
-                    kind: e[6],
-                    reg: e[7],
-                })
-                .collect();
-        }
+            .collect();
         Ok(Image {
             arch,
-            text,
-            functions,
-            rodata,
-            altinstructions,
+            linked: layout.placed.is_none(),
+            alternatives: layout.alternatives(&text)?,
+            functions: layout.functions()?,
+            rodata: section_size(".rodata"),
+            altinstructions: section_size(".altinstructions"),
             entries,
             place,
+            text,
         })
     }
 
     /// The table of descriptors; whether it is sorted is for [`Image::check`] to say.
     pub fn table(&self) -> Result<Table<'_>> {
         let Some(place) = self.place else {
-            bail!("no section {TABLE}: the kernel was built without CONFIG_SCHED_RSEQ");
+            bail!("no section {TABLE}: built without CONFIG_SCHED_RSEQ, or nothing to describe");
         };
         Ok(Table::new(&self.entries, false).linked_at(place))
+    }
+
+    /// The table as the kernel searches it: by halving if it is in order.
+    pub fn searched_table(&self) -> Option<Table<'_>> {
+        let sections = self.table().ok()?.sections();
+        let sorted = sections.is_sorted_by_key(|section| section.begin);
+        Some(Table::new(&self.entries, sorted).linked_at(self.place?))
+    }
+
+    /// The code at an address, as linked; `None` if not all of it is text.
+    pub fn code(&self, address: u64, len: usize) -> Option<&[u8]> {
+        self.text.iter().find_map(|t| t.get(address, len))
+    }
+
+    /// The same with all alternatives applied, and whether that makes a difference.
+    pub fn alternative_code(&self, address: u64, len: usize) -> Option<(Vec<u8>, bool)> {
+        let linked = self.code(address, len)?;
+        let mut code = linked.to_vec();
+        let end = address.wrapping_add(len as u64);
+        // None is longer than a byte can tell.
+        let first = self
+            .alternatives
+            .partition_point(|a| a.address < address.saturating_sub(255));
+        for alternative in &self.alternatives[first..] {
+            if alternative.address >= end {
+                break;
+            }
+            for (i, &byte) in alternative.code.iter().enumerate() {
+                let at = alternative
+                    .address
+                    .wrapping_add(i as u64)
+                    .wrapping_sub(address);
+                if let Some(place) = usize::try_from(at).ok().and_then(|at| code.get_mut(at)) {
+                    *place = byte;
+                }
+            }
+        }
+        let differs = code != linked;
+        Some((code, differs))
+    }
+
+    /// The pieces of text that are executed where they are: address and content.
+    pub fn texts(&self) -> impl Iterator<Item = (u64, &[u8])> {
+        self.text
+            .iter()
+            .filter(|t| t.name != ".altinstr_replacement")
+            .map(|t| (t.address, t.data.as_slice()))
+    }
+
+    /// What the kernel checks when it loads a module.
+    pub fn check_section(&self, section: &Section) -> Result<(), String> {
+        let text = self
+            .text
+            .iter()
+            .find(|t| section.begin.wrapping_sub(t.address) < t.data.len() as u64)
+            .map_or((0, 0), |t| (t.address, t.data.len() as u64));
+        let function = self
+            .function_at(section.begin)
+            .map_or(text, |f| (f.address, f.size));
+        section
+            .check(text, function, self.arch.insn_bytes(), self.arch.regs())
+            .map_err(|malformed| malformed.why().to_string_lossy().into_owned())
     }
 
     fn function_at(&self, address: u64) -> Option<&Function> {
@@ -211,6 +340,11 @@ impl Image {
             .rev()
             .take(8)
             .find(|f| address - f.address < f.size)
+    }
+
+    /// The address of the function that an address is in.
+    pub fn function_start(&self, address: u64) -> Option<u64> {
+        Some(self.function_at(address)?.address)
     }
 
     /// The name of the function at an address.
@@ -236,22 +370,9 @@ impl Image {
         let mut sections: Vec<_> = table.sections().collect();
 
         for section in &sections {
-            let text = self
-                .text
-                .iter()
-                .find(|t| section.begin.wrapping_sub(t.address) < t.data.len() as u64)
-                .map_or((0, 0), |t| (t.address, t.data.len() as u64));
-            let function = self
-                .function_at(section.begin)
-                .map_or(text, |f| (f.address, f.size));
-            if let Err(malformed) =
-                section.check(text, function, self.arch.insn_bytes(), self.arch.regs())
-            {
+            if let Err(why) = self.check_section(section) {
                 let place = self.symbolize(section.begin);
-                findings.push(format!(
-                    "{place}: malformed: {}",
-                    malformed.why().to_string_lossy()
-                ));
+                findings.push(format!("{place}: malformed: {why}"));
             }
         }
         if !publish && !sections.is_sorted_by_key(|s| s.begin) {
@@ -301,8 +422,9 @@ impl Image {
         let mut end = 0;
         for function in &self.functions {
             // Aliases count once.
-            let size = (function.address + function.size).saturating_sub(end.max(function.address));
-            end = end.max(function.address + function.size);
+            let after = function.address.saturating_add(function.size);
+            let size = after.saturating_sub(end.max(function.address));
+            end = end.max(after);
             if !ignore.iter().any(|text| function.name.contains(text)) {
                 function_bytes += size;
             }
@@ -372,12 +494,14 @@ mod tests {
         ];
         let image = Image {
             arch: Arch::Arm64,
+            linked: true,
             text: vec![Text {
                 name: ".text".to_owned(),
                 address: 0x1000,
                 data: insns.iter().flat_map(|i| i.to_le_bytes()).collect(),
             }],
             functions: vec![target],
+            alternatives: Vec::new(),
             rodata: 0,
             altinstructions: 0,
             entries: Vec::new(),
@@ -387,20 +511,5 @@ mod tests {
         assert_eq!(callers, [0x1000, 0x1004, 0x1008]);
         assert!(image.callers("other").is_err());
         assert!(image.table().is_err());
-    }
-
-    #[test]
-    fn branches_of_s390_are_decoded() {
-        let decode = |code: &[u8]| Arch::S390.decode(code);
-
-        assert_eq!(decode(&[0x07, 0xfe]), (2, None)); // br %r14
-        assert_eq!(decode(&[0xc0, 0xe5, 0, 0, 0, 4]), (6, Some(8))); // brasl %r14,.+8
-        assert_eq!(decode(&[0xc0, 0xf4, 0xff, 0xff, 0xff, 0xff]), (6, Some(-2))); // jg .-2
-        assert_eq!(decode(&[0xc0, 0x84, 0, 0, 0, 4]), (6, Some(8))); // jge .+8
-        assert_eq!(decode(&[0xc0, 0x04, 0, 0, 0, 4]), (6, None)); // never taken
-        assert_eq!(decode(&[0xa7, 0xe5, 0xff, 0xfc]), (4, Some(-8))); // bras %r14,.-8
-        assert_eq!(decode(&[0xa7, 0xf4, 0x00, 0x10]), (4, Some(32))); // j .+32
-        assert_eq!(decode(&[0xe3, 0x10, 0x03, 0xb8, 0x00, 0x08]), (6, None)); // ag
-        assert_eq!(decode(&[0xc0]), (6, None));
     }
 }

@@ -2,7 +2,13 @@
 
 //! `srseq`: looks at the restartable sequences in a built kernel.
 
+mod arch;
+mod code;
+mod disasm;
+mod emulate;
 mod image;
+mod rules;
+mod verify;
 
 /// The decision code of the kernel, the very file.
 #[path = "../../../rust/kernel/sched_rseq/decide.rs"]
@@ -13,7 +19,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum};
 
 use image::Image;
 
@@ -26,6 +32,12 @@ use image::Image;
 struct Args {
     #[command(subcommand)]
     command: Command,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Format {
+    Text,
+    Json,
 }
 
 #[derive(Subcommand)]
@@ -42,6 +54,28 @@ enum Command {
         publish: bool,
         /// A vmlinux.
         file: PathBuf,
+    },
+    /// Prove that no section loses or repeats an operation: look at its instructions, then run them
+    /// in an emulator and interrupt them at each one.
+    ///
+    /// The decision how an interrupted task goes on is made by the code of the kernel. Sections that
+    /// are only marked in lowcore, as those of mainline on s390, are found by their instructions.
+    Verify {
+        /// How to print the outcome.
+        #[arg(long, value_enum, default_value = "text")]
+        format: Format,
+        /// Only look at the instructions, do not run them.
+        #[arg(long)]
+        no_run: bool,
+        /// Make each mistake that the kernel could make, and fail if running does not show it.
+        #[arg(long, conflicts_with = "no_run")]
+        mistakes: bool,
+        /// Leave out sections in functions whose name contains this; may be repeated.
+        #[arg(long, value_name = "TEXT")]
+        ignore: Vec<String>,
+        /// A vmlinux or modules.
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
     },
     /// Print sizes and counts, a `name=value` a line.
     Report {
@@ -83,6 +117,34 @@ fn run(args: Args) -> Result<ExitCode> {
             let sections = image.table()?.sections().count();
             println!("check: sections={sections} findings={}", findings.len());
             if !findings.is_empty() {
+                return Ok(ExitCode::from(1));
+            }
+        }
+        Command::Verify {
+            format,
+            no_run,
+            mistakes,
+            ignore,
+            files,
+        } => {
+            let options = verify::Options {
+                run: !no_run,
+                ignore,
+                mistakes,
+            };
+            let mut reports = Vec::new();
+            for file in &files {
+                let report = verify::verify(file, &options)?;
+                match format {
+                    Format::Text => report.print(),
+                    Format::Json => {}
+                }
+                reports.push(report);
+            }
+            if let Format::Json = format {
+                println!("{}", serde_json::to_string_pretty(&reports)?);
+            }
+            if !reports.iter().all(verify::Report::good) {
                 return Ok(ExitCode::from(1));
             }
         }

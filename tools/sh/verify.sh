@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+# verify.sh [VARIANT]: prove every section of that kernel and of its modules with
+# the host tool, and that the proof would find mistakes.
+
+. "$(dirname "$0")/lib.sh"
+. "$TOP/tools/sh/tools.sh"
+lock
+
+VARIANT=${1:-$MODE}
+"$TOP/tools/sh/module.sh" "$VARIANT"
+DIR=$(kernel_dir "$VARIANT")
+
+must_step "host tool: build" host-tool cargo build --locked --release --manifest-path "$TOP/tools/Cargo.toml"
+# The sections that KUnit makes up for each register are no operations.
+srseq verify --mistakes --ignore srk_registers "$DIR/vmlinux" \
+	"$DIR/modules/sched_rseq/sched_rseq.ko" \
+	"$DIR/modules/sched_rseq_torture/sched_rseq_torture.ko"

@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What differs between the architectures that have sections.
+
+use anyhow::{bail, ensure, Result};
+use object::{Architecture, Object};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arch {
+    Arm64,
+    S390,
+}
+
+/// A record of `.altinstructions`: offsets are relative to the fields that hold them.
+pub struct AltRecord {
+    pub original: i32,
+    pub replacement: i32,
+    pub original_len: usize,
+    pub replacement_len: usize,
+}
+
+impl Arch {
+    pub fn of(file: &object::File<'_>) -> Result<Self> {
+        let arch = match file.architecture() {
+            Architecture::Aarch64 => Arch::Arm64,
+            Architecture::S390x => Arch::S390,
+            other => bail!("built for {other:?}; only arm64 and s390 images are known"),
+        };
+        ensure!(
+            file.is_little_endian() == (arch == Arch::Arm64),
+            "the wrong byte order for {arch:?}"
+        );
+        Ok(arch)
+    }
+
+    /// Instructions are multiples of this, in bytes.
+    pub fn insn_bytes(self) -> u8 {
+        match self {
+            Arch::Arm64 => 4,
+            Arch::S390 => 2,
+        }
+    }
+
+    /// The number of general registers.
+    pub fn regs(self) -> u8 {
+        match self {
+            Arch::Arm64 => 31,
+            Arch::S390 => 16,
+        }
+    }
+
+    pub fn i32(self, bytes: [u8; 4]) -> i32 {
+        match self {
+            Arch::Arm64 => i32::from_le_bytes(bytes),
+            Arch::S390 => i32::from_be_bytes(bytes),
+        }
+    }
+
+    pub fn i32_bytes(self, value: i32) -> [u8; 4] {
+        match self {
+            Arch::Arm64 => value.to_le_bytes(),
+            Arch::S390 => value.to_be_bytes(),
+        }
+    }
+
+    /// The size of a record of `.altinstructions`.
+    pub fn alt_record_bytes(self) -> usize {
+        match self {
+            Arch::Arm64 => 12,
+            Arch::S390 => 13,
+        }
+    }
+
+    /// Decodes a record of `.altinstructions`, [`Self::alt_record_bytes`] long; `None` if the
+    /// replacement is made up by a function.
+    pub fn alt_record(self, record: &[u8]) -> Option<AltRecord> {
+        let field =
+            |at: usize| self.i32([record[at], record[at + 1], record[at + 2], record[at + 3]]);
+        let (original, replacement) = (field(0), field(4));
+        let (original_len, replacement_len) = match self {
+            // ARM64_CB_BIT
+            Arch::Arm64 if record[9] & 0x80 != 0 => return None,
+            Arch::Arm64 => (record[10].into(), record[11].into()),
+            Arch::S390 => (record[12].into(), record[12].into()),
+        };
+        Some(AltRecord {
+            original,
+            replacement,
+            original_len,
+            replacement_len,
+        })
+    }
+
+    /// An instruction that does nothing, the shortest there is.
+    pub fn nop(self) -> &'static [u8] {
+        match self {
+            Arch::Arm64 => &[0x1f, 0x20, 0x03, 0xd5],
+            Arch::S390 => &[0x07, 0x00],
+        }
+    }
+
+    /// The register in which the first instruction of some code forms the address of this CPU's copy
+    /// (s390), or gets the offset for it (arm64), if that is what it does.
+    pub fn forms_address(self, code: &[u8]) -> Option<u8> {
+        match (self, code) {
+            (Arch::Arm64, code) => {
+                let insn = u32::from_le_bytes(*code.first_chunk()?);
+                // MRS of TPIDR_EL1 or TPIDR_EL2
+                [0xd538_d080, 0xd53c_d040]
+                    .contains(&(insn & !0x1f))
+                    .then_some((insn & 0x1f) as u8)
+            }
+            // AG of lowcore's offset
+            (Arch::S390, &[0xe3, reg_index, a, b, c, 0x08, ..]) if reg_index & 0xf == 0 => {
+                (lowcore_operand([a, b, c]) == Some(LOWCORE_OFFSET)).then_some(reg_index >> 4)
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether the first instruction of some code disables interrupts, or is the increment of the
+    /// preemption count.
+    pub fn disables(self, code: &[u8]) -> bool {
+        match (self, code) {
+            (Arch::Arm64, code) => code.first_chunk().is_some_and(|&insn| {
+                let insn = u32::from_le_bytes(insn);
+                // MSR DAIFSet; MSR of the priority mask; ADD Wd, Wn, #1
+                insn & 0xffff_f0ff == 0xd503_40df
+                    || insn & !0x1f == 0xd518_4600
+                    || insn & 0xffff_fc00 == 0x1100_0400
+            }),
+            // STNSM; ASI of lowcore's preemption count
+            (Arch::S390, &[0xac, ..]) => true,
+            (Arch::S390, &[0xeb, 1, a, b, c, 0x6a, ..]) => lowcore_operand([a, b, c]).is_some(),
+            _ => false,
+        }
+    }
+
+    /// The length in bytes of the first instruction of some code.
+    pub fn insn_len(self, code: &[u8]) -> usize {
+        match (self, code.first()) {
+            (Arch::Arm64, _) => 4,
+            // The two leftmost bits tell the length.
+            (Arch::S390, Some(0x00..0x40) | None) => 2,
+            (Arch::S390, Some(0x40..0xc0)) => 4,
+            (Arch::S390, _) => 6,
+        }
+    }
+
+    /// The first instruction of some code: its length in bytes, and where it branches to if it is
+    /// a call, or a branch that may be a last call, relative to itself.
+    pub fn decode(self, code: &[u8]) -> (usize, Option<i64>) {
+        let target = match self {
+            Arch::Arm64 => code.first_chunk().and_then(|&insn| {
+                let insn = u32::from_le_bytes(insn);
+                // B and BL: x00101 and a signed word offset of 26 bits.
+                let branch = insn & 0x7c00_0000 == 0x1400_0000;
+                branch.then_some(i64::from((insn << 6) as i32 >> 4))
+            }),
+            // BRASL, and BRCL under some condition, BRAS and BRC: signed offsets in halfwords.
+            Arch::S390 => match *code {
+                [0xc0, op, a, b, c, d, ..] if op & 0xf == 5 || op & 0xf == 4 && op > 4 => {
+                    Some(2 * i64::from(i32::from_be_bytes([a, b, c, d])))
+                }
+                [0xa7, op, a, b, ..] if op & 0xf == 5 || op & 0xf == 4 && op > 4 => {
+                    Some(2 * i64::from(i16::from_be_bytes([a, b])))
+                }
+                _ => None,
+            },
+        };
+        (self.insn_len(code), target)
+    }
+}
+
+/// Where s390's lowcore holds the offset of this CPU's variables and the number of the marked
+/// register, and how far it is relocated on machines that can.
+pub const LOWCORE_OFFSET: u64 = 0x3b8;
+pub const LOWCORE_MARK: u64 = 0x3c0;
+pub const LOWCORE_RELOCATED: u64 = 0x7_0000;
+
+/// The address that an instruction of s390 with a long displacement accesses, if that is in lowcore,
+/// less the relocation.
+fn lowcore_operand([base_low, low, high]: [u8; 3]) -> Option<u64> {
+    let address = u64::from(high) << 12 | u64::from(base_low & 0xf) << 8 | u64::from(low);
+    let in_lowcore = address & !LOWCORE_RELOCATED;
+    (base_low >> 4 == 0 && in_lowcore < 0x1000).then_some(in_lowcore)
+}
+
+/// The number that an `mviy` writes to the mark in lowcore, if that is what the instruction does.
+pub fn mark(code: &[u8]) -> Option<u8> {
+    match *code {
+        [0xeb, number, a, b, c, 0x52, ..] => {
+            (lowcore_operand([a, b, c]) == Some(LOWCORE_MARK)).then_some(number)
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn branches_of_s390_are_decoded() {
+        let decode = |code: &[u8]| Arch::S390.decode(code);
+
+        assert_eq!(decode(&[0x07, 0xfe]), (2, None)); // br %r14
+        assert_eq!(decode(&[0xc0, 0xe5, 0, 0, 0, 4]), (6, Some(8))); // brasl %r14,.+8
+        assert_eq!(decode(&[0xc0, 0xf4, 0xff, 0xff, 0xff, 0xff]), (6, Some(-2))); // jg .-2
+        assert_eq!(decode(&[0xc0, 0x84, 0, 0, 0, 4]), (6, Some(8))); // jge .+8
+        assert_eq!(decode(&[0xc0, 0x04, 0, 0, 0, 4]), (6, None)); // never taken
+        assert_eq!(decode(&[0xa7, 0xe5, 0xff, 0xfc]), (4, Some(-8))); // bras %r14,.-8
+        assert_eq!(decode(&[0xa7, 0xf4, 0x00, 0x10]), (4, Some(32))); // j .+32
+        assert_eq!(decode(&[0xe3, 0x10, 0x03, 0xb8, 0x00, 0x08]), (6, None)); // ag
+        assert_eq!(decode(&[0xc0]), (6, None));
+    }
+
+    #[test]
+    fn lowcore() {
+        assert_eq!(mark(&[0xeb, 0x05, 0x03, 0xc0, 0x00, 0x52]), Some(5));
+        assert_eq!(mark(&[0xeb, 0x05, 0x03, 0xc0, 0x70, 0x52]), Some(5));
+        assert_eq!(mark(&[0xeb, 0x05, 0x13, 0xc0, 0x00, 0x52]), None);
+        let ag = |code: [u8; 6]| Arch::S390.forms_address(&code);
+        assert_eq!(ag([0xe3, 0x10, 0x03, 0xb8, 0x00, 0x08]), Some(1));
+        assert_eq!(ag([0xe3, 0x10, 0x03, 0xb8, 0x70, 0x08]), Some(1));
+        assert_eq!(ag([0xe3, 0x11, 0x03, 0xb8, 0x00, 0x08]), None);
+    }
+
+    #[test]
+    fn alternatives_are_decoded() {
+        let arm64 = [4, 0, 0, 0, 8, 0, 0, 0, 7, 0, 12, 8];
+        let record = Arch::Arm64.alt_record(&arm64).unwrap();
+        assert_eq!((record.original, record.replacement), (4, 8));
+        assert_eq!((record.original_len, record.replacement_len), (12, 8));
+        let callback = [4, 0, 0, 0, 8, 0, 0, 0, 7, 0x80, 12, 0];
+        assert!(Arch::Arm64.alt_record(&callback).is_none());
+
+        let s390 = [0, 0, 0, 4, 0xff, 0xff, 0xff, 0xf8, 0, 0, 0, 1, 6];
+        let record = Arch::S390.alt_record(&s390).unwrap();
+        assert_eq!((record.original, record.replacement), (4, -8));
+        assert_eq!((record.original_len, record.replacement_len), (6, 6));
+    }
+}

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The code of a section: found in a file, and decoded.
+
+use anyhow::{Context, Result};
+
+use crate::arch::{self, Arch};
+use crate::decide::{Entry, Section};
+use crate::disasm::{Disassembler, Flow, Insn};
+use crate::emulate::{Protocol, Subject};
+use crate::image::Image;
+
+/// One section with one choice of alternatives.
+pub struct Code {
+    /// The section, or a made-up one for code that is only marked.
+    pub section: Section,
+    pub described: bool,
+    /// Its instructions, and behind them its branch back, if it has one.
+    pub insns: Vec<Insn>,
+    pub bytes: Vec<u8>,
+}
+
+impl Code {
+    pub fn end(&self) -> u64 {
+        self.section.begin.wrapping_add(self.section.len.into())
+    }
+
+    /// The instructions of the section proper.
+    pub fn inside(&self) -> &[Insn] {
+        let count = self.insns.iter().filter(|i| i.address < self.end()).count();
+        &self.insns[..count]
+    }
+
+    pub fn marked(&self) -> bool {
+        self.insns.iter().any(|insn| insn.mark.is_some())
+    }
+
+    pub fn is_restart(&self) -> bool {
+        self.described && self.section.kind == Entry::RESTART
+    }
+
+    pub fn subject(&self) -> Subject {
+        let mut insns = Vec::new();
+        let mut pos = 0;
+        for insn in &self.insns {
+            insns.push((insn.address, self.bytes[pos..pos + insn.len].to_vec()));
+            pos += insn.len;
+        }
+        Subject {
+            insns,
+            begin: self.section.begin,
+            end: self.end(),
+            protocol: if self.marked() {
+                Protocol::Marked
+            } else {
+                Protocol::Described(self.section)
+            },
+            dead: if self.is_restart() {
+                let exclusive = self.insns.iter().filter(|i| i.exclusive);
+                exclusive.flat_map(|i| i.writes.clone()).collect()
+            } else {
+                vec![self.section.reg]
+            },
+            stores: self.insns.iter().any(|i| i.stores && i.mark.is_none()),
+            exclusive: self.insns.iter().any(|i| i.exclusive),
+        }
+    }
+
+    /// The instructions, a line each, an arrow at `address`.
+    pub fn listing(&self, address: u64) -> Vec<String> {
+        self.insns
+            .iter()
+            .map(|insn| {
+                let arrow = if insn.address == address { "->" } else { "  " };
+                let end = if insn.address == self.end() {
+                    "end "
+                } else {
+                    ""
+                };
+                format!("{arrow} {:#x}: {end}{}", insn.address, insn.text)
+            })
+            .collect()
+    }
+}
+
+/// Reads the instructions of a section, and the branch behind it that retries.
+pub fn read_code(
+    image: &Image,
+    disassembler: &Disassembler,
+    section: Section,
+    described: bool,
+    alternative: bool,
+) -> Result<Option<Code>> {
+    let longest = 6;
+    let len = usize::from(section.len);
+    let bytes_of = |len| {
+        let (bytes, differs) = image.alternative_code(section.begin, len)?;
+        if alternative {
+            return differs.then_some(bytes);
+        }
+        image.code(section.begin, len).map(<[u8]>::to_vec)
+    };
+    if alternative && bytes_of(len).is_none() {
+        return Ok(None);
+    }
+    let mut bytes = bytes_of(len).context("it is not all in the text")?;
+    let mut insns = disassembler.decode(&bytes, section.begin)?;
+    // What stands behind the section need not be an instruction, nor all there.
+    if let Some(more) = image.alternative_code(section.begin, len + longest) {
+        let more = match alternative {
+            true => more.0,
+            false => image
+                .code(section.begin, len + longest)
+                .map_or(more.0, <[u8]>::to_vec),
+        };
+        let tail = &more[len..];
+        let tail = &tail[..image.arch.insn_len(tail).min(tail.len())];
+        let end = section.begin.wrapping_add(section.len.into());
+        if let Ok([insn]) = disassembler.decode(tail, end).as_deref_mut() {
+            if described
+                && matches!(insn.flow, Flow::Branch(to) if to < end && to.wrapping_add(16) > section.begin)
+            {
+                bytes.extend_from_slice(tail);
+                insns.extend(disassembler.decode(tail, end)?);
+            }
+        }
+    }
+    Ok(Some(Code {
+        section,
+        described,
+        insns,
+        bytes,
+    }))
+}
+
+/// Finds the sections that are marked in lowcore and have no descriptor, by their instructions.
+pub fn marked_sections(image: &Image) -> Vec<Section> {
+    let mut sections = Vec::new();
+    if image.arch != Arch::S390 {
+        return sections;
+    }
+    let table = image.table().ok();
+    for (address, text) in image.texts() {
+        let mut pos = 0;
+        let mut open: Option<(usize, u8)> = None;
+        while pos < text.len() {
+            match (arch::mark(&text[pos..]), open) {
+                (Some(0), Some((from, reg))) => {
+                    let begin = address.wrapping_add(from as u64);
+                    let section = Section {
+                        begin,
+                        len: (pos + 6 - from) as u8,
+                        restart: 0,
+                        kind: Entry::FIXUP,
+                        reg,
+                    };
+                    if pos + 6 - from <= u8::MAX.into()
+                        && table.is_none_or(|t| t.find(begin).is_none())
+                    {
+                        sections.push(section);
+                    }
+                    open = None;
+                }
+                (Some(reg), _) if reg != 0 => open = Some((pos, reg)),
+                _ => {}
+            }
+            pos += image.arch.insn_len(&text[pos..]);
+        }
+    }
+    sections
+}

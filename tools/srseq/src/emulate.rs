@@ -1,0 +1,829 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Runs the machine code of a section and interrupts it at every instruction.
+//!
+//! The machine has two CPUs, and each its copy of a piece of per-CPU memory. All registers point
+//! into that piece, a different place each, so whichever of them an operation adds the CPU's offset
+//! to, it accesses a known place. An interruption looks at all copies, as an observer would, and
+//! changes them; then the task goes on where the decision code of the kernel says, on the same CPU or
+//! on the other one.
+//!
+//! What is expected is that the operation happened at once and once: what was observed, the memory
+//! and the registers at the end are those of a run in which the same interruptions came before or
+//! after the operation, never inside.
+
+use std::collections::BTreeSet;
+
+use anyhow::{anyhow, Result};
+use unicorn_engine::unicorn_const::{
+    uc_error, Arch as UcArch, HookType, MemType, Mode, Permission,
+};
+use unicorn_engine::{RegisterARM64, RegisterS390X, Unicorn};
+
+use crate::arch::{self, Arch};
+use crate::decide::{Resume, Section};
+
+/// The offsets of the two CPUs' copies.
+const OFFSETS: [u64; 2] = [0x0100_0000, 0x0200_0000];
+/// The addresses of per-CPU variables, without an offset, and how many bytes there are.
+const VARIABLES: u64 = 0x0020_0000;
+const SIZE: usize = 0x600;
+/// From one register's address to the next. Aligned for any operation, and not always a multiple
+/// of 32: s390 rotates by an address.
+const STRIDE: u64 = 0x30;
+/// Code is never overwritten: each piece gets a new place.
+const CODE: u64 = 0x4000_0000;
+const CODE_SIZE: u64 = 0x0100_0000;
+const PAGE: u64 = 0x1000;
+/// A CLREX, which a return from an exception implies.
+const CLREX: u64 = 0x3000_0000;
+/// No section executes as many instructions.
+const RUNAWAY: usize = 500;
+
+/// How the kernel knows about a section, and what it does about a task that is preempted inside.
+#[derive(Clone, Copy, Debug)]
+pub enum Protocol {
+    /// A descriptor.
+    Described(Section),
+    /// The number of the register in lowcore (s390).
+    Marked,
+}
+
+/// A mistake that the proof must find.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Mistake {
+    /// As if the section were in no table, or the mark were not looked at.
+    NoResume,
+    /// The end is one instruction too early.
+    EndShort,
+    /// The end is one instruction too late.
+    EndLong,
+    /// The restart point is one instruction too late.
+    RestartLate,
+    /// Fixup although the address is not formed yet.
+    FixupEarly,
+    /// Fixup in the wrong direction.
+    FixupSign,
+    /// Fixup as if the task came from another CPU.
+    FixupCpu,
+    /// Fixup of another register.
+    FixupRegister,
+}
+
+impl Mistake {
+    pub const ALL: [(Mistake, &'static str); 8] = [
+        (Mistake::NoResume, "no resume"),
+        (Mistake::EndShort, "end one instruction short"),
+        (Mistake::EndLong, "end one instruction long"),
+        (Mistake::RestartLate, "restart one instruction late"),
+        (Mistake::FixupEarly, "fixup before the address is formed"),
+        (Mistake::FixupSign, "fixup with the wrong sign"),
+        (Mistake::FixupCpu, "fixup from the wrong old CPU"),
+        (Mistake::FixupRegister, "fixup of another register"),
+    ];
+}
+
+/// The code of a section, and around it what may be executed on the way.
+#[derive(Clone, Debug)]
+pub struct Subject {
+    /// The instructions: address and bytes, ascending; the last ones may be behind the end, if
+    /// they are the section's own branch back.
+    pub insns: Vec<(u64, Vec<u8>)>,
+    pub begin: u64,
+    /// The address behind the last instruction of the section.
+    pub end: u64,
+    pub protocol: Protocol,
+    /// Registers whose value at the end means nothing: the one that is fixed up, and the one that
+    /// told whether an exclusive store succeeded.
+    pub dead: Vec<u8>,
+    /// Something in it may change memory.
+    pub stores: bool,
+    /// That is an exclusive store.
+    pub exclusive: bool,
+}
+
+impl Subject {
+    fn insn(&self, pc: u64) -> Option<&(u64, Vec<u8>)> {
+        self.insns.iter().find(|(at, _)| *at == pc)
+    }
+
+    fn len_at(&self, pc: u64) -> u8 {
+        self.insn(pc).map_or(4, |(_, bytes)| bytes.len() as u8)
+    }
+
+    fn has_branch_back(&self) -> bool {
+        self.insns.last().is_some_and(|(at, _)| *at >= self.end)
+            || matches!(self.protocol, Protocol::Described(s) if s.kind == crate::decide::Entry::FIXUP)
+            || matches!(self.protocol, Protocol::Marked)
+    }
+
+    /// Whether a mistake can be made here and makes a difference.
+    pub fn admits(&self, mistake: Mistake) -> bool {
+        use crate::decide::Entry;
+        let fixup = match self.protocol {
+            Protocol::Described(section) => section.kind == Entry::FIXUP,
+            Protocol::Marked => true,
+        };
+        let described = matches!(self.protocol, Protocol::Described(_));
+        match mistake {
+            Mistake::NoResume => true,
+            // The end of a marked section is in the code.  An exclusive store that an exception
+            // came before fails by itself.
+            Mistake::EndShort => described && !self.exclusive,
+            // To read once more is harmless, and behind a fixup the register is dead.
+            Mistake::EndLong => described && !fixup && self.stores,
+            Mistake::RestartLate => described && !fixup,
+            Mistake::FixupEarly | Mistake::FixupSign | Mistake::FixupCpu => fixup,
+            Mistake::FixupRegister => fixup && described,
+        }
+    }
+
+    /// What the kernel changes for a task that is preempted at `pc`; `mark` is the mark at that
+    /// time.
+    fn resume(&self, pc: u64, mark: u8, delta: u64, mistake: Option<Mistake>) -> Resume {
+        if mistake == Some(Mistake::NoResume) {
+            return Resume::Continue;
+        }
+        let mut resume = match self.protocol {
+            Protocol::Described(mut section) => {
+                match mistake {
+                    Some(Mistake::EndShort) => {
+                        let last = self.insns.iter().rev().find(|(at, _)| *at < self.end);
+                        section.len -= last.map_or(0, |(_, bytes)| bytes.len() as u8);
+                    }
+                    Some(Mistake::EndLong) => section.len += self.len_at(self.end),
+                    Some(Mistake::RestartLate) => {
+                        section.restart += self.len_at(self.begin) as i8;
+                    }
+                    Some(Mistake::FixupRegister) => section.reg ^= 1,
+                    _ => {}
+                }
+                section.resume(pc, delta)
+            }
+            // arch/s390/include/asm/entry-percpu.h of Linux 7.3
+            Protocol::Marked if mark == 0 || delta == 0 => Resume::Continue,
+            Protocol::Marked => match self.insn(pc) {
+                Some((_, bytes)) if Arch::S390.forms_address(bytes).is_some() => Resume::Continue,
+                _ => Resume::Fixup { reg: mark, delta },
+            },
+        };
+        if mistake == Some(Mistake::FixupEarly) && delta != 0 {
+            if let Some(reg) = self
+                .insn(pc)
+                .and_then(|(_, bytes)| Arch::S390.forms_address(bytes))
+            {
+                resume = Resume::Fixup { reg, delta };
+            }
+        }
+        if let Resume::Fixup { delta, .. } = &mut resume {
+            match mistake {
+                Some(Mistake::FixupSign) => *delta = delta.wrapping_neg(),
+                Some(Mistake::FixupCpu) => *delta = delta.wrapping_add(0x100),
+                _ => {}
+            }
+        }
+        resume
+    }
+}
+
+/// All memory that an operation could touch: the two copies and, for a mistake to show, the place
+/// without an offset.
+#[derive(Clone, PartialEq, Eq)]
+struct Memory([Vec<u8>; 3]);
+
+impl Memory {
+    const PLACES: [u64; 3] = [OFFSETS[0] + VARIABLES, OFFSETS[1] + VARIABLES, VARIABLES];
+
+    fn random(seed: u64) -> Self {
+        let mut state = seed;
+        // splitmix64
+        let mut next = || {
+            state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            let mut z = state;
+            z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            (z ^ (z >> 31)) as u8
+        };
+        Memory(std::array::from_fn(|_| (0..SIZE).map(|_| next()).collect()))
+    }
+
+    /// What others do to it in the interruption number `nr`: change those bytes of each word that
+    /// `lanes` has a bit for.
+    fn disturbed(mut self, nr: usize, lanes: u8) -> Self {
+        let mask = [0xa5, 0x3c][nr % 2];
+        for copy in &mut self.0[..2] {
+            for (i, byte) in copy.iter_mut().enumerate() {
+                if lanes >> (i % 4) & 1 != 0 {
+                    *byte ^= mask;
+                }
+            }
+        }
+        self
+    }
+}
+
+/// What an operation finds.
+#[derive(Clone)]
+struct Scenario {
+    memory: Memory,
+    /// The general registers.
+    regs: Vec<u64>,
+    /// Which bytes of each word the interruptions change.
+    lanes: u8,
+}
+
+impl Scenario {
+    const ALL_LANES: u8 = 0b1111;
+
+    fn random(arch: Arch, seed: u64) -> Self {
+        Scenario {
+            memory: Memory::random(seed),
+            regs: (0..arch.regs().into())
+                .map(|nr: u64| VARIABLES + STRIDE * nr)
+                .collect(),
+            lanes: Self::ALL_LANES,
+        }
+    }
+
+    /// The same, but the interruptions leave half of each word alone: an operation on a part of a
+    /// word may find its part as before, and the word changed.
+    fn halves(&self) -> [Self; 2] {
+        [0b0011, 0b1100].map(|lanes| Scenario {
+            lanes,
+            ..self.clone()
+        })
+    }
+
+    /// The same with a value at an address of the first CPU's copy, and maybe in a register.
+    fn with(&self, address: u64, value: &[u8], reg: Option<(usize, u64)>) -> Self {
+        let mut scenario = self.clone();
+        let at = address.wrapping_sub(Memory::PLACES[0]) as usize;
+        if let Some(place) = scenario.memory.0[0].get_mut(at..at + value.len()) {
+            place.copy_from_slice(value);
+        }
+        if let Some((nr, value)) = reg {
+            scenario.regs[nr] = value;
+        }
+        scenario
+    }
+}
+
+/// What happens to a task between two instructions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// An interrupt, whose handler works on the variable; nothing is rescheduled.
+    Interrupt,
+    /// It is preempted and goes on, on the same CPU.
+    Preempt,
+    /// It is preempted and goes on, on the other CPU.
+    Migrate,
+}
+
+impl Event {
+    const ALL: [Event; 3] = [Event::Interrupt, Event::Preempt, Event::Migrate];
+}
+
+/// How one run ended.
+#[derive(Clone, PartialEq, Eq)]
+struct Outcome {
+    /// What was in memory when the interruptions came.
+    observed: Vec<Memory>,
+    memory: Memory,
+    regs: Vec<u64>,
+}
+
+/// A run that is not as it must be.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    /// Where the interruptions came, and which.
+    pub at: Vec<(u64, Event)>,
+    pub what: String,
+}
+
+#[derive(Default)]
+struct State {
+    /// From the emulator's addresses to those of the kernel.
+    bias: u64,
+    subject: Option<Subject>,
+    mistake: Option<Mistake>,
+    cpu: usize,
+    lanes: u8,
+    /// The interruptions to come: before which step, counted from 0.
+    events: Vec<(usize, Event)>,
+    observed: Vec<Memory>,
+    steps: usize,
+    /// The addresses of the instructions that were executed, in the kernel's terms.
+    trace: Vec<u64>,
+    /// After an interruption, where the emulator starts again.
+    resume_at: Option<u64>,
+    runaway: bool,
+    error: Option<uc_error>,
+    /// The first access to memory: address and size.
+    access: Option<(u64, usize)>,
+}
+
+/// A machine.
+pub struct Emulator {
+    arch: Arch,
+    uc: Unicorn<'static, State>,
+    next_code: u64,
+}
+
+fn uc_failed(error: uc_error) -> anyhow::Error {
+    anyhow!("the emulator failed: {error:?}")
+}
+
+impl Emulator {
+    pub fn new(arch: Arch) -> Result<Self> {
+        let (uc_arch, mode, model) = match arch {
+            // UC_CPU_ARM64_MAX, for LSE; UC_CPU_S390X_MAX
+            Arch::Arm64 => (UcArch::ARM64, Mode::LITTLE_ENDIAN, 3),
+            Arch::S390 => (UcArch::S390X, Mode::BIG_ENDIAN, 36),
+        };
+        let mut uc = Unicorn::new_with_data(uc_arch, mode, State::default()).map_err(uc_failed)?;
+        let mut set_up = || -> Result<(), uc_error> {
+            uc.ctl_set_cpu_model(model)?;
+            uc.mem_map(CODE, CODE_SIZE as usize, Permission::ALL)?;
+            for place in Memory::PLACES {
+                uc.mem_map(place, PAGE as usize, Permission::READ | Permission::WRITE)?;
+            }
+            if arch == Arch::Arm64 {
+                uc.mem_map(CLREX, PAGE as usize, Permission::ALL)?;
+                uc.mem_write(CLREX, &0xd503_3f5f_u32.to_le_bytes())?;
+            } else {
+                for lowcore in [0, arch::LOWCORE_RELOCATED] {
+                    uc.mem_map(lowcore, PAGE as usize, Permission::READ | Permission::WRITE)?;
+                }
+            }
+            uc.add_code_hook(CODE, CODE + CODE_SIZE - 1, |uc, address, _| {
+                before(uc, address)
+            })?;
+            uc.add_mem_hook(
+                HookType::MEM_READ | HookType::MEM_WRITE,
+                0,
+                u64::MAX,
+                |uc, _: MemType, address, size, _| {
+                    if address >= PAGE + arch::LOWCORE_RELOCATED {
+                        uc.get_data_mut().access.get_or_insert((address, size));
+                    }
+                    true
+                },
+            )?;
+            Ok(())
+        };
+        set_up().map_err(uc_failed)?;
+        Ok(Emulator {
+            arch,
+            uc,
+            next_code: CODE,
+        })
+    }
+
+    /// Proves a section, or finds out what is wrong with it.
+    pub fn prove(
+        &mut self,
+        subject: &Subject,
+        mistake: Option<Mistake>,
+    ) -> Result<Option<Failure>> {
+        if self.next_code + 0x400 > CODE + CODE_SIZE {
+            *self = Self::new(self.arch)?;
+        }
+        let bias = self.place(subject).map_err(uc_failed)?;
+        *self.uc.get_data_mut() = State {
+            bias,
+            subject: Some(subject.clone()),
+            mistake,
+            ..State::default()
+        };
+        let mut covered = BTreeSet::new();
+        let mut scenarios: Vec<_> = (1..3)
+            .map(|seed| Scenario::random(self.arch, seed))
+            .collect();
+        if let Some(found) = self.match_found(subject, &scenarios[0]) {
+            scenarios.extend(found.halves());
+            scenarios.push(found);
+        }
+
+        for scenario in scenarios {
+            if let Err(failure) = self.prove_scenario(subject, &scenario, &mut covered) {
+                return Ok(Some(failure));
+            }
+        }
+        let missed = subject.insns.iter().find(|(at, _)| !covered.contains(at));
+        Ok(missed.filter(|_| mistake.is_none()).map(|(at, _)| Failure {
+            at: vec![(*at, Event::Interrupt)],
+            what: "was never executed".to_owned(),
+        }))
+    }
+
+    /// Copies the code to a place of its own, between NOPs.
+    fn place(&mut self, subject: &Subject) -> Result<u64, uc_error> {
+        const MARGIN: u64 = 0x40;
+        let first = subject.insns.first().map_or(subject.begin, |(at, _)| *at);
+        let last = subject
+            .insns
+            .last()
+            .map_or(0, |(at, b)| at.wrapping_add(b.len() as u64));
+        let len = last.wrapping_sub(first) + 2 * MARGIN;
+        let nops = self.arch.nop().repeat(len as usize / self.arch.nop().len());
+        self.uc.mem_write(self.next_code, &nops)?;
+        let bias = first.wrapping_sub(self.next_code + MARGIN);
+        for (at, bytes) in &subject.insns {
+            self.uc
+                .mem_write(at.wrapping_sub(bias), &self.executable(bytes))?;
+        }
+        self.next_code += len.next_multiple_of(MARGIN);
+        Ok(bias)
+    }
+
+    /// The emulated CPU is not at EL2: MRS of TPIDR_EL2 becomes that of TPIDR_EL1.
+    fn executable(&self, bytes: &[u8]) -> Vec<u8> {
+        if let (Arch::Arm64, Some(&insn)) = (self.arch, bytes.first_chunk()) {
+            let insn = u32::from_le_bytes(insn);
+            if insn & !0x1f == 0xd53c_d040 {
+                return (0xd538_d080 | insn & 0x1f).to_le_bytes().to_vec();
+            }
+        }
+        bytes.to_vec()
+    }
+
+    /// For operations that compare: the same scenario, but they find what they look for. What that
+    /// is depends on the registers in a way that is not known, so all of them are tried.
+    fn match_found(&mut self, subject: &Subject, scenario: &Scenario) -> Option<Scenario> {
+        if !subject.stores {
+            return None;
+        }
+        let plain = self.run(subject, 0, scenario, &[]).ok()?;
+        if plain.memory != scenario.memory {
+            return None;
+        }
+        let (address, size) = self.uc.get_data().access?;
+        let size = size.min(8);
+        let in_memory = |value: u64| match self.arch {
+            Arch::Arm64 => value.to_le_bytes()[..size].to_vec(),
+            Arch::S390 => value.to_be_bytes()[8 - size..].to_vec(),
+        };
+        let regs = scenario.regs.iter().copied().enumerate();
+        let mut candidates = Vec::new();
+        if subject
+            .insns
+            .iter()
+            .any(|(_, bytes)| pairs(self.arch, bytes))
+        {
+            for (_, one) in regs.clone() {
+                for (_, other) in regs.clone() {
+                    let value = [in_memory(one), in_memory(other)].concat();
+                    candidates.push(scenario.with(address, &value, None));
+                }
+            }
+        } else {
+            for (nr, reg) in regs {
+                // What is compared with less than a register has zeros in front.
+                let low = reg & (u64::MAX >> (64 - 8 * size));
+                candidates.push(scenario.with(address, &in_memory(low), Some((nr, low))));
+                if self.arch == Arch::S390 && size == 4 {
+                    // A part of a word is brought to its left end by a rotation.
+                    candidates.extend([0, 8, 16, 24].map(|by| {
+                        let rotated = (reg as u32).rotate_left(by);
+                        scenario.with(address, &rotated.to_be_bytes(), None)
+                    }));
+                }
+            }
+        }
+        candidates.into_iter().find(|candidate| {
+            self.run(subject, 0, candidate, &[])
+                .is_ok_and(|outcome| outcome.memory != candidate.memory)
+        })
+    }
+
+    fn prove_scenario(
+        &mut self,
+        subject: &Subject,
+        scenario: &Scenario,
+        covered: &mut BTreeSet<u64>,
+    ) -> Result<(), Failure> {
+        self.run(subject, 0, scenario, &[])?;
+        covered.extend(&self.uc.get_data().trace);
+        let steps = self.uc.get_data().steps;
+        for at in 0..steps {
+            for event in Event::ALL {
+                self.interrupted(subject, scenario, &[(at, event)])?;
+                covered.extend(&self.uc.get_data().trace);
+                if !subject.has_branch_back() || event == Event::Preempt {
+                    continue;
+                }
+                // A second one, where the first made the commit fail.
+                for second in at + 1..self.uc.get_data().steps {
+                    self.interrupted(subject, scenario, &[(at, event), (second, Event::Migrate)])?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A run with interruptions, compared with those in which the operation is indivisible.
+    fn interrupted(
+        &mut self,
+        subject: &Subject,
+        scenario: &Scenario,
+        events: &[(usize, Event)],
+    ) -> Result<(), Failure> {
+        let outcome = self.run(subject, 0, scenario, events)?;
+        let state = std::mem::take(&mut self.uc.get_data_mut().trace);
+        let steps = self.uc.get_data().steps;
+        let came = outcome.observed.len();
+        let mut found = false;
+        for before in (0..=came).rev() {
+            if self.indivisible(subject, scenario, &events[..came], before)? == outcome {
+                found = true;
+                break;
+            }
+        }
+        let data = self.uc.get_data_mut();
+        (data.trace, data.steps) = (state, steps);
+        if found {
+            return Ok(());
+        }
+        let trace = &self.uc.get_data().trace;
+        Err(Failure {
+            at: events
+                .iter()
+                .map(|&(step, event)| (trace.get(step).copied().unwrap_or(subject.end), event))
+                .collect(),
+            what: "is not as if the operation had happened once, on one CPU".to_owned(),
+        })
+    }
+
+    /// The outcome of the operation after the first `before` interruptions.
+    fn indivisible(
+        &mut self,
+        subject: &Subject,
+        scenario: &Scenario,
+        events: &[(usize, Event)],
+        before: usize,
+    ) -> Result<Outcome, Failure> {
+        let mut observed = Vec::new();
+        let mut scenario = scenario.clone();
+        let mut cpu = 0;
+        for (nr, &(_, event)) in events[..before].iter().enumerate() {
+            observed.push(scenario.memory.clone());
+            scenario.memory = scenario.memory.disturbed(nr, scenario.lanes);
+            cpu ^= usize::from(event == Event::Migrate);
+        }
+        let mut outcome = self.run(subject, cpu, &scenario, &[])?;
+        for nr in before..events.len() {
+            observed.push(outcome.memory.clone());
+            outcome.memory = outcome.memory.disturbed(nr, scenario.lanes);
+        }
+        outcome.observed = observed;
+        Ok(outcome)
+    }
+
+    fn run(
+        &mut self,
+        subject: &Subject,
+        cpu: usize,
+        scenario: &Scenario,
+        events: &[(usize, Event)],
+    ) -> Result<Outcome, Failure> {
+        self.try_run(subject, cpu, scenario, events)
+            .map_err(|error| {
+                let data = self.uc.get_data();
+                let at = data.trace.last().copied().unwrap_or(subject.begin);
+                Failure {
+                    at: vec![(at, Event::Interrupt)],
+                    what: format!("the emulator stops: {error:?}"),
+                }
+            })
+            .and_then(|outcome| {
+                let data = self.uc.get_data();
+                let what = if data.runaway {
+                    "does not end"
+                } else if self.arch == Arch::S390 && self.marked() {
+                    "ends with a register marked"
+                } else {
+                    return Ok(outcome);
+                };
+                Err(Failure {
+                    at: vec![(subject.begin, Event::Interrupt)],
+                    what: what.to_owned(),
+                })
+            })
+    }
+
+    fn marked(&self) -> bool {
+        [0, arch::LOWCORE_RELOCATED].iter().any(|lowcore| {
+            let mut byte = [0];
+            let place = lowcore + arch::LOWCORE_MARK;
+            self.uc.mem_read(place, &mut byte).is_err() || byte != [0]
+        })
+    }
+
+    fn try_run(
+        &mut self,
+        subject: &Subject,
+        cpu: usize,
+        scenario: &Scenario,
+        events: &[(usize, Event)],
+    ) -> Result<Outcome, uc_error> {
+        for (place, copy) in Memory::PLACES.iter().zip(&scenario.memory.0) {
+            self.uc.mem_write(*place, copy)?;
+        }
+        for (nr, &value) in (0..).zip(&scenario.regs) {
+            self.uc.reg_write(register(self.arch, nr), value)?;
+        }
+        if self.arch == Arch::S390 {
+            for lowcore in [0, arch::LOWCORE_RELOCATED] {
+                self.uc.mem_write(lowcore + arch::LOWCORE_MARK, &[0])?;
+            }
+            // The addressing mode of 64 bits.
+            self.uc.reg_write(RegisterS390X::PSWM, 0x1_8000_0000)?;
+        }
+        set_cpu(&mut self.uc, self.arch, cpu)?;
+
+        let data = self.uc.get_data_mut();
+        data.cpu = cpu;
+        data.lanes = scenario.lanes;
+        data.events = events.to_vec();
+        data.observed.clear();
+        data.trace.clear();
+        data.steps = 0;
+        data.runaway = false;
+        data.error = None;
+        data.access = None;
+        let mut pc = subject.begin.wrapping_sub(data.bias);
+        loop {
+            self.uc.get_data_mut().resume_at = None;
+            self.uc.emu_start(pc, 0, 0, 0)?;
+            match self.uc.get_data().resume_at {
+                Some(address) => pc = address,
+                None => break,
+            }
+            if self.arch == Arch::Arm64 {
+                self.uc.emu_start(CLREX, CLREX + 4, 0, 0)?;
+            }
+        }
+
+        if let Some(error) = self.uc.get_data().error {
+            return Err(error);
+        }
+        let mut regs = Vec::new();
+        for nr in 0..self.arch.regs() {
+            let dead = subject.dead.contains(&nr);
+            regs.push(if dead {
+                0
+            } else {
+                self.uc.reg_read(register(self.arch, nr))?
+            });
+        }
+        Ok(Outcome {
+            observed: std::mem::take(&mut self.uc.get_data_mut().observed),
+            memory: read_memory(&self.uc)?,
+            regs,
+        })
+    }
+}
+
+/// Whether an instruction compares two registers at once.
+fn pairs(arch: Arch, bytes: &[u8]) -> bool {
+    match (arch, bytes) {
+        // LDXP, CASP
+        (Arch::Arm64, &[a, b, c, d]) => {
+            let insn = u32::from_le_bytes([a, b, c, d]);
+            insn & 0xffe0_8000 == 0xc860_0000 || insn & 0xbfa0_7c00 == 0x0820_7c00
+        }
+        // CDSG
+        (Arch::S390, bytes) => bytes.first() == Some(&0xeb) && bytes.last() == Some(&0x3e),
+        _ => false,
+    }
+}
+
+fn register(arch: Arch, nr: u8) -> i32 {
+    match arch {
+        // X29 and X30 have numbers of their own.
+        Arch::Arm64 if nr == 29 => RegisterARM64::X29 as i32,
+        Arch::Arm64 if nr == 30 => RegisterARM64::X30 as i32,
+        Arch::Arm64 => RegisterARM64::X0 as i32 + i32::from(nr),
+        Arch::S390 => RegisterS390X::R0 as i32 + i32::from(nr),
+    }
+}
+
+fn arch_of(uc: &Unicorn<'_, State>) -> Arch {
+    match uc.get_arch() {
+        UcArch::S390X => Arch::S390,
+        _ => Arch::Arm64,
+    }
+}
+
+fn set_cpu(uc: &mut Unicorn<'_, State>, arch: Arch, cpu: usize) -> Result<(), uc_error> {
+    match arch {
+        Arch::Arm64 => uc.reg_write(RegisterARM64::TPIDR_EL1, OFFSETS[cpu]),
+        Arch::S390 => [0, arch::LOWCORE_RELOCATED].iter().try_for_each(|lowcore| {
+            let place = lowcore + arch::LOWCORE_OFFSET;
+            uc.mem_write(place, &OFFSETS[cpu].to_be_bytes())
+        }),
+    }
+}
+
+fn read_memory(uc: &Unicorn<'_, State>) -> Result<Memory, uc_error> {
+    let mut memory = Memory(std::array::from_fn(|_| vec![0; SIZE]));
+    for (place, copy) in Memory::PLACES.iter().zip(&mut memory.0) {
+        uc.mem_read(*place, copy)?;
+    }
+    Ok(memory)
+}
+
+/// Called before each instruction.
+fn before(uc: &mut Unicorn<'_, State>, address: u64) {
+    let arch = arch_of(uc);
+    let data = uc.get_data_mut();
+    let pc = address.wrapping_add(data.bias);
+    let Some(subject) = &data.subject else {
+        return;
+    };
+    // In front of the section there are NOPs, which a branch back may go to, and one behind, to be
+    // interrupted at the end.
+    let executed = subject.insn(pc).is_some() || pc == subject.end;
+    if !executed && (pc >= subject.begin || subject.begin - pc > 0x10) {
+        let _ = uc.emu_stop();
+        return;
+    }
+    if data.steps >= RUNAWAY {
+        data.runaway = true;
+        let _ = uc.emu_stop();
+        return;
+    }
+    if let Some(&(step, event)) = data.events.first() {
+        if step == data.steps && executed {
+            data.events.remove(0);
+            let resumed = interrupt(uc, pc, event);
+            let data = uc.get_data_mut();
+            // A register can be changed in passing; to stop costs s390 its condition code.
+            let resume_at = match resumed {
+                Ok(None) if arch == Arch::S390 => None,
+                Ok(resumed) => Some(resumed.unwrap_or(pc)),
+                Err(error) => {
+                    data.error = Some(error);
+                    None
+                }
+            };
+            data.resume_at = resume_at.map(|pc| pc.wrapping_sub(data.bias));
+            if resume_at.is_some() || data.error.is_some() {
+                let _ = uc.emu_stop();
+                return;
+            }
+        }
+    }
+    let data = uc.get_data_mut();
+    if executed {
+        data.trace.push(pc);
+        data.steps += 1;
+    }
+}
+
+/// Interrupts the task; tells where it is restarted, if it is.
+fn interrupt(uc: &mut Unicorn<'_, State>, pc: u64, event: Event) -> Result<Option<u64>, uc_error> {
+    let arch = arch_of(uc);
+    let memory = read_memory(uc)?;
+    let data = uc.get_data_mut();
+    let nr = data.observed.len();
+    data.observed.push(memory.clone());
+    let disturbed = memory.disturbed(nr, data.lanes);
+    for (place, copy) in Memory::PLACES.iter().zip(&disturbed.0) {
+        uc.mem_write(*place, copy)?;
+    }
+    if event == Event::Interrupt {
+        return Ok(None);
+    }
+
+    let mut mark = 0;
+    if arch == Arch::S390 {
+        for lowcore in [0, arch::LOWCORE_RELOCATED] {
+            let mut byte = [0];
+            uc.mem_read(lowcore + arch::LOWCORE_MARK, &mut byte)?;
+            mark |= byte[0];
+        }
+    }
+    let old = uc.get_data().cpu;
+    let new = if event == Event::Migrate {
+        1 - old
+    } else {
+        old
+    };
+    set_cpu(uc, arch, new)?;
+    let data = uc.get_data_mut();
+    data.cpu = new;
+    let delta = OFFSETS[new].wrapping_sub(OFFSETS[old]);
+    let Some(subject) = &data.subject else {
+        return Ok(None);
+    };
+    match subject.resume(pc, mark, delta, data.mistake) {
+        Resume::Continue => {}
+        Resume::Restart { pc } => return Ok(Some(pc)),
+        Resume::Fixup { reg, delta } => {
+            let value = uc.reg_read(register(arch, reg))?;
+            uc.reg_write(register(arch, reg), value.wrapping_add(delta))?;
+        }
+    }
+    Ok(None)
+}

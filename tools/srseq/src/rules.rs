@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The rules that can be checked by looking at the instructions of a section.
+
+use crate::arch::Arch;
+use crate::code::Code;
+use crate::decide::Table;
+use crate::disasm::{Disassembler, Flow, Insn};
+use crate::image::Image;
+
+/// A rule that is broken, and by which instruction.
+pub type Broken = (&'static str, u64, String);
+
+/// The rules that can be checked by looking.
+pub fn look(code: &Code) -> Vec<Broken> {
+    let mut broken: Vec<Broken> = Vec::new();
+    let inside = code.inside();
+    let Some((last, rest)) = inside.split_last() else {
+        return broken;
+    };
+
+    let stores: Vec<_> = inside
+        .iter()
+        .filter(|i| i.stores && i.mark.is_none())
+        .collect();
+    if stores.len() > 1 {
+        broken.push((
+            "one-commit",
+            stores[1].address,
+            "a second store or atomic".into(),
+        ));
+    }
+    if stores.is_empty() && !inside.iter().any(|i| i.loads) {
+        broken.push(("one-commit", last.address, "no access to memory".into()));
+    }
+    for insn in code.insns.iter().filter(|i| i.flow == Flow::Away) {
+        broken.push((
+            "straight-line",
+            insn.address,
+            "it leaves the section: a call, a return or a trap".into(),
+        ));
+    }
+    if code.is_restart() {
+        look_at_restart(code, last, rest, &mut broken);
+    } else {
+        look_at_fixup(code, inside, &mut broken);
+    }
+    broken
+}
+
+fn look_at_restart(code: &Code, last: &Insn, rest: &[Insn], broken: &mut Vec<Broken>) {
+    let (begin, end) = (code.section.begin, code.end());
+    if rest.iter().any(|i| i.stores) || !(last.stores || last.loads) {
+        broken.push((
+            "commit-last",
+            last.address,
+            "the commit is not the last instruction before the end".into(),
+        ));
+    }
+    if code.section.restart_point() > begin {
+        broken.push((
+            "restart-point",
+            begin,
+            "the restart point is inside: the address is not formed anew".into(),
+        ));
+    }
+    for insn in &code.insns {
+        let Flow::Branch(to) = insn.flow else {
+            continue;
+        };
+        if (begin..end).contains(&insn.address) && (to < end || insn.address == last.address) {
+            broken.push((
+                "straight-line",
+                insn.address,
+                "a branch, but not out of the section forwards".into(),
+            ));
+        }
+        if insn.address >= end && to > begin && to < end {
+            broken.push((
+                "retry",
+                insn.address,
+                "it retries with the address that was formed before".into(),
+            ));
+        }
+    }
+    let mut written: Vec<u8> = Vec::new();
+    let mut inputs: Vec<u8> = Vec::new();
+    for insn in code.inside() {
+        inputs.extend(insn.reads.iter().filter(|r| !written.contains(r)));
+        written.extend(&insn.writes);
+    }
+    for insn in rest {
+        if let Some(reg) = insn.writes.iter().find(|r| inputs.contains(r)) {
+            broken.push((
+                "inputs",
+                insn.address,
+                format!("it overwrites register {reg}, which a restart needs"),
+            ));
+        }
+    }
+}
+
+fn look_at_fixup(code: &Code, inside: &[Insn], broken: &mut Vec<Broken>) {
+    let reg = code.section.reg;
+    let unmarked: Vec<_> = inside.iter().filter(|i| i.mark.is_none()).collect();
+    let bytes_at = |insn: &Insn| &code.bytes[(insn.address - code.section.begin) as usize..];
+    let Some((first, rest)) = unmarked.split_first() else {
+        return;
+    };
+    if Arch::S390.forms_address(bytes_at(first)) != Some(reg) {
+        broken.push((
+            "register",
+            first.address,
+            format!("it does not form the address in register {reg}"),
+        ));
+    }
+    let marks: Vec<_> = inside.iter().filter_map(|i| i.mark).collect();
+    if !marks.is_empty() && marks != [reg, 0] {
+        broken.push((
+            "mark",
+            code.section.begin,
+            format!("it marks {marks:?}, not register {reg} and then none"),
+        ));
+    }
+    for insn in rest {
+        if insn.writes.contains(&reg) {
+            broken.push((
+                "register",
+                insn.address,
+                format!("it overwrites register {reg}"),
+            ));
+        }
+        if let Flow::Branch(to) = insn.flow {
+            if to <= first.address || to > code.end() {
+                broken.push((
+                    "straight-line",
+                    insn.address,
+                    "a branch that is neither a retry nor the way out".into(),
+                ));
+            }
+        }
+    }
+    let after_store = rest.iter().skip_while(|i| !i.stores).skip(1);
+    for insn in after_store {
+        if !matches!(insn.flow, Flow::Branch(to) if to < insn.address) {
+            broken.push((
+                "commit-last",
+                insn.address,
+                "it is behind the commit and no branch back".into(),
+            ));
+        }
+    }
+}
+
+/// The search in the table must find the section at each of its instructions, and not behind.
+pub fn look_up(table: &Table<'_>, code: &Code) -> Option<Broken> {
+    let wrong = code
+        .inside()
+        .iter()
+        .find(|i| table.find(i.address) != Some(code.section));
+    if let Some(insn) = wrong {
+        return Some((
+            "search",
+            insn.address,
+            "the table's search does not find the section here".into(),
+        ));
+    }
+    (table.find(code.end()) == Some(code.section)).then(|| {
+        (
+            "search",
+            code.end(),
+            "the table's search finds the section at its end".into(),
+        )
+    })
+}
+
+/// Finds operations on per-CPU memory that look like those of `this_cpu_*()` and are in no section:
+/// the address of this CPU's copy is formed, and an atomic works on it within the next
+/// instructions. Where preemption or interrupts are disabled in the same function before, that is
+/// as it should be; a function that relies on its callers for it cannot be told from a wrong one.
+///
+/// Only on arm64: on s390 the increment that needs preemption disabled is one instruction, too.
+pub fn look_outside(
+    image: &Image,
+    disassembler: &Disassembler,
+    table: Option<Table<'_>>,
+) -> Vec<u64> {
+    /// How far an operation reaches.
+    const REACH: usize = 8;
+    let mut found = Vec::new();
+    if image.arch != Arch::Arm64 {
+        return found;
+    }
+    for (address, text) in image.texts() {
+        let mut pos = 0;
+        // The function, and whether it has disabled preemption or interrupts so far.
+        let mut function = None;
+        let mut disabled = false;
+        while pos < text.len() {
+            let at = address.wrapping_add(pos as u64);
+            let here = image.function_start(at);
+            if here != function {
+                (function, disabled) = (here, false);
+            }
+            disabled |= image.arch.disables(&text[pos..]);
+            let formed = image.arch.forms_address(&text[pos..]);
+            if let (Some(reg), Some(_), false) = (formed, function, disabled) {
+                let in_section = table.is_some_and(|t| t.find(at).is_some());
+                if !in_section && atomic_follows(disassembler, &text[pos..], at, reg, REACH) {
+                    found.push(at);
+                }
+            }
+            pos += image.arch.insn_len(&text[pos..]);
+        }
+    }
+    found
+}
+
+/// Whether an atomic works on an address that is derived from `reg`, which the first instruction
+/// writes.
+fn atomic_follows(
+    disassembler: &Disassembler,
+    code: &[u8],
+    address: u64,
+    reg: u8,
+    reach: usize,
+) -> bool {
+    let mut derived = vec![reg];
+    for insn in disassembler.prefix(code, address).skip(1).take(reach) {
+        let on_it = insn.reads.iter().any(|r| derived.contains(r));
+        if insn.stores && insn.loads || insn.exclusive {
+            return on_it;
+        }
+        if insn.flow == Flow::Away {
+            return false;
+        }
+        for reg in insn.writes {
+            if on_it && !insn.loads {
+                derived.push(reg);
+            } else {
+                derived.retain(|r| *r != reg);
+            }
+        }
+    }
+    false
+}

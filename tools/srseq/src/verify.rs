@@ -1,0 +1,595 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Checks what must hold for every section of a built kernel or module: first by looking at its
+//! instructions, then by running them ([`crate::emulate`]).
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::Path;
+
+use anyhow::Result;
+use serde::Serialize;
+
+use crate::code::{marked_sections, read_code, Code};
+use crate::decide::{Section, Table};
+use crate::disasm::Disassembler;
+use crate::emulate::{Emulator, Event, Failure, Mistake};
+use crate::image::Image;
+use crate::rules::{look, look_outside, look_up};
+
+/// What is wrong at one place.
+#[derive(Debug, Serialize)]
+pub struct Finding {
+    /// `function+offset` of the section.
+    pub section: String,
+    pub address: u64,
+    /// `file:line`, where there is DWARF.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line: Option<String>,
+    pub rule: &'static str,
+    pub message: String,
+    /// The section's instructions, the offending one marked.
+    pub disassembly: Vec<String>,
+}
+
+/// How many sections a deliberate mistake could be made in, and in how many it was found.
+#[derive(Debug, Default, Serialize)]
+pub struct Caught {
+    pub mistake: &'static str,
+    pub caught: usize,
+    pub of: usize,
+}
+
+/// The outcome for one file.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    pub file: String,
+    pub arch: String,
+    /// Sections that a descriptor describes.
+    pub described: usize,
+    /// Sections that are only marked in lowcore: those of mainline on s390.
+    pub marked: usize,
+    /// Pieces of code looked at: a section whose instructions the kernel may replace at boot is two.
+    pub codes: usize,
+    /// How many of them were run.
+    pub proved: usize,
+    pub findings: Vec<Finding>,
+    /// Operations in no section, for a person to judge.
+    pub outside: Vec<Finding>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub mistakes: Vec<Caught>,
+}
+
+/// What to do.
+pub struct Options {
+    /// Run the sections, too.
+    pub run: bool,
+    /// Leave out sections in functions whose name contains one of these.
+    pub ignore: Vec<String>,
+    /// Also make each mistake on purpose and see whether running finds it.
+    pub mistakes: bool,
+}
+
+fn describe(failure: &Failure) -> String {
+    let mut text = String::new();
+    for (at, event) in &failure.at {
+        let event = match event {
+            Event::Interrupt => "interrupted",
+            Event::Preempt => "preempted",
+            Event::Migrate => "preempted and moved",
+        };
+        let _ = write!(text, "{event} at {at:#x}, ");
+    }
+    text + &failure.what
+}
+
+/// Verifies one file.
+pub fn verify(path: &Path, options: &Options) -> Result<Report> {
+    let image = Image::read(path)?;
+    let lines = if image.linked {
+        addr2line::Loader::new(path).ok()
+    } else {
+        None
+    };
+    let line_of = |address: u64| {
+        let location = lines.as_ref()?.find_location(address).ok()??;
+        Some(format!("{}:{}", location.file?, location.line?))
+    };
+    verify_image(&image, &path.display().to_string(), &line_of, options)
+}
+
+fn verify_image(
+    image: &Image,
+    file: &str,
+    line_of: &dyn Fn(u64) -> Option<String>,
+    options: &Options,
+) -> Result<Report> {
+    let disassembler = Disassembler::new(image.arch)?;
+    let table = image.searched_table();
+    let wanted = |address: u64| {
+        let name = image.function_name(address);
+        !options.ignore.iter().any(|text| name.contains(text))
+    };
+    let mut described: Vec<Section> = table.map_or(Vec::new(), |t| t.sections().collect());
+    described.retain(|s| wanted(s.begin));
+    let mut marked = marked_sections(image);
+    marked.retain(|s| wanted(s.begin));
+
+    let mut verifier = Verifier {
+        image,
+        disassembler: &disassembler,
+        table,
+        line_of,
+        options,
+        emulator: None,
+        caught: BTreeMap::new(),
+        report: Report {
+            file: file.to_owned(),
+            arch: format!("{:?}", image.arch).to_lowercase(),
+            described: described.len(),
+            marked: marked.len(),
+            codes: 0,
+            proved: 0,
+            findings: Vec::new(),
+            outside: Vec::new(),
+            mistakes: Vec::new(),
+        },
+    };
+    for section in described {
+        match image.check_section(&section) {
+            Ok(()) => verifier.section(section, true)?,
+            Err(why) => verifier.find(section.begin, section.begin, "malformed", why, None),
+        }
+    }
+    for section in marked {
+        verifier.section(section, false)?;
+    }
+    let outside = look_outside(image, &disassembler, table);
+    verifier.outside(outside.into_iter().filter(|&address| wanted(address)));
+    Ok(verifier.finish())
+}
+
+struct Verifier<'a> {
+    image: &'a Image,
+    disassembler: &'a Disassembler,
+    table: Option<Table<'a>>,
+    line_of: &'a dyn Fn(u64) -> Option<String>,
+    options: &'a Options,
+    /// Made for the first section that is run.
+    emulator: Option<Emulator>,
+    /// In how many sections a mistake was found, and made.
+    caught: BTreeMap<Mistake, (usize, usize)>,
+    report: Report,
+}
+
+impl Verifier<'_> {
+    fn finding(&self, begin: u64, address: u64, rule: &'static str, message: String) -> Finding {
+        Finding {
+            section: self.image.symbolize(begin),
+            address,
+            line: (self.line_of)(address),
+            rule,
+            message,
+            disassembly: Vec::new(),
+        }
+    }
+
+    fn find(
+        &mut self,
+        begin: u64,
+        at: u64,
+        rule: &'static str,
+        message: String,
+        code: Option<&Code>,
+    ) {
+        let mut finding = self.finding(begin, at, rule, message);
+        finding.disassembly = code.map_or(Vec::new(), |code| code.listing(at));
+        self.report.findings.push(finding);
+    }
+
+    /// A section as it is linked, and as it is after the kernel replaced instructions.
+    fn section(&mut self, section: Section, described: bool) -> Result<()> {
+        for alternative in [false, true] {
+            match read_code(
+                self.image,
+                self.disassembler,
+                section,
+                described,
+                alternative,
+            ) {
+                Ok(Some(code)) => self.code(&code)?,
+                Ok(None) => {}
+                Err(error) => {
+                    self.find(
+                        section.begin,
+                        section.begin,
+                        "decode",
+                        format!("{error:#}"),
+                        None,
+                    );
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn code(&mut self, code: &Code) -> Result<()> {
+        self.report.codes += 1;
+        let begin = code.section.begin;
+        let mut broken = look(code);
+        if let (Some(table), true) = (&self.table, code.described) {
+            broken.extend(look_up(table, code));
+        }
+        let looks_right = broken.is_empty();
+        for (rule, at, message) in broken {
+            self.find(begin, at, rule, message, Some(code));
+        }
+        // What is not straight-line may run anywhere.
+        if !self.options.run || !looks_right {
+            return Ok(());
+        }
+
+        let subject = code.subject();
+        let emulator = match &mut self.emulator {
+            Some(emulator) => emulator,
+            none => none.insert(Emulator::new(self.image.arch)?),
+        };
+        self.report.proved += 1;
+        let failure = emulator.prove(&subject, None)?;
+        if self.options.mistakes {
+            for (mistake, _) in Mistake::ALL {
+                if subject.admits(mistake) {
+                    let (caught, of) = self.caught.entry(mistake).or_default();
+                    *of += 1;
+                    *caught += usize::from(emulator.prove(&subject, Some(mistake))?.is_some());
+                }
+            }
+        }
+        if let Some(failure) = failure {
+            let at = failure.at.first().map_or(begin, |(at, _)| *at);
+            self.find(begin, at, "proof", describe(&failure), Some(code));
+        }
+        Ok(())
+    }
+
+    fn outside(&mut self, addresses: impl Iterator<Item = u64>) {
+        for address in addresses {
+            let message = "an atomic on per-CPU memory in no section, and nothing in this \
+                           function disables preemption before"
+                .to_owned();
+            let mut finding = self.finding(address, address, "outside", message);
+            let code = self.image.code(address, 40).unwrap_or_default();
+            let insns = self.disassembler.prefix(code, address);
+            finding.disassembly = insns
+                .map(|insn| format!("   {:#x}: {}", insn.address, insn.text))
+                .collect();
+            self.report.outside.push(finding);
+        }
+    }
+
+    fn finish(mut self) -> Report {
+        for (mistake, name) in Mistake::ALL {
+            if let Some(&(caught, of)) = self.caught.get(&mistake) {
+                self.report.mistakes.push(Caught {
+                    mistake: name,
+                    caught,
+                    of,
+                });
+            }
+        }
+        self.report
+    }
+}
+
+impl Report {
+    /// Nothing is wrong, and each mistake was found wherever it was made.
+    pub fn good(&self) -> bool {
+        self.findings.is_empty() && self.mistakes.iter().all(|m| m.caught == m.of)
+    }
+
+    /// As a person reads it.
+    pub fn print(&self) {
+        for finding in self.findings.iter().chain(&self.outside) {
+            let line = finding.line.as_deref().map(|l| format!(" ({l})"));
+            println!(
+                "{}: {}: {}{}",
+                finding.section,
+                finding.rule,
+                finding.message,
+                line.unwrap_or_default()
+            );
+            for insn in &finding.disassembly {
+                println!("    {insn}");
+            }
+        }
+        for m in &self.mistakes {
+            println!("  {:<36} found in {} of {}", m.mistake, m.caught, m.of);
+        }
+        println!(
+            "verify: {} file={} arch={} described={} marked={} codes={} proved={} findings={} outside={}",
+            if self.good() { "PASS" } else { "FAIL" },
+            self.file,
+            self.arch,
+            self.described,
+            self.marked,
+            self.codes,
+            self.proved,
+            self.findings.len(),
+            self.outside.len()
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use crate::arch::Arch;
+    use crate::decide::Entry;
+
+    use object::write::{Object, Relocation, Symbol, SymbolSection};
+    use object::{
+        Architecture, BinaryFormat, Endianness, RelocationFlags, SectionKind, SymbolFlags,
+        SymbolKind, SymbolScope,
+    };
+
+    /// A descriptor for a test: where it begins and its fields.
+    struct Described {
+        begin: i64,
+        len: u8,
+        restart: u8,
+        kind: u8,
+        reg: u8,
+    }
+
+    fn restart(begin: i64, len: u8) -> Described {
+        Described {
+            begin,
+            len,
+            restart: 0,
+            kind: Entry::RESTART,
+            reg: 0,
+        }
+    }
+
+    fn fixup(len: u8, reg: u8) -> Described {
+        Described {
+            begin: 0,
+            len,
+            restart: 0,
+            kind: Entry::FIXUP,
+            reg,
+        }
+    }
+
+    /// A module with one function and descriptors for it.
+    fn module(arch: Arch, code: &[u8], described: &[Described]) -> Vec<u8> {
+        let (architecture, endian, r_type) = match arch {
+            Arch::Arm64 => (
+                Architecture::Aarch64,
+                Endianness::Little,
+                object::elf::R_AARCH64_PREL32,
+            ),
+            Arch::S390 => (
+                Architecture::S390x,
+                Endianness::Big,
+                object::elf::R_390_PC32,
+            ),
+        };
+        let mut file = Object::new(BinaryFormat::Elf, architecture, endian);
+        let text = file.add_section(Vec::new(), b".text".to_vec(), SectionKind::Text);
+        file.append_section_data(text, code, 8);
+        let function = file.add_symbol(Symbol {
+            name: b"function".to_vec(),
+            value: 0,
+            size: code.len() as u64,
+            kind: SymbolKind::Text,
+            scope: SymbolScope::Linkage,
+            weak: false,
+            section: SymbolSection::Section(text),
+            flags: SymbolFlags::None,
+        });
+        let name = b"__sched_rseq".to_vec();
+        let table = file.add_section(Vec::new(), name, SectionKind::ReadOnlyData);
+        for d in described {
+            let record = [0, 0, 0, 0, d.len, d.restart, d.kind, d.reg];
+            let offset = file.append_section_data(table, &record, 4);
+            file.add_relocation(
+                table,
+                Relocation {
+                    offset,
+                    symbol: function,
+                    addend: d.begin,
+                    flags: RelocationFlags::Elf { r_type },
+                },
+            )
+            .unwrap();
+        }
+        file.write().unwrap()
+    }
+
+    fn arm64_module(insns: &[u32], described: &[Described]) -> Vec<u8> {
+        let code: Vec<u8> = insns.iter().flat_map(|i| i.to_le_bytes()).collect();
+        module(Arch::Arm64, &code, described)
+    }
+
+    fn verified(data: &[u8]) -> Result<Report> {
+        let options = Options {
+            run: true,
+            ignore: Vec::new(),
+            mistakes: true,
+        };
+        verify_image(&Image::parse(data)?, "test", &|_| None, &options)
+    }
+
+    fn rules(data: &[u8]) -> Vec<&'static str> {
+        let report = verified(data).unwrap();
+        let mut rules: Vec<_> = report.findings.iter().map(|f| f.rule).collect();
+        rules.dedup();
+        rules
+    }
+
+    const MRS: u32 = 0xd538_d080; // mrs x0, tpidr_el1
+    const ADD: u32 = 0x8b01_0000; // add x0, x0, x1
+    const LDADD: u32 = 0xf822_0003; // ldadd x2, x3, [x0]
+    const LDXR: u32 = 0xc85f_7c03; // ldxr x3, [x0]
+    const ADD_VALUE: u32 = 0x8b02_0063; // add x3, x3, x2
+    const STXR: u32 = 0xc804_7c03; // stxr w4, x3, [x0]
+    const NOP: u32 = 0xd503_201f;
+    const BL: u32 = 0x9400_0004;
+    const STR: u32 = 0xf900_0003; // str x3, [x0]
+    const LDR: u32 = 0xf940_0003; // ldr x3, [x0]
+
+    #[test]
+    fn right_on_arm64() {
+        let lse = arm64_module(&[MRS, ADD, LDADD, NOP], &[restart(0, 12)]);
+        assert_eq!(rules(&lse), [""; 0]);
+        // cbnz w4, .-20
+        let llsc = arm64_module(
+            &[MRS, ADD, LDXR, ADD_VALUE, STXR, 0x35ff_ff64, NOP],
+            &[restart(0, 20)],
+        );
+        let report = verified(&llsc).unwrap();
+        assert!(report.good(), "{report:?}");
+        assert_eq!((report.described, report.codes, report.proved), (1, 1, 1));
+        assert_eq!(report.mistakes.len(), 3);
+    }
+
+    #[test]
+    fn wrong_on_arm64() {
+        let wrong = |rule, insns: &[u32], described: &[Described]| {
+            let found = rules(&arm64_module(insns, described));
+            assert!(found.contains(&rule), "{rule}: {found:?}");
+        };
+        wrong("malformed", &[MRS, ADD, LDADD, NOP], &[restart(0, 0)]);
+        wrong("malformed", &[MRS, ADD, LDADD, NOP], &[restart(0, 32)]);
+        wrong("decode", &[MRS, ADD, 0xffff_ffff, NOP], &[restart(0, 12)]);
+        wrong(
+            "straight-line",
+            &[MRS, BL, ADD, LDADD, NOP],
+            &[restart(0, 16)],
+        );
+        wrong(
+            "one-commit",
+            &[MRS, ADD, STR, LDADD, NOP],
+            &[restart(0, 16)],
+        );
+        wrong("one-commit", &[MRS, ADD, NOP, NOP], &[restart(0, 12)]);
+        wrong(
+            "commit-last",
+            &[MRS, ADD, LDADD, NOP, NOP],
+            &[restart(0, 16)],
+        );
+        wrong(
+            "inputs",
+            &[MRS, ADD, 0x9100_0442, LDADD, NOP],
+            &[restart(0, 16)],
+        ); // add x2, x2, #1
+        let late = Described {
+            restart: 4,
+            ..restart(0, 12)
+        };
+        wrong("restart-point", &[MRS, ADD, LDADD, NOP], &[late]);
+        // cbnz w4, .-12: to the LDXR
+        wrong(
+            "retry",
+            &[MRS, ADD, LDXR, ADD_VALUE, STXR, 0x35ff_ffa4, NOP],
+            &[restart(0, 20)],
+        );
+        // No atomic: an interrupt in between is lost.
+        wrong(
+            "proof",
+            &[MRS, ADD, LDR, ADD_VALUE, STR, NOP],
+            &[restart(0, 20)],
+        );
+        // Of two that overlap, only one can be found.
+        wrong(
+            "search",
+            &[MRS, ADD, LDADD, NOP],
+            &[restart(0, 12), restart(4, 8)],
+        );
+    }
+
+    const AG: [u8; 6] = [0xe3, 0x10, 0x03, 0xb8, 0x00, 0x08]; // ag %r1,952
+    const LAAG: [u8; 6] = [0xeb, 0x32, 0x10, 0x00, 0x00, 0xe8]; // laag %r3,%r2,0(%r1)
+    const BR: [u8; 2] = [0x07, 0xfe]; // br %r14
+
+    #[test]
+    fn right_on_s390() {
+        let code = [&AG[..], &LAAG, &BR].concat();
+        let report = verified(&module(Arch::S390, &code, &[fixup(12, 1)])).unwrap();
+        assert!(report.good(), "{report:?}");
+        assert_eq!(report.mistakes.len(), 6);
+    }
+
+    /// As mainline does it: no descriptor, but a mark in lowcore.
+    #[test]
+    fn marked_on_s390() {
+        let mark = |reg| [0xeb, reg, 0x03, 0xc0, 0x00, 0x52]; // mviy 960,reg
+        let code = [&mark(1)[..], &AG, &LAAG, &mark(0), &BR].concat();
+        let report = verified(&module(Arch::S390, &code, &[])).unwrap();
+        assert!(report.good(), "{report:?}");
+        assert_eq!((report.described, report.marked, report.proved), (0, 1, 1));
+
+        let code = [&mark(2)[..], &AG, &LAAG, &mark(0), &BR].concat();
+        assert!(rules(&module(Arch::S390, &code, &[])).contains(&"register"));
+    }
+
+    #[test]
+    fn wrong_on_s390() {
+        let wrong = |rule, code: &[&[u8]], described: Described| {
+            let found = rules(&module(Arch::S390, &code.concat(), &[described]));
+            assert!(found.contains(&rule), "{rule}: {found:?}");
+        };
+        let lgr = [0xb9, 0x04, 0x00, 0x12]; // lgr %r1,%r2
+        wrong("decode", &[&AG, &LAAG, &BR], fixup(10, 1));
+        wrong("register", &[&AG, &LAAG, &BR], fixup(12, 2));
+        wrong("register", &[&AG, &lgr, &LAAG, &BR], fixup(16, 1));
+        wrong("commit-last", &[&AG, &LAAG, &lgr, &BR], fixup(16, 1));
+        wrong("straight-line", &[&AG, &LAAG, &BR, &BR], fixup(14, 1));
+        // jl back to the AG, which would add the offset once more
+        let jl = [0xa7, 0x44, 0xff, 0xfa];
+        wrong("straight-line", &[&AG, &LAAG, &jl, &BR], fixup(16, 1));
+    }
+
+    /// An operation between an increment of the preemption count and no section is as it should be.
+    #[test]
+    fn outside() {
+        let found = |insns: &[u32]| verified(&arm64_module(insns, &[])).unwrap().outside.len();
+        assert_eq!(found(&[MRS, ADD, LDADD, NOP]), 1);
+        let count = 0x1100_0463; // add w3, w3, #1
+        assert_eq!(found(&[count, MRS, ADD, LDADD, NOP]), 0);
+    }
+
+    /// Whatever the file is, there is an outcome or an error.
+    #[test]
+    fn damaged() {
+        let files = [
+            arm64_module(&[MRS, ADD, LDADD, NOP], &[restart(0, 12)]),
+            module(Arch::S390, &[&AG[..], &LAAG, &BR].concat(), &[fixup(12, 1)]),
+        ];
+        let mut state = 1u64;
+        let mut random = |below: usize| {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            (state >> 33) as usize % below
+        };
+        let (mut errors, mut findings) = (0, 0);
+        for round in 0..5_000 {
+            let mut data = files[round % 2].clone();
+            for _ in 0..=random(3) {
+                let at = random(data.len());
+                data[at] = random(256) as u8;
+            }
+            if random(8) == 0 {
+                data.truncate(random(data.len()));
+            }
+            match verified(&data) {
+                Err(_) => errors += 1,
+                Ok(report) => findings += usize::from(!report.good()),
+            }
+        }
+        assert!(errors > 100 && findings > 100, "{errors} {findings}");
+    }
+}
