@@ -103,7 +103,9 @@ impl Disassembler {
         let mut result = Insn {
             address,
             len: bytes.len(),
-            text: format!("{mnemonic} {}", insn.op_str().unwrap_or("")),
+            text: format!("{mnemonic} {}", insn.op_str().unwrap_or(""))
+                .trim_end()
+                .to_owned(),
             flow: Flow::Next,
             stores: false,
             exclusive: false,

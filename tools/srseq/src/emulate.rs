@@ -311,6 +311,8 @@ struct State {
     /// The interruptions to come: before which step, counted from 0.
     events: Vec<(usize, Event)>,
     observed: Vec<Memory>,
+    /// Where the interruptions came.
+    interrupted_at: Vec<u64>,
     steps: usize,
     /// The addresses of the instructions that were executed, in the kernel's terms.
     trace: Vec<u64>,
@@ -529,27 +531,24 @@ impl Emulator {
         events: &[(usize, Event)],
     ) -> Result<(), Failure> {
         let outcome = self.run(subject, 0, scenario, events)?;
-        let state = std::mem::take(&mut self.uc.get_data_mut().trace);
-        let steps = self.uc.get_data().steps;
-        let came = outcome.observed.len();
+        let data = self.uc.get_data_mut();
+        let (trace, steps) = (std::mem::take(&mut data.trace), data.steps);
+        let at = std::mem::take(&mut data.interrupted_at);
         let mut found = false;
-        for before in (0..=came).rev() {
-            if self.indivisible(subject, scenario, &events[..came], before)? == outcome {
-                found = true;
+        for before in (0..=at.len()).rev() {
+            found = self.indivisible(subject, scenario, &events[..at.len()], before)? == outcome;
+            if found {
                 break;
             }
         }
         let data = self.uc.get_data_mut();
-        (data.trace, data.steps) = (state, steps);
+        (data.trace, data.steps) = (trace, steps);
         if found {
             return Ok(());
         }
-        let trace = &self.uc.get_data().trace;
+        let events = events.iter().map(|(_, event)| *event);
         Err(Failure {
-            at: events
-                .iter()
-                .map(|&(step, event)| (trace.get(step).copied().unwrap_or(subject.end), event))
-                .collect(),
+            at: at.into_iter().zip(events).collect(),
             what: "is not as if the operation had happened once, on one CPU".to_owned(),
         })
     }
@@ -586,29 +585,24 @@ impl Emulator {
         scenario: &Scenario,
         events: &[(usize, Event)],
     ) -> Result<Outcome, Failure> {
-        self.try_run(subject, cpu, scenario, events)
-            .map_err(|error| {
-                let data = self.uc.get_data();
+        let outcome = self.try_run(subject, cpu, scenario, events);
+        let data = self.uc.get_data();
+        let what = match outcome {
+            Err(error) => {
                 let at = data.trace.last().copied().unwrap_or(subject.begin);
-                Failure {
-                    at: vec![(at, Event::Interrupt)],
-                    what: format!("the emulator stops: {error:?}"),
-                }
-            })
-            .and_then(|outcome| {
-                let data = self.uc.get_data();
-                let what = if data.runaway {
-                    "does not end"
-                } else if self.arch == Arch::S390 && self.marked() {
-                    "ends with a register marked"
-                } else {
-                    return Ok(outcome);
-                };
-                Err(Failure {
-                    at: vec![(subject.begin, Event::Interrupt)],
-                    what: what.to_owned(),
-                })
-            })
+                format!("an access that the operation never makes, at {at:#x}: {error:?}")
+            }
+            Ok(_) if data.runaway => "does not end".to_owned(),
+            Ok(_) if self.arch == Arch::S390 && self.marked() => {
+                "ends with a register marked".to_owned()
+            }
+            Ok(outcome) => return Ok(outcome),
+        };
+        let events = events.iter().map(|(_, event)| *event);
+        Err(Failure {
+            at: data.interrupted_at.iter().copied().zip(events).collect(),
+            what,
+        })
     }
 
     fn marked(&self) -> bool {
@@ -646,6 +640,7 @@ impl Emulator {
         data.lanes = scenario.lanes;
         data.events = events.to_vec();
         data.observed.clear();
+        data.interrupted_at.clear();
         data.trace.clear();
         data.steps = 0;
         data.runaway = false;
@@ -788,6 +783,7 @@ fn interrupt(uc: &mut Unicorn<'_, State>, pc: u64, event: Event) -> Result<Optio
     let data = uc.get_data_mut();
     let nr = data.observed.len();
     data.observed.push(memory.clone());
+    data.interrupted_at.push(pc);
     let disturbed = memory.disturbed(nr, data.lanes);
     for (place, copy) in Memory::PLACES.iter().zip(&disturbed.0) {
         uc.mem_write(*place, copy)?;

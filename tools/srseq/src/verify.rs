@@ -38,6 +38,8 @@ pub struct Caught {
     pub mistake: &'static str,
     pub caught: usize,
     pub of: usize,
+    /// The first one: section, where it was interrupted, and what came out.
+    pub example: String,
 }
 
 /// The outcome for one file.
@@ -70,15 +72,17 @@ pub struct Options {
     pub mistakes: bool,
 }
 
-fn describe(failure: &Failure) -> String {
+fn describe(failure: &Failure, code: &Code) -> String {
     let mut text = String::new();
     for (at, event) in &failure.at {
+        let insn = code.insns.iter().find(|i| i.address == *at);
+        let insn = insn.map_or("the end", |i| i.text.as_str());
         let event = match event {
             Event::Interrupt => "interrupted",
             Event::Preempt => "preempted",
             Event::Migrate => "preempted and moved",
         };
-        let _ = write!(text, "{event} at {at:#x}, ");
+        let _ = write!(text, "{event} at {at:#x} ({insn}), ");
     }
     text + &failure.what
 }
@@ -157,8 +161,7 @@ struct Verifier<'a> {
     options: &'a Options,
     /// Made for the first section that is run.
     emulator: Option<Emulator>,
-    /// In how many sections a mistake was found, and made.
-    caught: BTreeMap<Mistake, (usize, usize)>,
+    caught: BTreeMap<Mistake, Caught>,
     report: Report,
 }
 
@@ -237,17 +240,25 @@ impl Verifier<'_> {
         self.report.proved += 1;
         let failure = emulator.prove(&subject, None)?;
         if self.options.mistakes {
-            for (mistake, _) in Mistake::ALL {
-                if subject.admits(mistake) {
-                    let (caught, of) = self.caught.entry(mistake).or_default();
-                    *of += 1;
-                    *caught += usize::from(emulator.prove(&subject, Some(mistake))?.is_some());
+            for (mistake, name) in Mistake::ALL {
+                if !subject.admits(mistake) {
+                    continue;
+                }
+                let caught = self.caught.entry(mistake).or_default();
+                caught.mistake = name;
+                caught.of += 1;
+                if let Some(failure) = emulator.prove(&subject, Some(mistake))? {
+                    caught.caught += 1;
+                    if caught.example.is_empty() {
+                        let place = self.image.symbolize(begin);
+                        caught.example = format!("{place}: {}", describe(&failure, code));
+                    }
                 }
             }
         }
         if let Some(failure) = failure {
             let at = failure.at.first().map_or(begin, |(at, _)| *at);
-            self.find(begin, at, "proof", describe(&failure), Some(code));
+            self.find(begin, at, "proof", describe(&failure, code), Some(code));
         }
         Ok(())
     }
@@ -268,15 +279,7 @@ impl Verifier<'_> {
     }
 
     fn finish(mut self) -> Report {
-        for (mistake, name) in Mistake::ALL {
-            if let Some(&(caught, of)) = self.caught.get(&mistake) {
-                self.report.mistakes.push(Caught {
-                    mistake: name,
-                    caught,
-                    of,
-                });
-            }
-        }
+        self.report.mistakes = self.caught.into_values().collect();
         self.report
     }
 }
@@ -304,6 +307,9 @@ impl Report {
         }
         for m in &self.mistakes {
             println!("  {:<36} found in {} of {}", m.mistake, m.caught, m.of);
+            if !m.example.is_empty() {
+                println!("    {}", m.example);
+            }
         }
         println!(
             "verify: {} file={} arch={} described={} marked={} codes={} proved={} findings={} outside={}",
