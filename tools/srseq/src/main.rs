@@ -15,6 +15,7 @@ mod verify;
 #[allow(dead_code)]
 mod decide;
 
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -95,7 +96,7 @@ enum Command {
     },
 }
 
-fn run(args: Args) -> Result<ExitCode> {
+fn run(args: Args, out: &mut impl Write) -> Result<ExitCode> {
     match args.command {
         Command::Sections { file } => {
             let image = Image::read(&file)?;
@@ -105,17 +106,26 @@ fn run(args: Args) -> Result<ExitCode> {
                     decide::Entry::FIXUP => "fixup",
                     _ => "unknown",
                 };
-                println!("{} {} {kind}", image.symbolize(section.begin), section.len);
+                writeln!(
+                    out,
+                    "{} {} {kind}",
+                    image.symbolize(section.begin),
+                    section.len
+                )?;
             }
         }
         Command::Check { publish, file } => {
             let image = Image::read(&file)?;
             let findings = image.check(publish)?;
             for finding in &findings {
-                println!("{finding}");
+                writeln!(out, "{finding}")?;
             }
             let sections = image.table()?.sections().count();
-            println!("check: sections={sections} findings={}", findings.len());
+            writeln!(
+                out,
+                "check: sections={sections} findings={}",
+                findings.len()
+            )?;
             if !findings.is_empty() {
                 return Ok(ExitCode::from(1));
             }
@@ -136,13 +146,13 @@ fn run(args: Args) -> Result<ExitCode> {
             for file in &files {
                 let report = verify::verify(file, &options)?;
                 match format {
-                    Format::Text => report.print(),
+                    Format::Text => write!(out, "{report}")?,
                     Format::Json => {}
                 }
                 reports.push(report);
             }
             if let Format::Json = format {
-                println!("{}", serde_json::to_string_pretty(&reports)?);
+                writeln!(out, "{}", serde_json::to_string_pretty(&reports)?)?;
             }
             if !reports.iter().all(verify::Report::good) {
                 return Ok(ExitCode::from(1));
@@ -151,7 +161,7 @@ fn run(args: Args) -> Result<ExitCode> {
         Command::Report { ignore, file } => {
             let image = Image::read(&file)?;
             for (name, value) in image.report(&ignore)? {
-                println!("{name}={value}");
+                writeln!(out, "{name}={value}")?;
             }
         }
         Command::Callers { file, function } => {
@@ -165,7 +175,7 @@ fn run(args: Args) -> Result<ExitCode> {
                 }
             }
             for (name, count) in callers {
-                println!("{count:>4} {name}");
+                writeln!(out, "{count:>4} {name}")?;
             }
         }
     }
@@ -173,8 +183,14 @@ fn run(args: Args) -> Result<ExitCode> {
 }
 
 fn main() -> ExitCode {
-    run(Args::parse()).unwrap_or_else(|error| {
-        eprintln!("error: {error:#}");
-        ExitCode::from(2)
+    run(Args::parse(), &mut io::stdout().lock()).unwrap_or_else(|error| {
+        match error.downcast_ref::<io::Error>() {
+            // Whoever reads this has read enough.
+            Some(e) if e.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+            _ => {
+                let _ = writeln!(io::stderr(), "error: {error:#}");
+                ExitCode::from(2)
+            }
+        }
     })
 }

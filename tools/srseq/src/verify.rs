@@ -4,7 +4,7 @@
 //! instructions, then by running them ([`crate::emulate`]).
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::path::Path;
 
 use anyhow::Result;
@@ -289,29 +289,32 @@ impl Report {
     pub fn good(&self) -> bool {
         self.findings.is_empty() && self.mistakes.iter().all(|m| m.caught == m.of)
     }
+}
 
-    /// As a person reads it.
-    pub fn print(&self) {
+/// As a person reads it.
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for finding in self.findings.iter().chain(&self.outside) {
             let line = finding.line.as_deref().map(|l| format!(" ({l})"));
-            println!(
+            writeln!(
+                f,
                 "{}: {}: {}{}",
                 finding.section,
                 finding.rule,
                 finding.message,
                 line.unwrap_or_default()
-            );
+            )?;
             for insn in &finding.disassembly {
-                println!("    {insn}");
+                writeln!(f, "    {insn}")?;
             }
         }
         for m in &self.mistakes {
-            println!("  {:<36} found in {} of {}", m.mistake, m.caught, m.of);
+            writeln!(f, "  {:<36} found in {} of {}", m.mistake, m.caught, m.of)?;
             if !m.example.is_empty() {
-                println!("    {}", m.example);
+                writeln!(f, "    {}", m.example)?;
             }
         }
-        println!(
+        writeln!(f,
             "verify: {} file={} arch={} described={} marked={} codes={} proved={} findings={} outside={}",
             if self.good() { "PASS" } else { "FAIL" },
             self.file,
@@ -322,7 +325,7 @@ impl Report {
             self.proved,
             self.findings.len(),
             self.outside.len()
-        );
+        )
     }
 }
 
