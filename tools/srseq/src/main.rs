@@ -7,6 +7,7 @@ mod code;
 mod disasm;
 mod emulate;
 mod image;
+mod model;
 mod rules;
 mod verify;
 
@@ -77,6 +78,13 @@ enum Command {
         /// A vmlinux or modules.
         #[arg(required = true)]
         files: Vec<PathBuf>,
+    },
+    /// Explore a model of the protocol: every order of interrupts, preemptions and migrations, right
+    /// and with each mistake.
+    Model {
+        /// Print how each mistake loses or doubles an operation.
+        #[arg(long)]
+        traces: bool,
     },
     /// Print sizes and counts, a `name=value` a line.
     Report {
@@ -155,6 +163,38 @@ fn run(args: Args, out: &mut impl Write) -> Result<ExitCode> {
                 writeln!(out, "{}", serde_json::to_string_pretty(&reports)?)?;
             }
             if !reports.iter().all(verify::Report::good) {
+                return Ok(ExitCode::from(1));
+            }
+        }
+        Command::Model { traces } => {
+            let mut good = true;
+            for row in model::rows() {
+                good &= row.good();
+                let what = row.mistake.unwrap_or("as it is");
+                let steps = row
+                    .outcome
+                    .violations
+                    .first()
+                    .map_or(0, |(_, path)| path.len());
+                let verdict = match (row.good(), row.mistake) {
+                    (true, None) => format!("holds in {} states", row.outcome.states),
+                    (true, Some(_)) => format!("is found, in {steps} steps"),
+                    (false, None) => format!("does NOT hold: {}", row.outcome.violations[0].0),
+                    (false, Some(_)) => "is NOT found".to_owned(),
+                };
+                writeln!(out, "{:<17} {what:<50} {verdict}", row.scheme)?;
+                let Some((property, path)) = row.outcome.violations.first() else {
+                    continue;
+                };
+                if traces || row.mistake.is_none() {
+                    writeln!(out, "    against \"{property}\":")?;
+                    for (nr, step) in (1..).zip(path) {
+                        writeln!(out, "    {nr:>3}. {step}")?;
+                    }
+                }
+            }
+            writeln!(out, "model: {}", if good { "PASS" } else { "FAIL" })?;
+            if !good {
                 return Ok(ExitCode::from(1));
             }
         }

@@ -1,0 +1,734 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A model of the protocol, explored to the end.
+//!
+//! Two CPUs, two tasks that do one per-CPU addition each and one that adds in the old way, with
+//! interrupts disabled; interrupts whose handlers do an addition of their own and can be interrupted
+//! again; preemption on the way out of an interrupt; migration; a CPU that goes offline. Every order
+//! in which that can happen is tried. What an interrupted task goes on with is decided by the code of
+//! the kernel.
+
+use std::collections::BTreeSet;
+
+use stateright::{Checker, Expectation, HasDiscoveries, Model, Property};
+
+use crate::decide::{Entry, Resume, Section};
+
+const CPUS: usize = 2;
+/// Interrupts in one run: one can make a commit fail, and the other preempt the retry.
+const INTERRUPTS: u8 = 2;
+/// An interrupt can be interrupted once.
+const DEPTH: usize = 2;
+/// CPU `n` has its copy at `(n + 1) * COPY`; 0 is an address without an offset.
+const COPY: u64 = 0x100;
+/// Where the modelled code is, 4 bytes an instruction.
+const CODE: u64 = 0x1000;
+
+const ONCE: &str = "every operation is done once";
+
+/// How an operation is built.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Scheme {
+    /// Table mode on arm64, an atomic instruction.
+    Table,
+    /// Table mode on arm64, LL/SC.
+    TableLlSc,
+    /// Publish mode, an atomic instruction.
+    Publish,
+    /// Publish mode, LL/SC.
+    PublishLlSc,
+    /// Table mode on s390, an atomic instruction.
+    Fixup,
+    /// Table mode on s390, a loop around CS.
+    FixupLoop,
+    /// Mainline on s390: the register is marked in lowcore.
+    Marked,
+}
+
+impl Scheme {
+    pub const ALL: [(Scheme, &'static str); 7] = [
+        (Scheme::Table, "table, atomic"),
+        (Scheme::TableLlSc, "table, LL/SC"),
+        (Scheme::Publish, "publish, atomic"),
+        (Scheme::PublishLlSc, "publish, LL/SC"),
+        (Scheme::Fixup, "fixup, atomic"),
+        (Scheme::FixupLoop, "fixup, CS loop"),
+        (Scheme::Marked, "marked, atomic"),
+    ];
+
+    fn publishes(self) -> bool {
+        matches!(self, Scheme::Publish | Scheme::PublishLlSc)
+    }
+
+    fn code(self) -> &'static [Insn] {
+        use Insn::*;
+        match self {
+            Scheme::Table => &[Form, Add, Nop],
+            Scheme::TableLlSc => &[Form, LoadExclusive, StoreExclusive, BranchIfFailed(0)],
+            Scheme::Publish => &[Publish, Form, Add, Unpublish],
+            Scheme::PublishLlSc => &[
+                Publish,
+                Form,
+                LoadExclusive,
+                StoreExclusive,
+                BranchIfFailed(0),
+                Unpublish,
+            ],
+            Scheme::Fixup => &[FormInPlace, Add],
+            Scheme::FixupLoop => &[FormInPlace, Load, CompareAndSwap, BranchIfFailed(2)],
+            Scheme::Marked => &[Mark, FormInPlace, Add, Unmark],
+        }
+    }
+
+    /// The indices of the first instruction of the section and of the one behind it.
+    fn bounds(self) -> (u8, u8) {
+        match self {
+            Scheme::Table | Scheme::Fixup => (0, 2),
+            Scheme::TableLlSc => (0, 3),
+            Scheme::Publish => (1, 3),
+            Scheme::PublishLlSc => (1, 4),
+            Scheme::FixupLoop | Scheme::Marked => (0, 4),
+        }
+    }
+
+    fn kind(self) -> u8 {
+        match self {
+            Scheme::Fixup | Scheme::FixupLoop | Scheme::Marked => Entry::FIXUP,
+            _ => Entry::RESTART,
+        }
+    }
+}
+
+/// What an implementation could get wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Mistake {
+    NoResume,
+    EndShort,
+    EndLong,
+    StaleRetry,
+    NoSave,
+    ModuleNotSearched,
+    FixupEarly,
+    FixupSign,
+    FixupCpu,
+}
+
+impl Mistake {
+    pub const ALL: [(Mistake, &'static str); 9] = [
+        (Mistake::NoResume, "no resume"),
+        (Mistake::EndShort, "end one instruction short"),
+        (Mistake::EndLong, "end one instruction long"),
+        (Mistake::StaleRetry, "LL/SC retry to the stale address"),
+        (
+            Mistake::NoSave,
+            "entry does not save what is published or marked",
+        ),
+        (Mistake::ModuleNotSearched, "module table not searched"),
+        (Mistake::FixupEarly, "fixup before the address is formed"),
+        (Mistake::FixupSign, "fixup with the wrong sign"),
+        (Mistake::FixupCpu, "fixup from the wrong old CPU"),
+    ];
+
+    /// Whether it can be made in a scheme, and makes a difference there.
+    fn applies_to(self, scheme: Scheme) -> bool {
+        let fixup = scheme.kind() == Entry::FIXUP;
+        let marked = scheme == Scheme::Marked;
+        let llsc = matches!(scheme, Scheme::TableLlSc | Scheme::PublishLlSc);
+        match self {
+            Mistake::NoResume => true,
+            // An exclusive store that an exception came before fails by itself.
+            Mistake::EndShort => !marked && !llsc,
+            // Behind a fixup the register is dead.
+            Mistake::EndLong => !fixup,
+            Mistake::StaleRetry => llsc,
+            Mistake::NoSave => scheme.publishes() || marked,
+            Mistake::ModuleNotSearched => !scheme.publishes() && !marked,
+            Mistake::FixupEarly | Mistake::FixupSign | Mistake::FixupCpu => fixup,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Insn {
+    /// Publish the section.
+    Publish,
+    Unpublish,
+    /// Mark the register in lowcore.
+    Mark,
+    Unmark,
+    /// The address of this CPU's copy.
+    Form,
+    /// The same, by adding to what the register has.
+    FormInPlace,
+    Load,
+    LoadExclusive,
+    StoreExclusive,
+    CompareAndSwap,
+    /// Retry at an instruction.
+    BranchIfFailed(u8),
+    /// An atomic addition.
+    Add,
+    /// What follows the section.
+    Nop,
+    /// The old way.
+    DisableInterrupts,
+    Write,
+    EnableInterrupts,
+}
+
+/// The operation in the old way.
+const OLD_WAY: &[Insn] = {
+    use Insn::*;
+    &[DisableInterrupts, Form, Load, Write, EnableInterrupts]
+};
+
+/// A context: of a task or of the handler of an interrupt.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Context {
+    old_way: bool,
+    /// The code is a module's.
+    module: bool,
+    /// The next instruction, an index.
+    pc: u8,
+    reg: u64,
+    value: u8,
+    failed: bool,
+    /// What the entry into this handler saved: whether the interrupted task had a section published,
+    /// or a register marked.
+    saved: bool,
+}
+
+impl Context {
+    fn new(old_way: bool, module: bool, saved: bool) -> Self {
+        Context {
+            old_way,
+            module,
+            pc: 0,
+            reg: 0,
+            value: 0,
+            failed: false,
+            saved,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Place {
+    /// On no CPU; the one it was preempted on, if it was, and whether it was marked then.
+    Ready(Option<usize>, bool),
+    On(usize),
+    Done,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Task {
+    context: Context,
+    place: Place,
+    /// `current->sched_rseq`
+    published: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Cpu {
+    online: bool,
+    /// The copy of the variable.
+    copy: u8,
+    irqs_off: bool,
+    /// The exclusive monitor: the address it watches.
+    monitor: Option<u64>,
+    /// The mark in lowcore.
+    marked: bool,
+    /// The handlers that run, innermost last.
+    handlers: Vec<Context>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct State {
+    cpus: Vec<Cpu>,
+    tasks: Vec<Task>,
+    interrupts: u8,
+    offlined: bool,
+    /// Operations that are over.
+    done: u8,
+    /// Something was accessed that is no copy, or not this CPU's.
+    stray: bool,
+    /// A task was resumed inside a section.
+    resumed: bool,
+    /// A commit failed and was tried again.
+    retried: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Action {
+    /// A CPU executes an instruction.
+    Step(usize),
+    Interrupt(usize),
+    /// The innermost handler of a CPU returns.
+    Return(usize),
+    /// It returns, and the task is preempted on the way.
+    Preempt(usize),
+    /// A CPU takes a task.
+    Schedule(usize, usize),
+    Offline(usize),
+    Online(usize),
+}
+
+/// A scheme, and maybe a mistake in it.
+pub struct Protocol {
+    pub scheme: Scheme,
+    pub mistake: Option<Mistake>,
+}
+
+impl Protocol {
+    fn wrong(&self, mistake: Mistake) -> bool {
+        self.mistake == Some(mistake)
+    }
+
+    fn insns(&self, context: &Context) -> &'static [Insn] {
+        if context.old_way {
+            OLD_WAY
+        } else {
+            self.scheme.code()
+        }
+    }
+
+    fn over(&self, context: &Context) -> bool {
+        usize::from(context.pc) >= self.insns(context).len()
+    }
+
+    fn section(&self) -> Section {
+        let (begin, end) = self.scheme.bounds();
+        let short = u8::from(self.wrong(Mistake::EndShort));
+        let long = u8::from(self.wrong(Mistake::EndLong));
+        Section {
+            begin: CODE + 4 * u64::from(begin),
+            len: 4 * (end - begin + long - short),
+            restart: 0,
+            kind: self.scheme.kind(),
+            reg: 0,
+        }
+    }
+
+    /// The hook: how a task that was preempted on `old` goes on, on `new`.
+    fn resume(&self, task: &mut Task, old: usize, new: usize, marked: bool) -> bool {
+        let pc = CODE + 4 * u64::from(task.context.pc);
+        let not_searched = self.wrong(Mistake::ModuleNotSearched) && task.context.module;
+        let known = !task.context.old_way && !not_searched && !self.wrong(Mistake::NoResume);
+        if !known || self.scheme.publishes() && !task.published {
+            return false;
+        }
+        let delta = (new as u64).wrapping_sub(old as u64).wrapping_mul(COPY);
+        let insn = self.insns(&task.context).get(usize::from(task.context.pc));
+        let forms = insn == Some(&Insn::FormInPlace);
+        let mut resume = if self.scheme == Scheme::Marked {
+            if marked && !forms && delta != 0 {
+                Resume::Fixup { reg: 0, delta }
+            } else {
+                Resume::Continue
+            }
+        } else {
+            self.section().resume(pc, delta)
+        };
+        if self.wrong(Mistake::FixupEarly) && forms {
+            resume = Resume::Fixup { reg: 0, delta };
+        }
+        match resume {
+            Resume::Continue => {
+                // A pointer that is stale is dropped.
+                task.published = task.published && self.section().contains(pc);
+                false
+            }
+            Resume::Restart { pc } => {
+                task.context.pc = ((pc - CODE) / 4) as u8;
+                true
+            }
+            Resume::Fixup { delta, .. } => {
+                let delta = if self.wrong(Mistake::FixupSign) {
+                    delta.wrapping_neg()
+                } else if self.wrong(Mistake::FixupCpu) {
+                    delta.wrapping_add(COPY)
+                } else {
+                    delta
+                };
+                task.context.reg = task.context.reg.wrapping_add(delta);
+                true
+            }
+        }
+    }
+
+    /// Executes the next instruction of the innermost context on a CPU.
+    fn step(&self, state: &mut State, cpu: usize) {
+        let current = state.tasks.iter().position(|t| t.place == Place::On(cpu));
+        let mut context = match (state.cpus[cpu].handlers.last(), current) {
+            (Some(handler), _) => handler.clone(),
+            (None, Some(task)) => state.tasks[task].context.clone(),
+            (None, None) => return,
+        };
+        let insn = self.insns(&context)[usize::from(context.pc)];
+        context.pc += 1;
+        let offset = (cpu as u64 + 1) * COPY;
+        let target = usize::try_from(context.reg / COPY)
+            .ok()
+            .and_then(|nr| nr.checked_sub(1))
+            .filter(|&nr| nr < CPUS && context.reg % COPY == 0);
+        let old_value = target.map(|nr| state.cpus[nr].copy);
+        let mut store = None;
+        match insn {
+            Insn::Publish | Insn::Unpublish => {
+                // In a handler `current` is the interrupted task.
+                if let Some(task) = current {
+                    state.tasks[task].published = insn == Insn::Publish;
+                }
+            }
+            Insn::Mark => state.cpus[cpu].marked = true,
+            Insn::Unmark => state.cpus[cpu].marked = false,
+            Insn::Form => context.reg = offset,
+            Insn::FormInPlace => context.reg = context.reg.wrapping_add(offset),
+            Insn::Load | Insn::LoadExclusive => {
+                state.stray |= old_value.is_none();
+                context.value = old_value.unwrap_or(0);
+                if insn == Insn::LoadExclusive {
+                    state.cpus[cpu].monitor = Some(context.reg);
+                }
+            }
+            Insn::StoreExclusive => {
+                context.failed = state.cpus[cpu].monitor.take() != Some(context.reg);
+                if !context.failed {
+                    store = Some(context.value + 1);
+                }
+            }
+            Insn::CompareAndSwap => {
+                context.failed = old_value != Some(context.value);
+                if context.failed {
+                    state.stray |= old_value.is_none();
+                    context.value = old_value.unwrap_or(0);
+                } else {
+                    store = Some(context.value + 1);
+                }
+            }
+            Insn::BranchIfFailed(to) => {
+                if context.failed {
+                    state.retried = true;
+                    let stale = self.wrong(Mistake::StaleRetry);
+                    // To the load instead.
+                    context.pc = if stale {
+                        self.scheme.bounds().0 + 1
+                    } else {
+                        to
+                    };
+                }
+            }
+            Insn::Add => {
+                state.stray |= old_value.is_none();
+                store = old_value.map(|value| value + 1);
+            }
+            Insn::Nop => {}
+            Insn::DisableInterrupts => state.cpus[cpu].irqs_off = true,
+            Insn::Write => store = Some(context.value + 1),
+            Insn::EnableInterrupts => state.cpus[cpu].irqs_off = false,
+        }
+        if let (Some(value), Some(nr)) = (store, target) {
+            state.stray |= nr != cpu;
+            state.cpus[nr].copy = value;
+            let address = context.reg;
+            for other in &mut state.cpus {
+                if other.monitor == Some(address) {
+                    other.monitor = None;
+                }
+            }
+        }
+
+        let over = self.over(&context);
+        state.done += u8::from(over);
+        match (state.cpus[cpu].handlers.last_mut(), current) {
+            (Some(handler), _) => *handler = context,
+            (None, Some(task)) => {
+                state.tasks[task].context = context;
+                if over {
+                    state.tasks[task].place = Place::Done;
+                }
+            }
+            (None, None) => {}
+        }
+    }
+
+    fn interrupt(&self, state: &mut State, cpu: usize) {
+        state.interrupts += 1;
+        let current = state.tasks.iter().position(|t| t.place == Place::On(cpu));
+        let published = current.is_some_and(|task| state.tasks[task].published);
+        let saved = published || state.cpus[cpu].marked;
+        if !self.wrong(Mistake::NoSave) {
+            if let Some(task) = current {
+                state.tasks[task].published = false;
+            }
+            state.cpus[cpu].marked = false;
+        }
+        state.cpus[cpu]
+            .handlers
+            .push(Context::new(false, false, saved));
+    }
+
+    /// A handler is over; the task is preempted or goes on.
+    fn leave(&self, state: &mut State, cpu: usize, preempt: bool) {
+        let Some(handler) = state.cpus[cpu].handlers.pop() else {
+            return;
+        };
+        state.cpus[cpu].monitor = None;
+        let current = state.tasks.iter().position(|t| t.place == Place::On(cpu));
+        let mut marked = state.cpus[cpu].marked;
+        if !self.wrong(Mistake::NoSave) {
+            marked = handler.saved && self.scheme == Scheme::Marked;
+            if let Some(task) = current {
+                state.tasks[task].published = handler.saved && self.scheme.publishes();
+            }
+        }
+        if !preempt {
+            state.cpus[cpu].marked = marked;
+        } else if let Some(task) = current {
+            state.cpus[cpu].marked = false;
+            state.tasks[task].place = Place::Ready(Some(cpu), marked);
+        }
+    }
+
+    fn schedule(&self, state: &mut State, cpu: usize, nr: usize) {
+        let Place::Ready(preempted_on, marked) = state.tasks[nr].place else {
+            return;
+        };
+        state.tasks[nr].place = Place::On(cpu);
+        if let Some(old) = preempted_on {
+            state.cpus[cpu].marked = marked;
+            state.resumed |= self.resume(&mut state.tasks[nr], old, cpu, marked);
+        }
+    }
+
+    fn quiet(state: &State) -> bool {
+        state.tasks.iter().all(|t| t.place == Place::Done)
+            && state.cpus.iter().all(|c| c.handlers.is_empty())
+    }
+}
+
+impl Model for Protocol {
+    type State = State;
+    type Action = Action;
+
+    fn init_states(&self) -> Vec<State> {
+        let task = |old_way, module| Task {
+            context: Context::new(old_way, module, false),
+            place: Place::Ready(None, false),
+            published: false,
+        };
+        let cpu = Cpu {
+            online: true,
+            copy: 0,
+            irqs_off: false,
+            monitor: None,
+            marked: false,
+            handlers: Vec::new(),
+        };
+        vec![State {
+            cpus: vec![cpu; CPUS],
+            tasks: vec![task(false, false), task(false, true), task(true, false)],
+            interrupts: 0,
+            offlined: false,
+            done: 0,
+            stray: false,
+            resumed: false,
+            retried: false,
+        }]
+    }
+
+    fn actions(&self, state: &State, actions: &mut Vec<Action>) {
+        for (nr, cpu) in state.cpus.iter().enumerate() {
+            if !cpu.online {
+                actions.push(Action::Online(nr));
+                continue;
+            }
+            let current = state.tasks.iter().find(|t| t.place == Place::On(nr));
+            match (cpu.handlers.last(), current) {
+                (Some(handler), _) if self.over(handler) => {
+                    actions.push(Action::Return(nr));
+                    // Only the outermost interrupt reschedules.
+                    if cpu.handlers.len() == 1 && current.is_some() {
+                        actions.push(Action::Preempt(nr));
+                    }
+                }
+                (None, None) => {
+                    for (task, t) in state.tasks.iter().enumerate() {
+                        if matches!(t.place, Place::Ready(..)) {
+                            actions.push(Action::Schedule(nr, task));
+                        }
+                    }
+                    let others = state.cpus.iter().filter(|c| c.online).count() > 1;
+                    if !state.offlined && others {
+                        actions.push(Action::Offline(nr));
+                    }
+                    continue;
+                }
+                _ => actions.push(Action::Step(nr)),
+            }
+            if state.interrupts < INTERRUPTS && cpu.handlers.len() < DEPTH && !cpu.irqs_off {
+                actions.push(Action::Interrupt(nr));
+            }
+        }
+    }
+
+    fn next_state(&self, last: &State, action: Action) -> Option<State> {
+        let mut state = last.clone();
+        match action {
+            Action::Step(cpu) => self.step(&mut state, cpu),
+            Action::Interrupt(cpu) => self.interrupt(&mut state, cpu),
+            Action::Return(cpu) => self.leave(&mut state, cpu, false),
+            Action::Preempt(cpu) => self.leave(&mut state, cpu, true),
+            Action::Schedule(cpu, task) => self.schedule(&mut state, cpu, task),
+            Action::Offline(cpu) => {
+                state.offlined = true;
+                state.cpus[cpu].online = false;
+            }
+            Action::Online(cpu) => state.cpus[cpu].online = true,
+        }
+        Some(state)
+    }
+
+    fn properties(&self) -> Vec<Property<Self>> {
+        vec![
+            Property::always(ONCE, |_, state: &State| {
+                let sum: u8 = state.cpus.iter().map(|c| c.copy).sum();
+                !Protocol::quiet(state) || sum == state.done
+            }),
+            Property::always("on the CPU that the task is on", |_, state: &State| {
+                !state.stray
+            }),
+            Property::sometimes("a task is resumed inside a section", |_, state: &State| {
+                state.resumed
+            }),
+            Property::sometimes("all comes to an end", |_, state: &State| {
+                Protocol::quiet(state)
+            }),
+        ]
+    }
+}
+
+impl Protocol {
+    /// One step of a run, in words.
+    fn tell(&self, before: &State, action: Action) -> String {
+        let copies = |state: &State| {
+            let copies = state.cpus.iter().map(|c| c.copy.to_string());
+            copies.collect::<Vec<_>>().join(" ")
+        };
+        match action {
+            Action::Step(cpu) => {
+                let task = before.tasks.iter().position(|t| t.place == Place::On(cpu));
+                let handler = before.cpus[cpu].handlers.last();
+                let Some(context) = handler.or(task.map(|nr| &before.tasks[nr].context)) else {
+                    return String::new();
+                };
+                let who = match (handler, task) {
+                    (None, Some(nr)) => format!("task {nr}"),
+                    _ => "the handler".to_owned(),
+                };
+                let insn = self.insns(context)[usize::from(context.pc)];
+                let mut after = before.clone();
+                self.step(&mut after, cpu);
+                let change = if copies(&after) == copies(before) {
+                    String::new()
+                } else {
+                    format!(", the copies are {}", copies(&after))
+                };
+                format!("CPU {cpu}, {who}: {insn:?}{change}")
+            }
+            Action::Interrupt(cpu) => format!("CPU {cpu} is interrupted"),
+            Action::Return(cpu) => format!("CPU {cpu} returns from the interrupt"),
+            Action::Preempt(cpu) => format!("CPU {cpu} returns, and preempts its task"),
+            Action::Schedule(cpu, task) => format!("CPU {cpu} takes task {task}"),
+            Action::Offline(cpu) => format!("CPU {cpu} goes offline"),
+            Action::Online(cpu) => format!("CPU {cpu} comes online"),
+        }
+    }
+}
+
+/// What exploring one protocol showed.
+pub struct Outcome {
+    pub states: usize,
+    /// The properties that do not hold, or that no run has, and how to get there.
+    pub violations: Vec<(&'static str, Vec<String>)>,
+}
+
+/// Explores all states, or, with a mistake in the protocol, until an operation is lost or doubled. A
+/// mistake that only sends an operation astray, where it never ends, takes all states, too.
+pub fn explore(scheme: Scheme, mistake: Option<Mistake>) -> Outcome {
+    let finish = match mistake {
+        Some(_) => HasDiscoveries::AnyOf(BTreeSet::from([ONCE])),
+        None => HasDiscoveries::AnyFailures,
+    };
+    let checker = Protocol { scheme, mistake }
+        .checker()
+        .finish_when(finish)
+        .spawn_bfs()
+        .join();
+    let discoveries = checker.discoveries();
+    let mut violations = Vec::new();
+    for property in checker.model().properties() {
+        let found = discoveries.get(property.name);
+        match (property.expectation, found) {
+            (Expectation::Always, Some(path)) => {
+                let run = path.clone().into_vec();
+                let model = checker.model();
+                let told = run
+                    .iter()
+                    .filter_map(|(state, action)| Some(model.tell(state, (*action)?)));
+                violations.push((property.name, told.collect()));
+            }
+            (Expectation::Sometimes, None) if mistake.is_none() => {
+                violations.push((property.name, Vec::new()));
+            }
+            _ => {}
+        }
+    }
+    Outcome {
+        states: checker.unique_state_count(),
+        violations,
+    }
+}
+
+/// A scheme, what it was explored with, and what came out.
+pub struct Row {
+    pub scheme: &'static str,
+    pub mistake: Option<&'static str>,
+    pub outcome: Outcome,
+}
+
+impl Row {
+    /// The right protocol holds, and a wrong one does not.
+    pub fn good(&self) -> bool {
+        self.outcome.violations.is_empty() == self.mistake.is_none()
+    }
+}
+
+/// All schemes, right and with each mistake.
+pub fn rows() -> impl Iterator<Item = Row> {
+    Scheme::ALL.into_iter().flat_map(|(scheme, scheme_name)| {
+        let mistakes = Mistake::ALL.into_iter();
+        let mistakes = mistakes.filter(move |(mistake, _)| mistake.applies_to(scheme));
+        std::iter::once(None)
+            .chain(mistakes.map(Some))
+            .map(move |mistake| Row {
+                scheme: scheme_name,
+                mistake: mistake.map(|(_, name)| name),
+                outcome: explore(scheme, mistake.map(|(mistake, _)| mistake)),
+            })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn holds_and_finds_mistakes() {
+        for row in rows() {
+            let found = row.outcome.violations.iter().map(|(name, _)| name);
+            let found: Vec<_> = found.collect();
+            assert!(row.good(), "{}, {:?}: {found:?}", row.scheme, row.mistake);
+        }
+    }
+}
