@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Tortures per-CPU operations: preempts a task at each of their instructions, moves it to another
-//! CPU meanwhile, and checks that no update was lost, doubled or made to another CPU's copy.
+//! Tortures per-CPU operations: interrupts a task at each of their instructions, three ways, and
+//! checks that no update was lost, doubled or made to another CPU's copy. The task is preempted by
+//! one that works on the same variable; it is preempted and moved to another CPU; or handlers that
+//! are themselves interrupted work on the variable.
 //!
 //! Loading the module runs the torture. The log says what was done and found: a line for each
 //! operation, and last one for all that begins with PASS or FAIL. `cells` counts the instructions
-//! of the sections that a task was on when it was moved, of all that there are.
+//! of the sections at which a task was hit, in each of the three ways, of all that there are.
 //!
 //! Only where interrupts are taken at any instruction does this prove anything: on hardware, or in
 //! QEMU with `-icount`.
@@ -30,8 +32,8 @@ module! {
     license: "GPL",
     params: {
         shots: u32 {
-            default: 300,
-            description: "Preemptions of each operation",
+            default: 753,
+            description: "Interruptions of each operation",
         },
         delay_ns: u32 {
             default: 0,
@@ -56,16 +58,21 @@ struct Op {
 const COUNTS: u32 = 0;
 const STORES: u32 = 1;
 
+/// `enum srt_event` of shot.h.
+const MIGRATE: u32 = 1;
+const NR_EVENTS: u32 = 3;
+
 /// `struct srt_shot` of shot.h.
 #[repr(C)]
 #[derive(Default)]
 struct Shot {
     op: u32,
     delay_ns: u32,
-    migrate: bool,
+    event: u32,
     pc: u64,
     setup_ns: u64,
     ops: u64,
+    others: u64,
     home_preempt: u64,
     home_end: u64,
     away_end: u64,
@@ -84,6 +91,8 @@ extern "C" {
     fn srt_variable(bits: u32) -> *mut kernel::ffi::c_void;
     #[cfg(all(CONFIG_SCHED_RSEQ, CONFIG_S390))]
     fn srt_go_on(n: u64) -> bool;
+    #[cfg(all(CONFIG_SCHED_RSEQ, CONFIG_S390))]
+    fn srt_others() -> u64;
 }
 
 /// Loops as in shot.c, of operations in Rust.
@@ -128,7 +137,7 @@ mod loops {
                 });
                 srt_loop!([<srt_loop_rust_add_return_ $bits>], $t, |p, n| {
                     let sum = u64::from(Word::this_cpu_add_return(p, 1));
-                    sum > n + 1 && n < u64::from(<$t>::MAX)
+                    sum > n + 1 + srt_others() && n < u64::from(<$t>::MAX)
                 });
                 srt_loop!([<srt_loop_rust_write_ $bits>], $t, |p, n| {
                     Word::this_cpu_write(p, (n + 1) as $t);
@@ -166,13 +175,13 @@ mod loops {
     srt_loops!(64, u64);
 }
 
-/// The instructions of one section, and at which of them a task was moved.
+/// The instructions of one section, and at which of them a task was hit.
 #[cfg(CONFIG_SCHED_RSEQ)]
 struct Hits {
     begin: u64,
     insns: u32,
-    /// Bit `i` for the instruction `i`.
-    hit: u32,
+    /// For each event, bit `i` for the instruction `i`.
+    hit: [u32; NR_EVENTS as usize],
 }
 
 /// The sections that the shots at an operation were aimed at.
@@ -184,30 +193,39 @@ struct Cells {
 
 #[cfg(CONFIG_SCHED_RSEQ)]
 impl Cells {
-    /// Notes that a task was moved when it was about to execute the instruction at `pc`.
-    fn hit(&mut self, pc: u64) -> Result {
+    /// Notes what happened to a task when it was about to execute the instruction at `pc`.
+    fn hit(&mut self, pc: u64, event: u32) -> Result {
         // The task has run on in this module, so the text is still there.
         let Some((section, insn, insns)) = sched_rseq::find_insn(pc) else {
             return Ok(());
         };
-        if let Some(known) = self.sections.iter_mut().find(|s| s.begin == section.begin) {
-            known.hit |= 1 << insn.min(31);
-            return Ok(());
-        }
-        let hits = Hits {
-            begin: section.begin,
-            insns: insns.min(32),
-            hit: 1 << insn.min(31),
+        let known = self.sections.iter().position(|s| s.begin == section.begin);
+        let index = match known {
+            Some(index) => index,
+            None => {
+                let hits = Hits {
+                    begin: section.begin,
+                    insns: insns.min(32),
+                    hit: [0; NR_EVENTS as usize],
+                };
+                self.sections.push(hits, GFP_KERNEL)?;
+                self.sections.len() - 1
+            }
         };
-        Ok(self.sections.push(hits, GFP_KERNEL)?)
+        let hits = self.sections.get_mut(index).map(|s| &mut s.hit);
+        if let Some(bits) = hits.and_then(|hit| hit.get_mut(event as usize)) {
+            *bits |= 1 << insn.min(31);
+        }
+        Ok(())
     }
 
-    /// How many instructions were hit, and how many there are.
+    /// How many cells were hit, and how many there are: an instruction and an event each.
     fn count(&self) -> (u64, u64) {
         self.sections.iter().fold((0, 0), |(hit, all), s| {
+            let hits: u32 = s.hit.iter().map(|bits| bits.count_ones()).sum();
             (
-                hit + u64::from(s.hit.count_ones()),
-                all + u64::from(s.insns),
+                hit + u64::from(hits),
+                all + u64::from(s.insns) * u64::from(NR_EVENTS),
             )
         })
     }
@@ -216,7 +234,7 @@ impl Cells {
 /// Without sections there is nothing to aim at.
 #[cfg(not(CONFIG_SCHED_RSEQ))]
 impl Cells {
-    fn hit(&mut self, _pc: u64) -> Result {
+    fn hit(&mut self, _pc: u64, _event: u32) -> Result {
         Ok(())
     }
 
@@ -233,7 +251,7 @@ struct Tally {
     ops: u64,
     /// Updates that are missing, counted twice, or in the wrong CPU's copy.
     lost: u64,
-    /// Instructions of sections at which a task was moved, and all of them.
+    /// Instructions of sections at which a task was hit, in each way, and all of them.
     hit: u64,
     cells: u64,
 }
@@ -259,14 +277,17 @@ impl Shot {
         };
         let mut lost = self.bad_return + self.spilt;
 
-        if self.migrate {
+        if self.event == MIGRATE {
             // The task had left this CPU when the value was read, so it must not have changed.
             lost += distance(self.home_end, self.home_preempt).min(1);
         } else {
             lost += distance(self.away_end, 0).min(1);
         }
         if effect == COUNTS {
-            lost += distance(self.home_end.wrapping_add(self.away_end), self.ops);
+            lost += distance(
+                self.home_end.wrapping_add(self.away_end),
+                self.ops.wrapping_add(self.others),
+            );
         } else {
             // The last operation is on the one CPU or on the other.
             let last = self.ops & if effect == STORES { mask } else { 1 };
@@ -328,9 +349,8 @@ impl Session {
         for i in 0..shots {
             let mut shot = Shot {
                 op: index,
-                delay_ns: delay_ns.saturating_add(i % DELAYS),
-                // Without a migration an operation must not be lost or doubled either.
-                migrate: i % 4 != 3,
+                delay_ns: delay_ns.saturating_add(i / NR_EVENTS % DELAYS),
+                event: i % NR_EVENTS,
                 ..Shot::default()
             };
             // SAFETY: `shot` is valid, and only this task shoots.
@@ -339,17 +359,16 @@ impl Session {
                 pr_err!("{name}: shot {i} failed (error {ret})\n");
                 return Err(Error::from_errno(ret));
             }
-            if shot.migrate {
-                cells.hit(shot.pc)?;
-            }
+            cells.hit(shot.pc, shot.event)?;
             let lost = shot.lost(op.bits, op.effect);
             if lost != 0 && tally.lost == 0 {
                 pr_err!(
-                    "{name}: shot {i} at {:#x} migrate={} ops={} home={} then {} away={} bad_return={} \
-                     spilt={}\n",
+                    "{name}: shot {i} at {:#x} event={} ops={} others={} home={} then {} away={} \
+                     bad_return={} spilt={}\n",
                     shot.pc,
-                    shot.migrate,
+                    shot.event,
                     shot.ops,
+                    shot.others,
                     shot.home_preempt,
                     shot.home_end,
                     shot.away_end,
@@ -359,7 +378,7 @@ impl Session {
             }
             tally.add(&Tally {
                 shots: 1,
-                migrated: u64::from(shot.migrate),
+                migrated: u64::from(shot.event == MIGRATE),
                 ops: shot.ops,
                 lost,
                 ..Tally::default()

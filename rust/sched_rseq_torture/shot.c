@@ -2,6 +2,7 @@
 
 #include <linux/cpumask.h>
 #include <linux/hrtimer.h>
+#include <linux/interrupt.h>
 #include <linux/kthread.h>
 #include <linux/math64.h>
 #include <linux/percpu.h>
@@ -12,8 +13,9 @@
 
 #include "shot.h"
 
-/* Bounds a shot whose timer does not fire. */
+/* Bounds a shot whose timer does not fire, and a handler that waits for one. */
 #define MAX_OPS		(1ULL << 22)
+#define MAX_WAIT_NS	1000000
 
 /* What is less than a word is not the first in its word. */
 union srt_var {
@@ -46,13 +48,19 @@ static struct {
 	int			home, away;
 	struct kthread_worker	*worker;
 	struct kthread_work	work;
-	struct hrtimer		timer;
+	struct hrtimer		timer, nested_timer;
+	struct tasklet_struct	tasklet;
 	struct task_struct	*task;
 	struct srt_shot		*shot;
-	bool			preempted;
+	/* Additions of the worker or the tasklet, and of the timers. */
+	u64			outer_others, inner_others;
+	/* The operation that was interrupted is the last. */
+	bool			enough;
+	bool			nested;
 } srt;
 
 static u64 srt_value(u32 op, int cpu);
+static bool srt_add_one(u32 op);
 
 /*
  * Runs on the home CPU at a higher priority, so the task that shoots is
@@ -61,9 +69,11 @@ static u64 srt_value(u32 op, int cpu);
 static void srt_preempt(struct kthread_work *work)
 {
 	srt.shot->home_preempt = srt_value(srt.shot->op, srt.home);
-	if (srt.shot->migrate)
+	if (srt.shot->event == SRT_MIGRATE)
 		WARN_ON_ONCE(set_cpus_allowed_ptr(srt.task, cpumask_of(srt.away)));
-	WRITE_ONCE(srt.preempted, true);
+	else
+		srt.outer_others += srt_add_one(srt.shot->op);
+	WRITE_ONCE(srt.enough, true);
 }
 
 static enum hrtimer_restart srt_timer(struct hrtimer *timer)
@@ -71,8 +81,42 @@ static enum hrtimer_restart srt_timer(struct hrtimer *timer)
 	struct pt_regs *regs = get_irq_regs();
 
 	srt.shot->pc = regs ? instruction_pointer(regs) : 0;
-	kthread_queue_work(srt.worker, &srt.work);
+	if (srt.shot->event == SRT_INTERRUPT) {
+		srt.inner_others += srt_add_one(srt.shot->op);
+		tasklet_hi_schedule(&srt.tasklet);
+	} else {
+		kthread_queue_work(srt.worker, &srt.work);
+	}
 	return HRTIMER_NORESTART;
+}
+
+/*
+ * On the exit from the timer interrupt, with interrupts enabled: adds until it
+ * is interrupted itself, at whatever instruction.
+ */
+static void srt_tasklet(struct tasklet_struct *tasklet)
+{
+	u64 end = ktime_get_ns() + MAX_WAIT_NS;
+
+	hrtimer_start(&srt.nested_timer, ns_to_ktime(srt.shot->delay_ns),
+		      HRTIMER_MODE_REL_PINNED_HARD);
+	while (!READ_ONCE(srt.nested) && ktime_get_ns() < end) {
+		for (int i = 0; i < 64; i++)
+			srt.outer_others += srt_add_one(srt.shot->op);
+	}
+	WRITE_ONCE(srt.enough, true);
+}
+
+static enum hrtimer_restart srt_nested_timer(struct hrtimer *timer)
+{
+	srt.inner_others += srt_add_one(srt.shot->op);
+	WRITE_ONCE(srt.nested, true);
+	return HRTIMER_NORESTART;
+}
+
+u64 srt_others(void)
+{
+	return READ_ONCE(srt.outer_others) + READ_ONCE(srt.inner_others);
 }
 
 /* As a loop of the operation alone, as the compiler would emit it anywhere. */
@@ -81,7 +125,7 @@ static noinline void srt_loop_##name(struct srt_shot *shot)		\
 {									\
 	u64 n, bad = 0;							\
 									\
-	for (n = 0; n < MAX_OPS && !READ_ONCE(srt.preempted); n++)	\
+	for (n = 0; n < MAX_OPS && !READ_ONCE(srt.enough); n++)	\
 		statement;						\
 	shot->ops = n;							\
 	shot->bad_return = bad;						\
@@ -89,11 +133,11 @@ static noinline void srt_loop_##name(struct srt_shot *shot)		\
 
 #define SRT_LOOPS(bits)							\
 SRT_LOOP(add_##bits, this_cpu_add(srt_var.u##bits, 1))			\
-/* What is returned was added up to on one of the two CPUs. */		\
+/* What is returned was added up to on one of the two CPUs, by whomever. */ \
 SRT_LOOP(add_return_##bits, ({						\
 	u##bits sum = this_cpu_add_return(srt_var.u##bits, 1);		\
 									\
-	bad += sum > n + 1 && n < U##bits##_MAX;			\
+	bad += sum > n + 1 + srt_others() && n < U##bits##_MAX;		\
 }))									\
 SRT_LOOP(write_##bits, this_cpu_write(srt_var.u##bits, (u##bits)(n + 1))) \
 SRT_LOOP(and_or_##bits, ({						\
@@ -148,7 +192,7 @@ void *srt_variable(u32 bits)
 
 bool srt_go_on(u64 n)
 {
-	return n < MAX_OPS && !READ_ONCE(srt.preempted);
+	return n < MAX_OPS && !READ_ONCE(srt.enough);
 }
 
 #define SRT_OP(_name, _bits, _effect)					\
@@ -222,6 +266,33 @@ static u64 srt_value(u32 op, int cpu)
 	default:
 		return READ_ONCE(var->low);
 	}
+}
+
+/*
+ * What others do to the variable of an operation that counts: one addition.
+ * They leave alone what an operation stores to.
+ */
+static bool srt_add_one(u32 op)
+{
+	if (srt_ops[op].op.effect != SRT_COUNTS)
+		return false;
+	switch (srt_ops[op].op.bits) {
+	case 8:
+		this_cpu_add(srt_var.u8, 1);
+		break;
+	case 16:
+		this_cpu_add(srt_var.u16, 1);
+		break;
+	case 32:
+		this_cpu_add(srt_var.u32, 1);
+		break;
+	case 64:
+		this_cpu_add(srt_var.u64, 1);
+		break;
+	default:
+		this_cpu_add(srt_var.low, 1);
+	}
+	return true;
 }
 
 /* What stands around the variable differs from CPU to CPU. */
@@ -306,7 +377,7 @@ u64 srt_add_ns(void)
  *
  * Context: Task context of a task that may be moved between CPUs; one at a time.
  *
- * Return: 0, or -ETIMEDOUT if the timer did not preempt the task.
+ * Return: 0, or -ETIMEDOUT if a timer did not interrupt what it should.
  */
 int srt_shoot(struct srt_shot *shot)
 {
@@ -323,19 +394,27 @@ int srt_shoot(struct srt_shot *shot)
 	srt_reset(shot->op, srt.away);
 	srt.task = current;
 	srt.shot = shot;
-	WRITE_ONCE(srt.preempted, false);
+	srt.outer_others = 0;
+	srt.inner_others = 0;
+	WRITE_ONCE(srt.nested, false);
+	WRITE_ONCE(srt.enough, false);
 
 	start = ktime_get();
 	hrtimer_start(&srt.timer, ns_to_ktime(shot->delay_ns), HRTIMER_MODE_REL_PINNED_HARD);
 	shot->setup_ns = ktime_to_ns(ktime_sub(ktime_get(), start));
 	srt_ops[shot->op].loop(shot);
 	hrtimer_cancel(&srt.timer);
+	tasklet_kill(&srt.tasklet);
+	hrtimer_cancel(&srt.nested_timer);
 	kthread_flush_worker(srt.worker);
 
+	shot->others = srt_others();
 	shot->home_end = srt_value(shot->op, srt.home);
 	shot->away_end = srt_value(shot->op, srt.away);
 	shot->spilt = srt_spilt(shot->op, srt.home) + srt_spilt(shot->op, srt.away);
-	return shot->ops < MAX_OPS ? 0 : -ETIMEDOUT;
+	if (shot->ops == MAX_OPS || (shot->event == SRT_INTERRUPT && !srt.nested))
+		return -ETIMEDOUT;
+	return 0;
 }
 
 /**
@@ -358,7 +437,10 @@ int srt_start(void)
 	sched_set_fifo(worker->task);
 	srt.worker = worker;
 	kthread_init_work(&srt.work, srt_preempt);
+	tasklet_setup(&srt.tasklet, srt_tasklet);
 	hrtimer_setup(&srt.timer, srt_timer, CLOCK_MONOTONIC, HRTIMER_MODE_REL_PINNED_HARD);
+	hrtimer_setup(&srt.nested_timer, srt_nested_timer, CLOCK_MONOTONIC,
+		      HRTIMER_MODE_REL_PINNED_HARD);
 	return 0;
 }
 

@@ -16,6 +16,14 @@ enum srt_effect {
 	SRT_TOGGLES,	/* stores the lowest bit of that number */
 };
 
+/* What happens to the task between two instructions. */
+enum srt_event {
+	SRT_PREEMPT,	/* another task on its CPU works on the variable */
+	SRT_MIGRATE,	/* it is moved to another CPU */
+	SRT_INTERRUPT,	/* handlers, one in the other, work on the variable */
+	SRT_NR_EVENTS,
+};
+
 /**
  * struct srt_op - an operation under torture
  * @name:	how reports call it
@@ -32,11 +40,12 @@ struct srt_op {
  * struct srt_shot - one shot
  * @op:		in: index of the operation
  * @delay_ns:	in: when the timer fires, from its start
- * @migrate:	in: move the task to another CPU while it is preempted
+ * @event:	in: enum srt_event
  * @pc:		out: the instruction that the timer interrupted
  * @setup_ns:	out: what it took to start the timer, before the first operation
  * @ops:	out: operations that the task did, by its own count
- * @home_preempt: out: this CPU's copy while the task was preempted
+ * @others:	out: additions that others did to the home CPU's copy
+ * @home_preempt: out: the home CPU's copy while the task was preempted
  * @home_end:	out: the same when the task has ended
  * @away_end:	out: the other CPU's copy when the task has ended
  * @bad_return:	out: operations that returned what they could not return
@@ -47,10 +56,11 @@ struct srt_op {
 struct srt_shot {
 	u32	op;
 	u32	delay_ns;
-	bool	migrate;
+	u32	event;
 	u64	pc;
 	u64	setup_ns;
 	u64	ops;
+	u64	others;
 	u64	home_preempt;
 	u64	home_end;
 	u64	away_end;
@@ -74,6 +84,7 @@ SRT_RUST_LOOPS(64);
 
 void *srt_variable(u32 bits);
 bool srt_go_on(u64 n);
+u64 srt_others(void);
 int srt_start(void);
 void srt_stop(void);
 unsigned int srt_nr_ops(void);

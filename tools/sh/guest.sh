@@ -20,8 +20,9 @@ s390)
 	CONSOLE_NODE="c 4 65"
 	;;
 esac
-# Preemptions of each operation in a torture run, and how long the run may take.
-SHOTS=${SHOTS:-300}
+# Interruptions of each operation in a torture run (in three ways, after each of
+# 251 delays), and how long the run may take.
+SHOTS=${SHOTS:-753}
 BOOT_TIMEOUT=${BOOT_TIMEOUT:-120}
 
 qemu_check() {
