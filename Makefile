@@ -4,7 +4,7 @@ export ARCH MODE KSRC O SMP
 
 # What can run in parallel does so inside each of these.
 .NOTPARALLEL:
-.PHONY: help run test verify shell doctor kernel module series scenarios clean distclean
+.PHONY: help run test prove verify shell doctor kernel module series scenarios clean distclean
 
 help:
 	@sed -n 's/^#? \{0,1\}//p' Makefile
@@ -14,6 +14,9 @@ run:
 
 test:
 	@tools/sh/test.sh
+
+prove:
+	@tools/sh/prove.sh
 
 verify:
 	@tools/sh/verify.sh
@@ -48,6 +51,8 @@ distclean:
 #?                   in QEMU, torture per-CPU operations, print the counters
 #?   make test       everything that can be checked; ends in one line of counts
 #?
+#?   make prove      all that shows that nothing is lost: the model, every section,
+#?                   the torture in all modes, and the mistakes each must find
 #?   make verify     prove every section of the kernel that was built: run its
 #?                   instructions in an emulator and interrupt it at each one
 #?   make shell      the guest's shell, with the module loaded

@@ -46,6 +46,11 @@ module! {
 /// that the hits do not fall into step with the loop.
 const DELAYS: u32 = 251;
 
+/// Shots after which each event has met each delay, and how many more times that is tried until all
+/// cells are hit: what else runs shifts the times.
+const TURN: u32 = DELAYS * NR_EVENTS;
+const TRIES: u32 = 4;
+
 /// `struct srt_op` of shot.h.
 #[repr(C)]
 struct Op {
@@ -346,7 +351,16 @@ impl Session {
         let mut tally = Tally::default();
         let mut cells = Cells::default();
 
-        for i in 0..shots {
+        let most = if shots < TURN {
+            shots
+        } else {
+            shots.saturating_mul(TRIES)
+        };
+        for i in 0..most {
+            let (hit, all) = cells.count();
+            if i >= shots && hit == all {
+                break;
+            }
             let mut shot = Shot {
                 op: index,
                 delay_ns: delay_ns.saturating_add(i / NR_EVENTS % DELAYS),

@@ -1,0 +1,88 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+# Everything that shows that nothing is lost, for one architecture: the model, the
+# proof of each section of each kernel, the torture in the guest, and for each the
+# mistakes that it must find.  The last line says PASS or FAIL.
+
+. "$(dirname "$0")/lib.sh"
+. "$TOP/tools/sh/tools.sh"
+. "$TOP/tools/sh/guest.sh"
+. "$TOP/tools/sh/checks.sh"
+. "$TOP/tools/sh/engine.sh"
+lock
+mkdir -p "$LOGS/test"
+
+case $ARCH in
+arm64) KERNELS=$MODES BREAK=debug BROKEN="1 2 3 4" CPUS="max,pauth-impdef=on cortex-a57" ;;
+# Mainline's sections, too.  An end that is too late changes nothing there.
+s390) KERNELS="$MODES off" BREAK=break BROKEN="1 2 4 5" CPUS=max ;;
+esac
+
+failed=
+cells=0 hit=0 violations=0 sections=0 found=0 mistakes=0
+table=()
+
+# part NAME CMD...: its output goes to a log; it goes on after a failure.
+part() {
+	local name=$1
+	shift
+	step "prove: $name" "prove-$ARCH-$name" "$@"
+	LOG=$LOGS/prove-$ARCH-$name.log
+	[ "$STEP_RC" -eq 0 ] || failed+=" $name"
+}
+
+# row NAME SECTIONS CELLS VIOLATIONS MISTAKES
+row() { table+=("$(printf '%-28s %9s %11s %11s %9s' "$@")"); }
+
+model() { srseq model; }
+part model model
+f=$(grep -c ' is found, ' "$LOG" || true)
+of=$(grep -cE ' is (NOT )?found' "$LOG" || true)
+v=$(grep -c 'does NOT hold' "$LOG" || true)
+row "model" "" "" "$v" "$f/$of"
+violations=$((violations + v)) found=$((found + f)) mistakes=$((mistakes + of))
+
+for kernel in $KERNELS; do
+	part "sections-$kernel" "$TOP/tools/sh/verify.sh" "$kernel"
+	read -r s v f of < <(awk '
+		/^verify: / { match($0, /described=[0-9]+/); s += substr($0, RSTART + 10, RLENGTH - 10)
+			match($0, /marked=[0-9]+/); s += substr($0, RSTART + 7, RLENGTH - 7)
+			match($0, /findings=[0-9]+/); v += substr($0, RSTART + 9, RLENGTH - 9) }
+		/ found in [0-9]+ of [0-9]+$/ { of++; f += $(NF - 2) == $NF }
+		END { print s + 0, v + 0, f + 0, of + 0 }' "$LOG")
+	row "sections of $kernel" "$s" "" "$v" "$f/$of"
+	sections=$((sections + s)) violations=$((violations + v))
+	found=$((found + f)) mistakes=$((mistakes + of))
+done
+
+for kernel in $MODES; do
+	for cpu in $CPUS; do
+		part "torture-$kernel-${cpu%%,*}" env CPU="$cpu" "$TOP/tools/sh/run.sh" "$kernel"
+		line=$(grep -m1 '^sched_rseq_torture: ' "$LOG" || true)
+		c=$(sed -n 's/.* cells=\([0-9/]*\).*/\1/p' <<<"$line")
+		v=$(sed -n 's/.* lost=\([0-9]*\).*/\1/p' <<<"$line")
+		row "torture, $kernel, ${cpu%%,*}" "" "${c:-none}" "${v:-none}" ""
+		c=${c:-0/1}
+		hit=$((hit + ${c%/*})) cells=$((cells + ${c#*/})) violations=$((violations + ${v:-1}))
+	done
+done
+
+part "kernel-to-break" "$TOP/tools/sh/module.sh" "$BREAK"
+for n in $BROKEN; do
+	before=$failed
+	part "broken-$n" check_broken "$BREAK" "$n"
+	f=1
+	[ "$failed" = "$before" ] || f=0
+	row "torture, broken engine $n" "" "" "" "$f/1"
+	found=$((found + f)) mistakes=$((mistakes + 1))
+done
+
+printf '%-28s %9s %11s %11s %9s\n' "" sections cells violations mistakes
+printf '%s\n' "${table[@]}"
+verdict=PASS
+if [ -n "$failed" ] || [ "$violations" -ne 0 ] || [ "$hit" -ne "$cells" ] || [ "$found" -ne "$mistakes" ]; then
+	verdict=FAIL
+	[ -z "$failed" ] || say "failed:$failed; logs: $LOGS/prove-$ARCH-*.log"
+fi
+echo "prove: $verdict arch=$ARCH cells=$cells violations=$violations sections=$sections broken_caught=$found/$mistakes"
+[ "$verdict" = PASS ]
