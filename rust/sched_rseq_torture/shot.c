@@ -5,6 +5,7 @@
 #include <linux/interrupt.h>
 #include <linux/kthread.h>
 #include <linux/math64.h>
+#include <linux/module.h>
 #include <linux/percpu.h>
 #include <linux/ptrace.h>
 #include <linux/sched.h>
@@ -60,7 +61,7 @@ static struct {
 } srt;
 
 static u64 srt_value(u32 op, int cpu);
-static bool srt_add_one(u32 op);
+static void srt_add_one(u32 op, u64 *others);
 
 /*
  * Runs on the home CPU at a higher priority, so the task that shoots is
@@ -72,7 +73,7 @@ static void srt_preempt(struct kthread_work *work)
 	if (srt.shot->event == SRT_MIGRATE)
 		WARN_ON_ONCE(set_cpus_allowed_ptr(srt.task, cpumask_of(srt.away)));
 	else
-		srt.outer_others += srt_add_one(srt.shot->op);
+		srt_add_one(srt.shot->op, &srt.outer_others);
 	WRITE_ONCE(srt.enough, true);
 }
 
@@ -80,9 +81,12 @@ static enum hrtimer_restart srt_timer(struct hrtimer *timer)
 {
 	struct pt_regs *regs = get_irq_regs();
 
+	/* Another section than one of the loop may have been hit: no cell. */
 	srt.shot->pc = regs ? instruction_pointer(regs) : 0;
+	if (!within_module(srt.shot->pc, THIS_MODULE))
+		srt.shot->pc = 0;
 	if (srt.shot->event == SRT_INTERRUPT) {
-		srt.inner_others += srt_add_one(srt.shot->op);
+		srt_add_one(srt.shot->op, &srt.inner_others);
 		tasklet_hi_schedule(&srt.tasklet);
 	} else {
 		kthread_queue_work(srt.worker, &srt.work);
@@ -92,24 +96,25 @@ static enum hrtimer_restart srt_timer(struct hrtimer *timer)
 
 /*
  * On the exit from the timer interrupt, with interrupts enabled: adds until it
- * is interrupted itself, at whatever instruction.
+ * is interrupted itself, at whatever instruction. With PREEMPT_RT this is
+ * another task.
  */
 static void srt_tasklet(struct tasklet_struct *tasklet)
 {
-	u64 end = ktime_get_ns() + MAX_WAIT_NS;
+	u64 end = ktime_get_ns() + srt.shot->delay_ns + MAX_WAIT_NS;
 
 	hrtimer_start(&srt.nested_timer, ns_to_ktime(srt.shot->delay_ns),
 		      HRTIMER_MODE_REL_PINNED_HARD);
 	while (!READ_ONCE(srt.nested) && ktime_get_ns() < end) {
 		for (int i = 0; i < 64; i++)
-			srt.outer_others += srt_add_one(srt.shot->op);
+			srt_add_one(srt.shot->op, &srt.outer_others);
 	}
 	WRITE_ONCE(srt.enough, true);
 }
 
 static enum hrtimer_restart srt_nested_timer(struct hrtimer *timer)
 {
-	srt.inner_others += srt_add_one(srt.shot->op);
+	srt_add_one(srt.shot->op, &srt.inner_others);
 	WRITE_ONCE(srt.nested, true);
 	return HRTIMER_NORESTART;
 }
@@ -270,12 +275,14 @@ static u64 srt_value(u32 op, int cpu)
 
 /*
  * What others do to the variable of an operation that counts: one addition.
- * They leave alone what an operation stores to.
+ * They leave alone what an operation stores to. It is counted first: who sees
+ * the sum must see the count.
  */
-static bool srt_add_one(u32 op)
+static void srt_add_one(u32 op, u64 *others)
 {
 	if (srt_ops[op].op.effect != SRT_COUNTS)
-		return false;
+		return;
+	WRITE_ONCE(*others, *others + 1);
 	switch (srt_ops[op].op.bits) {
 	case 8:
 		this_cpu_add(srt_var.u8, 1);
@@ -292,7 +299,6 @@ static bool srt_add_one(u32 op)
 	default:
 		this_cpu_add(srt_var.low, 1);
 	}
-	return true;
 }
 
 /* What stands around the variable differs from CPU to CPU. */

@@ -35,7 +35,7 @@ guest_job() {
 	local dir
 	dir=$(kernel_dir "$1")
 	initramfs "$dir"
-	boot "$dir" 120 "$2" | tr -d '\r'
+	boot "$dir" "$BOOT_TIMEOUT" "$2" | tr -d '\r'
 }
 
 # without CMD...: CMD, a search, must find nothing.

@@ -23,7 +23,7 @@ esac
 # Interruptions of each operation in a torture run (in three ways, after each of
 # 251 delays), and how long the run may take.
 SHOTS=${SHOTS:-753}
-BOOT_TIMEOUT=${BOOT_TIMEOUT:-120}
+BOOT_TIMEOUT=${BOOT_TIMEOUT:-600}
 
 qemu_check() {
 	local version

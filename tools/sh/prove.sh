@@ -11,6 +11,8 @@
 . "$TOP/tools/sh/engine.sh"
 lock
 mkdir -p "$LOGS/test"
+"$TOP/tools/sh/setup.sh"
+must_step "host tool: build" host-tool cargo build --locked --release --manifest-path "$TOP/tools/Cargo.toml"
 
 case $ARCH in
 arm64) KERNELS=$MODES BREAK=debug BROKEN="1 2 3 4" CPUS="max,pauth-impdef=on cortex-a57" ;;

@@ -12,12 +12,16 @@ use crate::image::Image;
 
 /// One section with one choice of alternatives.
 pub struct Code {
+    pub arch: Arch,
     /// The section, or a made-up one for code that is only marked.
     pub section: Section,
     pub described: bool,
     /// Its instructions, and behind them its branch back, if it has one.
     pub insns: Vec<Insn>,
     pub bytes: Vec<u8>,
+    /// The instruction in front of the section, if it stores and does nothing else: in publish mode
+    /// that is where a retry goes.
+    before: Option<Insn>,
 }
 
 impl Code {
@@ -29,6 +33,13 @@ impl Code {
     pub fn inside(&self) -> &[Insn] {
         let count = self.insns.iter().filter(|i| i.address < self.end()).count();
         &self.insns[..count]
+    }
+
+    /// Whether `address` is that of the instruction in front that publishes the section.
+    pub fn publishes_at(&self, address: u64) -> bool {
+        self.before
+            .as_ref()
+            .is_some_and(|insn| insn.address == address)
     }
 
     pub fn marked(&self) -> bool {
@@ -125,7 +136,15 @@ pub fn read_code(
             }
         }
     }
+    let insn_bytes = u64::from(image.arch.insn_bytes());
+    let in_front = section.begin.wrapping_sub(insn_bytes);
+    let before = image
+        .code(in_front, insn_bytes as usize)
+        .and_then(|bytes| disassembler.decode(bytes, in_front).ok()?.pop())
+        .filter(|insn| insn.stores && !insn.loads && insn.writes.is_empty());
     Ok(Some(Code {
+        arch: image.arch,
+        before,
         section,
         described,
         insns,
@@ -134,10 +153,12 @@ pub fn read_code(
 }
 
 /// Finds the sections that are marked in lowcore and have no descriptor, by their instructions.
-pub fn marked_sections(image: &Image) -> Vec<Section> {
-    let mut sections = Vec::new();
+///
+/// The second list is of marks that are not taken back, or too late for a section.
+pub fn marked_sections(image: &Image) -> (Vec<Section>, Vec<u64>) {
+    let (mut sections, mut open_marks) = (Vec::new(), Vec::new());
     if image.arch != Arch::S390 {
-        return sections;
+        return (sections, open_marks);
     }
     let table = image.table().ok();
     for (address, text) in image.texts() {
@@ -154,18 +175,24 @@ pub fn marked_sections(image: &Image) -> Vec<Section> {
                         kind: Entry::FIXUP,
                         reg,
                     };
-                    if pos + 6 - from <= u8::MAX.into()
-                        && table.is_none_or(|t| t.find(begin).is_none())
-                    {
-                        sections.push(section);
+                    if table.is_none_or(|t| t.find(begin).is_none()) {
+                        if pos + 6 - from <= u8::MAX.into() {
+                            sections.push(section);
+                        } else {
+                            open_marks.push(begin);
+                        }
                     }
                     open = None;
                 }
-                (Some(reg), _) if reg != 0 => open = Some((pos, reg)),
+                (Some(reg), before) if reg != 0 => {
+                    open_marks.extend(before.map(|(from, _)| address.wrapping_add(from as u64)));
+                    open = Some((pos, reg));
+                }
                 _ => {}
             }
             pos += image.arch.insn_len(&text[pos..]);
         }
+        open_marks.extend(open.map(|(from, _)| address.wrapping_add(from as u64)));
     }
-    sections
+    (sections, open_marks)
 }

@@ -17,7 +17,8 @@ pub enum Flow {
     Next,
     /// Maybe at this address.
     Branch(u64),
-    /// Somewhere else, and maybe back: a call, a return, a trap, an indirect branch.
+    /// Not known: a call, a return, a trap, an indirect branch, or anything else that no section
+    /// has, so that nothing is known about it.
     Away,
 }
 
@@ -176,8 +177,22 @@ impl Disassembler {
                 Some(&Arm64OperandType::Imm(target)) => Flow::Branch(target as u64),
                 _ => Flow::Away,
             };
-        } else if starts(&["b", "ret", "svc", "hvc", "smc", "eret", "udf", "hlt"])
-            && !starts(&["bic", "bfm", "bfi", "bfx", "bfc", "bti"])
+        } else if !insn.stores
+            && !insn.loads
+            && !matches!(
+                mnemonic,
+                "mrs"
+                    | "nop"
+                    | "mov"
+                    | "add"
+                    | "sub"
+                    | "and"
+                    | "orr"
+                    | "eor"
+                    | "bic"
+                    | "cmp"
+                    | "ccmp"
+            )
         {
             insn.flow = Flow::Away;
         }
@@ -225,8 +240,15 @@ impl Disassembler {
                 let offset = 2 * i64::from(i32::from_be_bytes([a, b, c, d]));
                 insn.flow = Flow::Branch(insn.address.wrapping_add_signed(offset));
             }
-            _ if starts(&["b", "j", "svc", "lpsw"]) => insn.flow = Flow::Away,
-            _ => {}
+            _ if insn.stores || matches!(mnemonic, "mviy" | "ag" | "l" | "ly" | "lg") => {}
+            _ if starts(&["llgc", "llgh", "llgf"]) => {}
+            _ if matches!(
+                mnemonic,
+                "lgr" | "lr" | "rll" | "ar" | "or" | "xr" | "nilf" | "tmlh"
+            ) => {}
+            // BCR that never branches.
+            [0x07, op] if op >> 4 == 0 => {}
+            _ => insn.flow = Flow::Away,
         }
         insn.mark = arch::mark(bytes);
     }
@@ -296,6 +318,9 @@ mod tests {
             Flow::Branch(0xff8)
         ); // jl
         assert_eq!(one(Arch::S390, &[0x07, 0xfe]).flow, Flow::Away); // br %r14
+        let cgrje = [0xec, 0x23, 0x00, 0x10, 0x80, 0x64]; // cgrje %r2,%r3,.+32
+        assert_eq!(one(Arch::S390, &cgrje).flow, Flow::Away);
+        assert_eq!(one(Arch::S390, &[0xaf, 0, 0, 0]).flow, Flow::Away); // mc 0,0
     }
 
     #[test]

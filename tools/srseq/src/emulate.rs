@@ -25,9 +25,10 @@ use crate::decide::{Resume, Section};
 
 /// The offsets of the two CPUs' copies.
 const OFFSETS: [u64; 2] = [0x0100_0000, 0x0200_0000];
-/// The addresses of per-CPU variables, without an offset, and how many bytes there are.
+/// The addresses of per-CPU variables, without an offset, and how many bytes there are. Nothing is at
+/// these addresses themselves: an access with no offset ends the run.
 const VARIABLES: u64 = 0x0020_0000;
-const SIZE: usize = 0x600;
+const SIZE: usize = PAGE as usize;
 /// From one register's address to the next. Aligned for any operation, and not always a multiple
 /// of 32: s390 rotates by an address.
 const STRIDE: u64 = 0x30;
@@ -111,6 +112,12 @@ impl Subject {
         self.insn(pc).map_or(4, |(_, bytes)| bytes.len() as u8)
     }
 
+    /// Whether a descriptor could tell one instruction more.
+    fn len_fits(&self) -> bool {
+        let len = self.end.wrapping_sub(self.begin) + u64::from(self.len_at(self.end));
+        len <= u8::MAX.into()
+    }
+
     fn has_branch_back(&self) -> bool {
         self.insns.last().is_some_and(|(at, _)| *at >= self.end)
             || matches!(self.protocol, Protocol::Described(s) if s.kind == crate::decide::Entry::FIXUP)
@@ -131,7 +138,7 @@ impl Subject {
             // came before fails by itself.
             Mistake::EndShort => described && !self.exclusive,
             // To read once more is harmless, and behind a fixup the register is dead.
-            Mistake::EndLong => described && !fixup && self.stores,
+            Mistake::EndLong => described && !fixup && self.stores && self.len_fits(),
             Mistake::RestartLate => described && !fixup,
             Mistake::FixupEarly | Mistake::FixupSign | Mistake::FixupCpu => fixup,
             Mistake::FixupRegister => fixup && described,
@@ -186,13 +193,12 @@ impl Subject {
     }
 }
 
-/// All memory that an operation could touch: the two copies and, for a mistake to show, the place
-/// without an offset.
+/// All memory that an operation could touch: the two copies.
 #[derive(Clone, PartialEq, Eq)]
-struct Memory([Vec<u8>; 3]);
+struct Memory([Vec<u8>; 2]);
 
 impl Memory {
-    const PLACES: [u64; 3] = [OFFSETS[0] + VARIABLES, OFFSETS[1] + VARIABLES, VARIABLES];
+    const PLACES: [u64; 2] = [OFFSETS[0] + VARIABLES, OFFSETS[1] + VARIABLES];
 
     fn random(seed: u64) -> Self {
         let mut state = seed;
@@ -211,7 +217,7 @@ impl Memory {
     /// `lanes` has a bit for.
     fn disturbed(mut self, nr: usize, lanes: u8) -> Self {
         let mask = [0xa5, 0x3c][nr % 2];
-        for copy in &mut self.0[..2] {
+        for copy in &mut self.0 {
             for (i, byte) in copy.iter_mut().enumerate() {
                 if lanes >> (i % 4) & 1 != 0 {
                     *byte ^= mask;
@@ -245,12 +251,16 @@ impl Scenario {
         }
     }
 
-    /// The same, but the interruptions leave half of each word alone: an operation on a part of a
-    /// word may find its part as before, and the word changed.
-    fn halves(&self) -> [Self; 2] {
-        [0b0011, 0b1100].map(|lanes| Scenario {
-            lanes,
-            ..self.clone()
+    /// The same, but both CPUs have the same, and the interruptions leave all of each word, or a half
+    /// of it, alone: an operation that compares may find what it looks for behind them, too, and one on
+    /// a part of a word its part as before, and the word changed.
+    fn alike(&self) -> [Self; 3] {
+        [0, 0b0011, 0b1100].map(|lanes| {
+            let mut scenario = self.clone();
+            scenario.lanes = lanes;
+            let [first, second] = &mut scenario.memory.0;
+            second.clone_from(first);
+            scenario
         })
     }
 
@@ -402,7 +412,7 @@ impl Emulator {
             .map(|seed| Scenario::random(self.arch, seed))
             .collect();
         if let Some(found) = self.match_found(subject, &scenarios[0]) {
-            scenarios.extend(found.halves());
+            scenarios.extend(found.alike());
             scenarios.push(found);
         }
 
@@ -511,12 +521,14 @@ impl Emulator {
             for event in Event::ALL {
                 self.interrupted(subject, scenario, &[(at, event)])?;
                 covered.extend(&self.uc.get_data().trace);
-                if !subject.has_branch_back() || event == Event::Preempt {
+                if !subject.has_branch_back() {
                     continue;
                 }
                 // A second one, where the first made the commit fail.
                 for second in at + 1..self.uc.get_data().steps {
-                    self.interrupted(subject, scenario, &[(at, event), (second, Event::Migrate)])?;
+                    for next in Event::ALL {
+                        self.interrupted(subject, scenario, &[(at, event), (second, next)])?;
+                    }
                 }
             }
         }

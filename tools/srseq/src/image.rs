@@ -231,6 +231,13 @@ impl Image {
     pub fn parse(data: &[u8]) -> Result<Self> {
         let file = object::File::parse(data).context("not an ELF file")?;
         let arch = Arch::of(&file)?;
+        let sizes = file
+            .sections()
+            .map(|s| s.file_range().map_or(0, |(_, size)| size));
+        ensure!(
+            sizes.fold(0, u64::saturating_add) <= data.len() as u64,
+            "the sections overlap"
+        );
         let layout = Layout::new(file, arch);
         let text = layout.text()?;
         let section_size = |name: &str| layout.file.section_by_name(name).map_or(0, |s| s.size());
@@ -270,11 +277,11 @@ impl Image {
         Ok(Table::new(&self.entries, false).linked_at(place))
     }
 
-    /// The table as the kernel searches it: by halving if it is in order.
-    pub fn searched_table(&self) -> Option<Table<'_>> {
-        let sections = self.table().ok()?.sections();
-        let sorted = sections.is_sorted_by_key(|section| section.begin);
-        Some(Table::new(&self.entries, sorted).linked_at(self.place?))
+    /// The table as the kernel searches it: by halving, which needs it in order, unless the kernel
+    /// publishes descriptors. That of a module is brought into order when it is loaded; here it is
+    /// searched from the start.
+    pub fn searched_table(&self, publish: bool) -> Option<Table<'_>> {
+        Some(Table::new(&self.entries, self.linked && !publish).linked_at(self.place?))
     }
 
     /// The code at an address, as linked; `None` if not all of it is text.

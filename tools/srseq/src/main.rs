@@ -66,6 +66,9 @@ enum Command {
         /// How to print the outcome.
         #[arg(long, value_enum, default_value = "text")]
         format: Format,
+        /// The kernel was built with CONFIG_SCHED_RSEQ_PUBLISH: the table has no order.
+        #[arg(long)]
+        publish: bool,
         /// Only look at the instructions, do not run them.
         #[arg(long)]
         no_run: bool,
@@ -140,6 +143,7 @@ fn run(args: Args, out: &mut impl Write) -> Result<ExitCode> {
         }
         Command::Verify {
             format,
+            publish,
             no_run,
             mistakes,
             ignore,
@@ -147,21 +151,29 @@ fn run(args: Args, out: &mut impl Write) -> Result<ExitCode> {
         } => {
             let options = verify::Options {
                 run: !no_run,
+                publish,
                 ignore,
                 mistakes,
             };
-            let mut reports = Vec::new();
+            let (mut reports, mut outcome) = (Vec::new(), Ok(()));
             for file in &files {
-                let report = verify::verify(file, &options)?;
-                match format {
-                    Format::Text => write!(out, "{report}")?,
-                    Format::Json => {}
+                match verify::verify(file, &options) {
+                    Ok(report) => {
+                        if let Format::Text = format {
+                            write!(out, "{report}")?;
+                        }
+                        reports.push(report);
+                    }
+                    Err(error) => {
+                        outcome = Err(error);
+                        break;
+                    }
                 }
-                reports.push(report);
             }
             if let Format::Json = format {
                 writeln!(out, "{}", serde_json::to_string_pretty(&reports)?)?;
             }
+            outcome?;
             if !reports.iter().all(verify::Report::good) {
                 return Ok(ExitCode::from(1));
             }
@@ -225,8 +237,8 @@ fn run(args: Args, out: &mut impl Write) -> Result<ExitCode> {
 fn main() -> ExitCode {
     run(Args::parse(), &mut io::stdout().lock()).unwrap_or_else(|error| {
         match error.downcast_ref::<io::Error>() {
-            // Whoever reads this has read enough.
-            Some(e) if e.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+            // Whoever reads this has read enough, and the verdict may not be among it.
+            Some(e) if e.kind() == io::ErrorKind::BrokenPipe => ExitCode::from(2),
             _ => {
                 let _ = writeln!(io::stderr(), "error: {error:#}");
                 ExitCode::from(2)

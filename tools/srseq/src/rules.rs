@@ -37,7 +37,7 @@ pub fn look(code: &Code) -> Vec<Broken> {
         broken.push((
             "straight-line",
             insn.address,
-            "it leaves the section: a call, a return or a trap".into(),
+            "no instruction that sections are made of: a call, a return, a trap, or another".into(),
         ));
     }
     if code.is_restart() {
@@ -57,11 +57,20 @@ fn look_at_restart(code: &Code, last: &Insn, rest: &[Insn], broken: &mut Vec<Bro
             "the commit is not the last instruction before the end".into(),
         ));
     }
-    if code.section.restart_point() > begin {
+    if code.section.restart_point() != begin {
         broken.push((
             "restart-point",
             begin,
-            "the restart point is inside: the address is not formed anew".into(),
+            "a restart does not begin at the first instruction".into(),
+        ));
+    }
+    let forms = code.arch.forms_address(&code.bytes);
+    if forms.is_none() {
+        broken.push((
+            "address",
+            begin,
+            "the first instruction does not get this CPU's offset: a restart keeps the old one"
+                .into(),
         ));
     }
     for insn in &code.insns {
@@ -75,7 +84,7 @@ fn look_at_restart(code: &Code, last: &Insn, rest: &[Insn], broken: &mut Vec<Bro
                 "a branch, but not out of the section forwards".into(),
             ));
         }
-        if insn.address >= end && to > begin && to < end {
+        if insn.address >= end && to != begin && !code.publishes_at(to) {
             broken.push((
                 "retry",
                 insn.address,
