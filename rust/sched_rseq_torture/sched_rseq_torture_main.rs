@@ -73,6 +73,7 @@ const NR_EVENTS: u32 = 3;
 struct Shot {
     op: u32,
     delay_ns: u32,
+    phase: u32,
     event: u32,
     pc: u64,
     setup_ns: u64,
@@ -364,6 +365,9 @@ impl Session {
             let mut shot = Shot {
                 op: index,
                 delay_ns: delay_ns.saturating_add(i / NR_EVENTS % DELAYS),
+                // A timer may tick every 16 ns only. Scattered, so that it is not in step with the
+                // delay, nor with the loop. (Fibonacci hashing; Knuth, TAOCP 6.4)
+                phase: i.wrapping_mul(0x9e37_79b9) >> 28,
                 event: i % NR_EVENTS,
                 ..Shot::default()
             };

@@ -377,6 +377,19 @@ u64 srt_add_ns(void)
 	return div_u64(with - without + nr / 2, nr);
 }
 
+/* Executes as many instructions more as it is told. */
+static void srt_phase(u32 nr)
+{
+	if (nr & 1)
+		asm volatile("nop");
+	if (nr & 2)
+		asm volatile(".rept 2\n nop\n .endr");
+	if (nr & 4)
+		asm volatile(".rept 4\n nop\n .endr");
+	if (nr & 8)
+		asm volatile(".rept 8\n nop\n .endr");
+}
+
 /**
  * srt_shoot - do one shot
  * @shot:	what to do, and the result
@@ -408,6 +421,7 @@ int srt_shoot(struct srt_shot *shot)
 	start = ktime_get();
 	hrtimer_start(&srt.timer, ns_to_ktime(shot->delay_ns), HRTIMER_MODE_REL_PINNED_HARD);
 	shot->setup_ns = ktime_to_ns(ktime_sub(ktime_get(), start));
+	srt_phase(shot->phase);
 	srt_ops[shot->op].loop(shot);
 	hrtimer_cancel(&srt.timer);
 	tasklet_kill(&srt.tasklet);

@@ -40,6 +40,7 @@ struct srt_op {
  * struct srt_shot - one shot
  * @op:		in: index of the operation
  * @delay_ns:	in: when the timer fires, from its start
+ * @phase:	in: instructions to run before the first operation, 0 to 15
  * @event:	in: enum srt_event
  * @pc:		out: the instruction that the timer interrupted
  * @setup_ns:	out: what it took to start the timer, before the first operation
@@ -56,6 +57,7 @@ struct srt_op {
 struct srt_shot {
 	u32	op;
 	u32	delay_ns;
+	u32	phase;
 	u32	event;
 	u64	pc;
 	u64	setup_ns;
