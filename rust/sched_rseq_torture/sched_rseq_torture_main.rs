@@ -32,7 +32,7 @@ module! {
     license: "GPL",
     params: {
         shots: u32 {
-            default: 753,
+            default: 300,
             description: "Interruptions of each operation",
         },
         delay_ns: u32 {
@@ -46,10 +46,9 @@ module! {
 /// that the hits do not fall into step with the loop.
 const DELAYS: u32 = 251;
 
-/// Shots after which each event has met each delay, and how many more times that is tried until all
-/// cells are hit: what else runs shifts the times.
-const TURN: u32 = DELAYS * NR_EVENTS;
-const TRIES: u32 = 4;
+/// From so many shots on, there are up to this many times as many until all cells are hit.
+const ENOUGH: u32 = 300;
+const TRIES: u32 = 10;
 
 /// `struct srt_op` of shot.h.
 #[repr(C)]
@@ -352,7 +351,7 @@ impl Session {
         let mut tally = Tally::default();
         let mut cells = Cells::default();
 
-        let most = if shots < TURN {
+        let most = if shots < ENOUGH {
             shots
         } else {
             shots.saturating_mul(TRIES)

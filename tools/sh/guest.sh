@@ -20,9 +20,8 @@ s390)
 	CONSOLE_NODE="c 4 65"
 	;;
 esac
-# Interruptions of each operation in a torture run (in three ways, after each of
-# 251 delays), and how long the run may take.
-SHOTS=${SHOTS:-753}
+# Interruptions of each operation in a torture run, and how long the run may take.
+SHOTS=${SHOTS:-300}
 BOOT_TIMEOUT=${BOOT_TIMEOUT:-600}
 
 qemu_check() {
