@@ -6,7 +6,9 @@
 #include <linux/percpu.h>
 #include <linux/sched_rseq.h>
 
-static DEFINE_PER_CPU(struct sched_rseq_stats, sched_rseq_stats);
+/* Each CPU counts in its own, with interrupts disabled; others may read it. */
+DEFINE_PER_CPU(struct sched_rseq_stats, sched_rseq_stats);
+EXPORT_PER_CPU_SYMBOL_GPL(sched_rseq_stats);
 
 /* What every exit would pay for is counted only while somebody looks. */
 DEFINE_STATIC_KEY_FALSE(sched_rseq_stats_key);
@@ -47,38 +49,3 @@ void sched_rseq_stats_trace_exits(bool on)
 		static_branch_disable(&sched_rseq_stats_key);
 }
 EXPORT_SYMBOL_GPL(sched_rseq_stats_trace_exits);
-
-/**
- * sched_rseq_stats_read - read the counters of one CPU
- * @cpu:	its number
- * @stats:	where to store them
- *
- * Context: Any. The counters go on while they are read.
- *
- * Return: false if there is no such CPU.
- */
-bool sched_rseq_stats_read(unsigned int cpu, struct sched_rseq_stats *stats)
-{
-	if (cpu >= nr_cpu_ids || !cpu_possible(cpu))
-		return false;
-	/* The CPU goes on counting; each counter is read as a whole. */
-	data_race(*stats = per_cpu(sched_rseq_stats, cpu));
-	return true;
-}
-EXPORT_SYMBOL_GPL(sched_rseq_stats_read);
-
-/**
- * sched_rseq_stats_reset - set all counters of all CPUs to zero
- *
- * Context: Any. What is counted meanwhile on another CPU may be lost or kept.
- */
-void sched_rseq_stats_reset(void)
-{
-	unsigned int cpu;
-
-	for_each_possible_cpu(cpu) {
-		/* An increment that is under way may survive. */
-		data_race(per_cpu(sched_rseq_stats, cpu) = (struct sched_rseq_stats) { });
-	}
-}
-EXPORT_SYMBOL_GPL(sched_rseq_stats_reset);

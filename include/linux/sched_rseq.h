@@ -19,6 +19,7 @@
 #define _LINUX_SCHED_RSEQ_H
 
 #include <linux/instrumentation.h>
+#include <linux/percpu.h>
 #include <linux/types.h>
 
 struct module;
@@ -147,6 +148,8 @@ enum sched_rseq_break {
 	SCHED_RSEQ_BREAK_END_LONG,	/* end is one instruction too late */
 	SCHED_RSEQ_BREAK_NO_MODULE,	/* the tables of modules are not searched */
 	SCHED_RSEQ_BREAK_FIXUP_EARLY,	/* fixup before the address is formed */
+	SCHED_RSEQ_BREAK_FIXUP_SIGN,	/* fixup the wrong way */
+	SCHED_RSEQ_BREAK_FIXUP_OLD_CPU,	/* fixup from the wrong CPU */
 };
 
 extern unsigned int sched_rseq_broken;
@@ -179,12 +182,11 @@ struct sched_rseq_stats {
 
 #ifdef CONFIG_SCHED_RSEQ_STATS
 
+DECLARE_PER_CPU(struct sched_rseq_stats, sched_rseq_stats);
 DECLARE_STATIC_KEY_FALSE(sched_rseq_stats_key);
 
 void sched_rseq_stat_inc(enum sched_rseq_stat which);
 void sched_rseq_boundary_inc(unsigned int insn);
-bool sched_rseq_stats_read(unsigned int cpu, struct sched_rseq_stats *stats);
-void sched_rseq_stats_reset(void);
 void sched_rseq_stats_trace_exits(bool on);
 void __sched_rseq_note_exit(struct pt_regs *regs);
 

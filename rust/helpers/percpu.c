@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
+#include <linux/cpumask.h>
 #include <linux/percpu.h>
 #include <linux/preempt.h>
 
-__rust_helper void *rust_helper_percpu_alloc(size_t size, size_t align)
+__rust_helper void *rust_helper_percpu_alloc(size_t size, size_t align, gfp_t gfp)
 {
-	return (__force void *)__alloc_percpu(size, align);
+	return (__force void *)__alloc_percpu_gfp(size, align, gfp);
 }
 
 __rust_helper void rust_helper_percpu_free(void *ptr)
@@ -18,12 +19,62 @@ __rust_helper void *rust_helper_percpu_this(void *ptr)
 	return raw_cpu_ptr((__force void __percpu *)ptr);
 }
 
-__rust_helper void rust_helper_migrate_disable(void)
+__rust_helper void *rust_helper_percpu_on(void *ptr, unsigned int cpu)
 {
-	migrate_disable();
+	return per_cpu_ptr((__force void __percpu *)ptr, cpu);
 }
 
-__rust_helper void rust_helper_migrate_enable(void)
+__rust_helper bool rust_helper_cpu_possible(unsigned int cpu)
 {
-	migrate_enable();
+	return cpu_possible(cpu);
 }
+
+__rust_helper void rust_helper_preempt_disable(void)
+{
+	preempt_disable();
+}
+
+__rust_helper void rust_helper_preempt_enable(void)
+{
+	preempt_enable();
+}
+
+/* For architectures without code of their own in rust/kernel/percpu/. */
+#define RUST_HELPER_PERCPU(type)							\
+__rust_helper type rust_helper_percpu_read_##type(type *ptr)				\
+{											\
+	return this_cpu_read(*(type __force __percpu *)ptr);				\
+}											\
+__rust_helper void rust_helper_percpu_write_##type(type *ptr, type val)			\
+{											\
+	this_cpu_write(*(type __force __percpu *)ptr, val);				\
+}											\
+__rust_helper void rust_helper_percpu_add_##type(type *ptr, type val)			\
+{											\
+	this_cpu_add(*(type __force __percpu *)ptr, val);				\
+}											\
+__rust_helper type rust_helper_percpu_add_return_##type(type *ptr, type val)		\
+{											\
+	return this_cpu_add_return(*(type __force __percpu *)ptr, val);			\
+}											\
+__rust_helper void rust_helper_percpu_and_##type(type *ptr, type val)			\
+{											\
+	this_cpu_and(*(type __force __percpu *)ptr, val);				\
+}											\
+__rust_helper void rust_helper_percpu_or_##type(type *ptr, type val)			\
+{											\
+	this_cpu_or(*(type __force __percpu *)ptr, val);				\
+}											\
+__rust_helper type rust_helper_percpu_xchg_##type(type *ptr, type val)			\
+{											\
+	return this_cpu_xchg(*(type __force __percpu *)ptr, val);			\
+}											\
+__rust_helper type rust_helper_percpu_cmpxchg_##type(type *ptr, type old, type new)	\
+{											\
+	return this_cpu_cmpxchg(*(type __force __percpu *)ptr, old, new);		\
+}
+
+RUST_HELPER_PERCPU(u8)
+RUST_HELPER_PERCPU(u16)
+RUST_HELPER_PERCPU(u32)
+RUST_HELPER_PERCPU(u64)

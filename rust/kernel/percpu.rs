@@ -1,191 +1,387 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Operations on per-CPU variables.
+//! Per-CPU variables.
 //!
-//! These are C's `this_cpu_*()`: each works on the copy of the CPU that it commits on, preemption
-//! enabled or not, and is atomic towards interrupts of that CPU. They share their asm with C and
-//! are critical sections like those, see [`crate::sched_rseq`].
+//! A per-CPU variable has a copy for each possible CPU, and whoever uses it works on the copy of the
+//! CPU it is on. Counters that many CPUs write are what it is for: there is no contention, and no
+//! atomic towards other CPUs is needed.
+//!
+//! | to have one | |
+//! |---|---|
+//! | [`define_per_cpu!`](crate::define_per_cpu) | static, of this module |
+//! | [`declare_per_cpu!`](crate::declare_per_cpu) | static, of C |
+//! | [`DynamicPerCpu`] | allocated |
+//!
+//! All of these are a [`PerCpu<T>`], whose methods are the operations. Which there are depends on
+//! `T`: integers, [`bool`] and raw pointers are read and written as a whole and are safe to use
+//! from any context, preemption enabled or not, without a guard. For all else there are [`Shared`]
+//! and [`Exclusive`].
+//!
+//! # What it compiles to
+//!
+//! The operations are C's `this_cpu_*()`: each works on the copy of the CPU that it commits on and is
+//! atomic towards interrupts of that CPU. On arm64 and s390 they share their asm with C and are
+//! critical sections like those, see [`crate::sched_rseq`]; on x86-64 they are one instruction each;
+//! elsewhere, or without `CONFIG_SCHED_RSEQ`, they call C.
 //!
 //! C header: [`include/linux/percpu-defs.h`](srctree/include/linux/percpu-defs.h)
 
-#[cfg(CONFIG_S390)]
-mod s390;
+use crate::{
+    bindings,
+    cpu::{
+        nr_cpu_ids,
+        CpuId, //
+    },
+    error::Result, //
+};
 
-/// An integer that per-CPU operations work on: [`u8`], [`u16`], [`u32`] and [`u64`].
-///
-/// The safety requirement of each method: `ptr` is the address of a per-CPU variable, as C's `&var`
-/// is, without the offset of any CPU. It is aligned, and the variable lives until the operation is
-/// over.
-///
-/// The methods may be called from any context, NMI included, and compile to a few instructions
-/// without a call.
-#[allow(clippy::missing_safety_doc)]
-pub trait Word: private::Sealed + Copy {
-    /// Reads the variable.
-    unsafe fn this_cpu_read(ptr: *mut Self) -> Self;
-    /// Writes the variable.
-    unsafe fn this_cpu_write(ptr: *mut Self, val: Self);
-    /// Adds to the variable; wraps around.
-    unsafe fn this_cpu_add(ptr: *mut Self, val: Self);
-    /// Adds to the variable and returns the sum; wraps around.
-    unsafe fn this_cpu_add_return(ptr: *mut Self, val: Self) -> Self;
-    /// Clears the bits of the variable that are not in `val`.
-    unsafe fn this_cpu_and(ptr: *mut Self, val: Self);
-    /// Sets the bits of the variable that are in `val`.
-    unsafe fn this_cpu_or(ptr: *mut Self, val: Self);
-    /// Writes the variable and returns what it was.
-    unsafe fn this_cpu_xchg(ptr: *mut Self, val: Self) -> Self;
-    /// Writes `new` to the variable if it is `old`, and returns what it was.
-    unsafe fn this_cpu_cmpxchg(ptr: *mut Self, old: Self, new: Self) -> Self;
-}
+mod access;
+mod counter;
+mod dynamic;
+mod place;
+mod scalar;
+#[cfg(CONFIG_KUNIT)]
+mod tests;
+mod word;
+
+#[cfg(all(CONFIG_SCHED_RSEQ, CONFIG_ARM64))]
+mod arm64;
+#[cfg(not(any(
+    all(CONFIG_SCHED_RSEQ, any(CONFIG_ARM64, CONFIG_S390)),
+    all(CONFIG_X86_64, CONFIG_SMP)
+)))]
+mod generic;
+#[cfg(all(CONFIG_SCHED_RSEQ, CONFIG_S390))]
+mod s390;
+#[cfg(all(CONFIG_X86_64, CONFIG_SMP))]
+mod x86_64;
+
+pub use access::{
+    CpuGuard,
+    Exclude,
+    Exclusive,
+    Share,
+    Shared,
+    StaysOnCpu, //
+};
+pub use counter::PerCpuCounter;
+pub use dynamic::DynamicPerCpu;
+#[doc(hidden)]
+pub use place::Initial;
+pub use place::{
+    PerCpuPtr,
+    Place,
+    StaticPerCpu, //
+};
+pub use scalar::{
+    Bits,
+    Integer,
+    Scalar, //
+};
+pub use word::Word;
 
 mod private {
     pub trait Sealed {}
-    impl Sealed for u8 {}
-    impl Sealed for u16 {}
-    impl Sealed for u32 {}
-    impl Sealed for u64 {}
 }
 
-#[macros::kunit_tests(rust_percpu)]
-mod tests {
-    use super::*;
-    use crate::bindings;
+/// A type that per-CPU variables can be of: integers, [`bool`], raw pointers, [`Shared`] and
+/// [`Exclusive`].
+///
+/// # Examples
+///
+/// ```
+/// use kernel::percpu::{DynamicPerCpu, PerCpu, Value};
+///
+/// struct Named<T: Value> {
+///     name: &'static str,
+///     value: DynamicPerCpu<T>,
+/// }
+///
+/// let named = Named { name: "events", value: DynamicPerCpu::<u64>::new_zero(GFP_KERNEL)? };
+/// named.value.inc();
+/// assert_eq!((named.name, named.value.sum()), ("events", 1));
+/// # Ok::<(), Error>(())
+/// ```
+///
+/// # Safety
+///
+/// Any task may use the variable by the operations of [`PerCpu`], at any time, and may drop it.
+pub unsafe trait Value: private::Sealed + 'static {}
 
-    /// A per-CPU array, zeroed, while the test stays on its CPU.
-    struct Array<T>(*mut T);
+/// The CPUs that can ever be there, which are those that have a copy of each per-CPU variable.
+///
+/// # Examples
+///
+/// ```
+/// use kernel::{cpu::CpuId, percpu::possible_cpus};
+///
+/// assert!(possible_cpus().any(|cpu| cpu == CpuId::current()));
+/// ```
+pub fn possible_cpus() -> impl Iterator<Item = CpuId> {
+    (0..nr_cpu_ids())
+        .filter_map(CpuId::from_u32)
+        // SAFETY: A `CpuId` is below `nr_cpu_ids`.
+        .filter(|cpu| unsafe { bindings::cpu_possible(cpu.as_u32()) })
+}
 
-    impl<T: Word> Array<T> {
-        const LEN: usize = 5;
-
-        fn new() -> Self {
-            // SAFETY: Size and alignment are those of an array of integers.
-            let ptr = unsafe {
-                bindings::migrate_disable();
-                bindings::percpu_alloc(Self::LEN * size_of::<T>(), align_of::<T>())
-            };
-            assert!(!ptr.is_null());
-            Array(ptr.cast())
-        }
-
-        /// Where the operations find element `i`.
-        fn at(&self, i: usize) -> *mut T {
-            self.0.wrapping_add(i)
-        }
-
-        /// Element `i` of this CPU, by plain access.
-        fn get(&self, i: usize) -> T {
-            // SAFETY: The array is this test's, which stays on this CPU.
-            unsafe { *bindings::percpu_this(self.0.cast()).cast::<T>().add(i) }
-        }
-
-        fn set(&self, i: usize, val: T) {
-            // SAFETY: As above.
-            unsafe { *bindings::percpu_this(self.0.cast()).cast::<T>().add(i) = val }
-        }
+/// A per-CPU variable of type `T`.
+///
+/// The operations on integers, [`bool`] and pointers may be called from any context, NMI included,
+/// and none of them sleeps, fails or panics. What another CPU does to its copy meanwhile is seen or
+/// not: there is no ordering between CPUs.
+///
+/// # Safety
+///
+/// The variable at [`Place::address`] is of type `T`, has a value on each possible CPU, and is used
+/// only in ways that go with those of this trait.
+///
+/// # Examples
+///
+/// ```
+/// use kernel::{define_per_cpu, percpu::PerCpu};
+///
+/// define_per_cpu!(static LEVEL: i32 = 5);
+///
+/// // On one CPU, which `get` and the like may be on in turn if the task moves.
+/// LEVEL.sub(7);
+/// assert_eq!(LEVEL.sum().rem_euclid(5), 3);
+///
+/// // Whatever this returns: it was right on the CPU it came from.
+/// let _ = LEVEL.add_return(1);
+/// ```
+///
+/// Pointers are not to count with:
+///
+/// ```ignore (does not compile: E0277)
+/// # use kernel::{define_per_cpu, percpu::PerCpu};
+/// define_per_cpu!(static NEXT: *const u8 = core::ptr::null());
+/// NEXT.inc();
+/// ```
+///
+/// There is no reference to an integer, which operations write to:
+///
+/// ```ignore (does not compile: E0277)
+/// # use kernel::{define_per_cpu, percpu::{CpuGuard, PerCpu}};
+/// define_per_cpu!(static LEVEL: i32 = 5);
+/// let guard = CpuGuard::new();
+/// let level: &i32 = LEVEL.shared(&guard);
+/// ```
+pub unsafe trait PerCpu<T: Value>: Place + Sized {
+    /// A pointer to the variable.
+    #[inline(always)]
+    fn ptr(&self) -> PerCpuPtr<T> {
+        PerCpuPtr::new(self.address().cast())
     }
 
-    impl<T> Drop for Array<T> {
-        fn drop(&mut self) {
-            // SAFETY: Allocated in `new`, and no operation is under way.
-            unsafe {
-                bindings::percpu_free(self.0.cast());
-                bindings::migrate_enable();
+    /// The same variable, of a type that does not tell which it is.
+    #[inline(always)]
+    fn handle(&self) -> StaticPerCpu<T>
+    where
+        Self: Copy + 'static,
+    {
+        // SAFETY: By the safety requirements of this trait and of `Place`. What can be copied and
+        // borrows nothing may be kept forever, and the variable with it.
+        unsafe { StaticPerCpu::from_ptr(self.ptr()) }
+    }
+
+    /// Reads the variable.
+    #[inline(always)]
+    fn get(&self) -> T
+    where
+        T: Scalar,
+    {
+        // SAFETY: By the safety requirements of this trait.
+        unsafe { T::from_word(T::Word::this_cpu_read(self)) }
+    }
+
+    /// Writes the variable.
+    #[inline(always)]
+    fn set(&self, val: T)
+    where
+        T: Scalar,
+    {
+        // SAFETY: By the safety requirements of this trait.
+        unsafe { T::Word::this_cpu_write(self, val.into_word()) }
+    }
+
+    /// Writes the variable and returns what it was.
+    #[inline(always)]
+    fn xchg(&self, val: T) -> T
+    where
+        T: Scalar,
+    {
+        // SAFETY: By the safety requirements of this trait.
+        unsafe { T::from_word(T::Word::this_cpu_xchg(self, val.into_word())) }
+    }
+
+    /// Writes `new` if the variable is `old`. Returns what it was: as [`Ok`] if it was `old`, else
+    /// as [`Err`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use kernel::{define_per_cpu, percpu::PerCpu};
+    ///
+    /// define_per_cpu!(static HIGHEST: u32 = 0);
+    ///
+    /// fn note(level: u32) {
+    ///     let mut highest = HIGHEST.get();
+    ///     while highest < level {
+    ///         match HIGHEST.cmpxchg(highest, level) {
+    ///             Ok(_) => break,
+    ///             Err(found) => highest = found,
+    ///         }
+    ///     }
+    /// }
+    ///
+    /// note(3);
+    /// assert_eq!(HIGHEST.sum(), 3);
+    /// ```
+    #[inline(always)]
+    fn cmpxchg(&self, old: T, new: T) -> Result<T, T>
+    where
+        T: Scalar,
+    {
+        let old = old.into_word();
+        // SAFETY: By the safety requirements of this trait.
+        unsafe {
+            let found = T::Word::this_cpu_cmpxchg(self, old, new.into_word());
+            if found == old {
+                Ok(T::from_word(found))
+            } else {
+                Err(T::from_word(found))
             }
         }
     }
 
-    const VALUES: [u64; 14] = [
-        0,
-        1,
-        0x7f,
-        0x80,
-        0xff,
-        0x7fff,
-        0x8000,
-        0xffff,
-        0x7fff_ffff,
-        0x8000_0000,
-        0xffff_ffff,
-        0x8000_0000_0000_0000,
-        0x0123_4567_89ab_cdef,
-        u64::MAX,
-    ];
-
-    macro_rules! this {
-        ($op:ident($p:expr $(, $arg:expr)*)) => {
-            // SAFETY: `$p` is the address of a per-CPU variable.
-            unsafe { Word::$op($p $(, $arg)*) }
-        };
+    /// Clears the bits that are not in `val`.
+    #[inline(always)]
+    fn and(&self, val: T)
+    where
+        T: Bits,
+    {
+        // SAFETY: By the safety requirements of this trait.
+        unsafe { T::Word::this_cpu_and(self, val.into_word()) }
     }
 
-    macro_rules! test_word {
-        ($t:ty) => {{
-            let var = Array::<$t>::new();
-            // Every position in a word, each with a neighbour on both sides.
-            for i in 1..Array::<$t>::LEN - 1 {
-                let p = var.at(i);
-                for a in VALUES.map(|v| v as $t) {
-                    for b in VALUES.map(|v| v as $t) {
-                        let (before, after) = (!a, a.rotate_left(3));
-                        var.set(i - 1, before);
-                        var.set(i + 1, after);
-
-                        var.set(i, a);
-                        assert_eq!(this!(this_cpu_read(p)), a);
-                        this!(this_cpu_write(p, b));
-                        assert_eq!(var.get(i), b);
-
-                        var.set(i, a);
-                        this!(this_cpu_add(p, b));
-                        assert_eq!(var.get(i), a.wrapping_add(b));
-                        let sum = this!(this_cpu_add_return(p, b));
-                        assert_eq!(sum, a.wrapping_add(b).wrapping_add(b));
-                        assert_eq!(var.get(i), sum);
-
-                        var.set(i, a);
-                        this!(this_cpu_and(p, b));
-                        assert_eq!(var.get(i), a & b);
-                        var.set(i, a);
-                        this!(this_cpu_or(p, b));
-                        assert_eq!(var.get(i), a | b);
-
-                        var.set(i, a);
-                        assert_eq!(this!(this_cpu_xchg(p, b)), a);
-                        assert_eq!(var.get(i), b);
-
-                        var.set(i, a);
-                        assert_eq!(this!(this_cpu_cmpxchg(p, a, b)), a);
-                        assert_eq!(var.get(i), b);
-                        var.set(i, a);
-                        assert_eq!(this!(this_cpu_cmpxchg(p, !a, b)), a);
-                        assert_eq!(var.get(i), a);
-
-                        assert_eq!(var.get(i - 1), before);
-                        assert_eq!(var.get(i + 1), after);
-                    }
-                }
-            }
-        }};
+    /// Sets the bits that are in `val`.
+    #[inline(always)]
+    fn or(&self, val: T)
+    where
+        T: Bits,
+    {
+        // SAFETY: By the safety requirements of this trait.
+        unsafe { T::Word::this_cpu_or(self, val.into_word()) }
     }
 
-    #[test]
-    fn word_u8() {
-        test_word!(u8);
+    /// Adds to the variable; wraps around.
+    #[inline(always)]
+    fn add(&self, val: T)
+    where
+        T: Integer,
+    {
+        // SAFETY: By the safety requirements of this trait.
+        unsafe { T::Word::this_cpu_add(self, val.into_word()) }
     }
 
-    #[test]
-    fn word_u16() {
-        test_word!(u16);
+    /// Subtracts from the variable; wraps around.
+    #[inline(always)]
+    fn sub(&self, val: T)
+    where
+        T: Integer,
+    {
+        self.add(val.wrapping_neg());
     }
 
-    #[test]
-    fn word_u32() {
-        test_word!(u32);
+    /// Adds 1 to the variable; wraps around.
+    #[inline(always)]
+    fn inc(&self)
+    where
+        T: Integer,
+    {
+        // SAFETY: By the safety requirements of this trait.
+        unsafe { T::Word::this_cpu_inc(self) }
     }
 
-    #[test]
-    fn word_u64() {
-        test_word!(u64);
+    /// Subtracts 1 from the variable; wraps around.
+    #[inline(always)]
+    fn dec(&self)
+    where
+        T: Integer,
+    {
+        // SAFETY: By the safety requirements of this trait.
+        unsafe { T::Word::this_cpu_dec(self) }
+    }
+
+    /// Adds to the variable and returns the sum; wraps around.
+    #[inline(always)]
+    fn add_return(&self, val: T) -> T
+    where
+        T: Integer,
+    {
+        // SAFETY: By the safety requirements of this trait.
+        unsafe { T::from_word(T::Word::this_cpu_add_return(self, val.into_word())) }
+    }
+
+    /// Reads the copy of `cpu`; [`None`] if there can be no such CPU. On 32-bit machines a 64-bit
+    /// value may be half old, half new.
+    #[inline]
+    fn on_cpu(&self, cpu: CpuId) -> Option<T>
+    where
+        T: Scalar,
+    {
+        let copy = self.ptr().on_cpu(cpu)?.cast::<T::Word>();
+        // SAFETY: By the safety requirements of this trait there is a value. That CPU may write
+        // meanwhile: this is C's READ_ONCE().
+        Some(unsafe { T::from_word(copy.read_volatile()) })
+    }
+
+    /// The sum over all possible CPUs; wraps around, so that what one CPU added and another
+    /// subtracted is 0. The copies are read one after the other.
+    fn sum(&self) -> T
+    where
+        T: Integer,
+    {
+        possible_cpus()
+            .filter_map(|cpu| self.on_cpu(cpu))
+            .fold(T::ZERO, T::wrapping_add)
+    }
+
+    /// This CPU's copy of a [`Shared`], while the guard keeps the task on the CPU.
+    #[inline]
+    fn shared<'a>(&'a self, _guard: &'a impl StaysOnCpu) -> &'a T::Target
+    where
+        T: Share,
+    {
+        // SAFETY: By the safety requirements of this trait there is a value, and only shared
+        // references to it are given out. It lives as long as `self`.
+        unsafe { &*self.ptr().this_cpu() }
+    }
+
+    /// The copy of `cpu` of a [`Shared`]; [`None`] if there can be no such CPU.
+    #[inline]
+    fn shared_on(&self, cpu: CpuId) -> Option<&T::Target>
+    where
+        T: Share,
+    {
+        // SAFETY: As above.
+        Some(unsafe { &*self.ptr().on_cpu(cpu)? })
+    }
+
+    /// Lends this CPU's copy of an [`Exclusive`] to `f`. Fails with `EBUSY` if it is lent already.
+    ///
+    /// May be called from any context. `f` runs with preemption disabled, so it must not sleep.
+    #[inline]
+    fn exclusive<R>(
+        &self,
+        _guard: &impl StaysOnCpu,
+        f: impl FnOnce(&mut T::Target) -> R,
+    ) -> Result<R>
+    where
+        T: Exclude,
+    {
+        // SAFETY: By the safety requirements of this trait there is a value, and the guard keeps
+        // the task on this CPU.
+        unsafe { T::lend(self.ptr().this_cpu(), f) }
     }
 }

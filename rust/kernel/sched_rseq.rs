@@ -155,6 +155,35 @@ mod broken {
         }
         None
     }
+
+    /// As [`super::offset_delta`], with the mistake that was asked for.
+    ///
+    /// # Safety
+    ///
+    /// `old_cpu` is a possible CPU.
+    pub(super) unsafe fn offset_delta(old_cpu: c_uint) -> u64 {
+        let mut from = old_cpu;
+        if is(bindings::sched_rseq_break_SCHED_RSEQ_BREAK_FIXUP_OLD_CPU) {
+            // SAFETY: Always the number of a CPU.
+            from = unsafe { bindings::raw_smp_processor_id() };
+        }
+        // SAFETY: A possible CPU.
+        let delta = unsafe { super::offset_delta(from) };
+        if is(bindings::sched_rseq_break_SCHED_RSEQ_BREAK_FIXUP_SIGN) {
+            return delta.wrapping_neg();
+        }
+        delta
+    }
+}
+
+/// The per-CPU offset of this CPU minus that of `old_cpu`.
+///
+/// # Safety
+///
+/// `old_cpu` is a possible CPU.
+unsafe fn offset_delta(old_cpu: c_uint) -> u64 {
+    // SAFETY: By the safety requirements of this function.
+    (unsafe { bindings::sched_rseq_offset_delta(old_cpu) }) as u64
 }
 
 /// Resumes a task that was preempted in kernel mode.
@@ -181,9 +210,12 @@ pub unsafe extern "C" fn sched_rseq_resume(regs: *mut bindings::pt_regs, old_cpu
     stat_inc(bindings::sched_rseq_stat_SCHED_RSEQ_STAT_CS);
     boundary_inc(&section, pc);
 
+    #[cfg(CONFIG_SCHED_RSEQ_BREAK)]
+    use broken::offset_delta;
+
     let delta = match section.kind {
         // SAFETY: `old_cpu` is a possible CPU.
-        Entry::FIXUP => (unsafe { bindings::sched_rseq_offset_delta(old_cpu) }) as u64,
+        Entry::FIXUP => unsafe { offset_delta(old_cpu) },
         _ => 0,
     };
     match section.resume(pc, delta) {
@@ -320,78 +352,6 @@ where
     // SAFETY: `visit::<F>` is passed an `F`, and C passes it on unchanged.
     let ret = unsafe { bindings::sched_rseq_walk_tables(Some(visit::<F>), (&raw mut f).cast()) };
     crate::error::to_result(ret)
-}
-
-/// The counters of one CPU, or their sum.
-#[cfg(CONFIG_SCHED_RSEQ_STATS)]
-#[derive(Clone, Copy, Default)]
-pub struct Stats(bindings::sched_rseq_stats);
-
-#[cfg(CONFIG_SCHED_RSEQ_STATS)]
-impl Stats {
-    /// The names of the counters, in the order of [`Stats::counts`].
-    pub const NAMES: [&'static str; bindings::sched_rseq_stat_SCHED_RSEQ_NR_STATS as usize] = [
-        "exit", "preempt", "cs", "restart", "fixup", "clear", "nested",
-    ];
-
-    /// Reads the counters of each possible CPU; they go on meanwhile.
-    #[inline]
-    pub fn per_cpu() -> impl Iterator<Item = (u32, Self)> {
-        (0..crate::cpu::nr_cpu_ids()).filter_map(|cpu| {
-            let mut stats = Self::default();
-            // SAFETY: `stats` is valid for writing, and any number will do for `cpu`.
-            unsafe { bindings::sched_rseq_stats_read(cpu, &raw mut stats.0) }
-                .then_some((cpu, stats))
-        })
-    }
-
-    /// The sum of the counters of all CPUs.
-    #[inline]
-    pub fn total() -> Self {
-        let mut total = Self::default();
-        for (_, stats) in Self::per_cpu() {
-            total.add(&stats);
-        }
-        total
-    }
-
-    /// Adds the counters of another CPU.
-    #[inline]
-    fn add(&mut self, other: &Self) {
-        fn add<const N: usize>(sums: &mut [c_ulong; N], others: &[c_ulong; N]) {
-            for (sum, other) in sums.iter_mut().zip(others) {
-                *sum += *other;
-            }
-        }
-
-        add(&mut self.0.count, &other.0.count);
-        add(&mut self.0.boundary, &other.0.boundary);
-    }
-
-    /// The counters.
-    pub fn counts(&self) -> &[c_ulong] {
-        &self.0.count
-    }
-
-    /// How many tasks were found at each instruction of a section; the last bin also counts what
-    /// lies beyond.
-    pub fn boundary(&self) -> &[c_ulong] {
-        &self.0.boundary
-    }
-
-    /// Sets all counters of all CPUs to zero.
-    pub fn reset() {
-        // SAFETY: No requirements.
-        unsafe { bindings::sched_rseq_stats_reset() };
-    }
-
-    /// Switches the counting of every exit to kernel mode on or off.
-    ///
-    /// Context: may sleep.
-    pub fn trace_exits(on: bool) {
-        // SAFETY: No requirements but the context.
-        unsafe { bindings::sched_rseq_stats_trace_exits(on) };
-    }
 }
 
 #[macros::kunit_tests(rust_sched_rseq)]

@@ -2,6 +2,7 @@
 
 //! The directory `/sys/kernel/debug/sched_rseq`.
 
+use crate::stats::Stats;
 use kernel::{
     bindings,
     debugfs::Scope,
@@ -9,8 +10,7 @@ use kernel::{
     prelude::*,
     sched_rseq::{
         self,
-        Section,
-        Stats, //
+        Section, //
     },
     str::CStr,
     uaccess::UserSliceReader, //
@@ -59,7 +59,7 @@ const SYMBOL_LEN: usize = 768;
 static_assert!(bindings::KSYM_NAME_LEN as usize + 128 <= SYMBOL_LEN);
 
 fn show_stats(_: &(), f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    for (name, count) in Stats::NAMES.iter().zip(Stats::total().counts()) {
+    for (name, count) in Stats::NAMES.iter().zip(Stats::total().count) {
         writeln!(f, "{name}:{count:>width$}", width = 23 - name.len())?;
     }
     Ok(())
@@ -72,8 +72,8 @@ fn show_stats_percpu(_: &(), f: &mut fmt::Formatter<'_>) -> fmt::Result {
     }
     writeln!(f)?;
     for (cpu, stats) in Stats::per_cpu() {
-        write!(f, "{cpu:<6}")?;
-        for count in stats.counts() {
+        write!(f, "{:<6}", cpu.as_u32())?;
+        for count in stats.count {
             write!(f, " {count:>16}")?;
         }
         writeln!(f)?;
@@ -82,7 +82,7 @@ fn show_stats_percpu(_: &(), f: &mut fmt::Formatter<'_>) -> fmt::Result {
 }
 
 fn show_boundary(_: &(), f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    for (insn, count) in Stats::total().boundary().iter().enumerate() {
+    for (insn, count) in Stats::total().boundary.iter().enumerate() {
         writeln!(f, "{insn:>2}: {count:>20}")?;
     }
     Ok(())

@@ -11,6 +11,8 @@ use kernel::prelude::*;
 mod debugfs;
 #[cfg(CONFIG_SCHED_RSEQ)]
 mod selfcheck;
+#[cfg(CONFIG_SCHED_RSEQ_STATS)]
+mod stats;
 
 module! {
     type: SchedRseq,

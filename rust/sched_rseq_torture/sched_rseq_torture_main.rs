@@ -92,36 +92,37 @@ extern "C" {
     fn srt_op(op: u32) -> *const Op;
     fn srt_add_ns() -> u64;
     fn srt_shoot(shot: *mut Shot) -> i32;
-    #[cfg(all(CONFIG_SCHED_RSEQ, CONFIG_S390))]
     fn srt_variable(bits: u32) -> *mut kernel::ffi::c_void;
-    #[cfg(all(CONFIG_SCHED_RSEQ, CONFIG_S390))]
     fn srt_go_on(n: u64) -> bool;
-    #[cfg(all(CONFIG_SCHED_RSEQ, CONFIG_S390))]
     fn srt_others() -> u64;
 }
 
 /// Loops as in shot.c, of operations in Rust.
-#[cfg(all(CONFIG_SCHED_RSEQ, CONFIG_S390))]
 mod loops {
     use super::*;
-    use kernel::percpu::Word;
+    use kernel::percpu::{
+        PerCpu,
+        PerCpuPtr,
+        StaticPerCpu, //
+    };
 
     /// One loop; the value of the operation tells whether it returned what it cannot have.
     macro_rules! srt_loop {
-        ($name:ident, $t:ty, |$ptr:ident, $n:ident| $op:expr) => {
+        ($name:ident, $t:ty, |$var:ident, $n:ident| $op:expr) => {
             /// # Safety
             ///
             /// `shot` is valid, and only this task shoots.
             #[no_mangle]
             unsafe extern "C" fn $name(shot: *mut Shot) {
-                // SAFETY: No requirements.
-                let $ptr = unsafe { srt_variable(<$t>::BITS) }.cast::<$t>();
+                // SAFETY: This is a per-CPU variable of that width, on which all operate.
+                let $var: StaticPerCpu<$t> = unsafe {
+                    StaticPerCpu::from_ptr(PerCpuPtr::new(srt_variable(<$t>::BITS).cast()))
+                };
                 let (mut bad, mut $n) = (0u64, 0u64);
 
                 // SAFETY: No requirements.
                 while unsafe { srt_go_on($n) } {
-                    // SAFETY: This is a per-CPU variable of that width.
-                    bad += u64::from(unsafe { $op });
+                    bad += u64::from($op);
                     $n += 1;
                 }
                 // SAFETY: By the safety requirements of this function.
@@ -136,38 +137,38 @@ mod loops {
     macro_rules! srt_loops {
         ($bits:literal, $t:ty) => {
             kernel::macros::paste! {
-                srt_loop!([<srt_loop_rust_add_ $bits>], $t, |p, n| {
-                    Word::this_cpu_add(p, 1);
+                srt_loop!([<srt_loop_rust_add_ $bits>], $t, |var, n| {
+                    var.inc();
                     false
                 });
-                srt_loop!([<srt_loop_rust_add_return_ $bits>], $t, |p, n| {
-                    let sum = u64::from(Word::this_cpu_add_return(p, 1));
-                    sum > n + 1 + srt_others() && n < u64::from(<$t>::MAX)
+                srt_loop!([<srt_loop_rust_add_return_ $bits>], $t, |var, n| {
+                    let sum = u64::from(var.add_return(1));
+                    // SAFETY: No requirements.
+                    sum > n + 1 + unsafe { srt_others() } && n < u64::from(<$t>::MAX)
                 });
-                srt_loop!([<srt_loop_rust_write_ $bits>], $t, |p, n| {
-                    Word::this_cpu_write(p, (n + 1) as $t);
+                srt_loop!([<srt_loop_rust_write_ $bits>], $t, |var, n| {
+                    var.set((n + 1) as $t);
                     false
                 });
-                srt_loop!([<srt_loop_rust_and_or_ $bits>], $t, |p, n| {
+                srt_loop!([<srt_loop_rust_and_or_ $bits>], $t, |var, n| {
                     if n & 1 != 0 {
-                        Word::this_cpu_and(p, !1);
+                        var.and(!1);
                     } else {
-                        Word::this_cpu_or(p, 1);
+                        var.or(1);
                     }
                     false
                 });
-                srt_loop!([<srt_loop_rust_xchg_ $bits>], $t, |p, n| {
-                    let old = Word::this_cpu_xchg(p, (n + 1) as $t);
+                srt_loop!([<srt_loop_rust_xchg_ $bits>], $t, |var, n| {
+                    let old = var.xchg((n + 1) as $t);
                     old != 0 && old != n as $t
                 });
-                srt_loop!([<srt_loop_rust_cmpxchg_ $bits>], $t, |p, n| {
-                    let mut old = Word::this_cpu_read(p);
+                srt_loop!([<srt_loop_rust_cmpxchg_ $bits>], $t, |var, n| {
+                    let mut old = var.get();
                     loop {
-                        let found = Word::this_cpu_cmpxchg(p, old, old.wrapping_add(1));
-                        if found == old {
-                            break false;
+                        match var.cmpxchg(old, old.wrapping_add(1)) {
+                            Ok(_) => break false,
+                            Err(found) => old = found,
                         }
-                        old = found;
                     }
                 });
             }

@@ -223,12 +223,10 @@ static const struct {
 #ifdef system_has_cmpxchg128
 	SRT_OP(cmpxchg, 128, SRT_COUNTS),
 #endif
-#if defined(CONFIG_SCHED_RSEQ) && defined(CONFIG_S390)
 	SRT_RUST_OPS(64),
 	SRT_RUST_OPS(32),
 	SRT_RUST_OPS(16),
 	SRT_RUST_OPS(8),
-#endif
 };
 
 unsigned int srt_nr_ops(void)

@@ -8,14 +8,14 @@ check_shell() { cd "$TOP" && shellcheck tools/sh/*.sh tools/guest/init .ci/run; 
 # Every file that stands at an in-kernel path is brought in by a patch.
 check_overlay() {
 	cd "$TOP" || return
-	find include kernel arch lib rust/kernel rust/helpers Documentation/core-api -type f | sort >"$LOGS/test/have"
+	find include kernel arch lib rust/kernel rust/helpers samples Documentation/core-api -type f | sort >"$LOGS/test/have"
 	sed -e 's/#.*//' patches/series | tr -s ' \t' '\n' | grep / | sort >"$LOGS/test/listed"
 	diff "$LOGS/test/have" "$LOGS/test/listed"
 }
 
 check_rustfmt() {
 	cd "$TOP" || return
-	find rust -name '*.rs' -print0 |
+	find rust samples -name '*.rs' -print0 |
 		xargs -0 rustfmt --check --color never --edition 2021 --config-path "$SRC/.rustfmt.toml"
 }
 
@@ -80,13 +80,53 @@ check_kunit() {
 	quiet "$dir/test.log"
 	grep -E 'Testing complete\. Ran [1-9][0-9]* tests: passed: [1-9]' "$log"
 	without grep -E 'Testing complete.*(failed|crashed|errors):' "$log"
+	grep '\[PASSED\] rust_percpu' "$log"
+	grep -q '^CONFIG_SCHED_RSEQ=y' "$dir/.config" || return 0
 	grep '\[PASSED\] rust_sched_rseq' "$log"
 	grep '\[PASSED\] sched_rseq' "$log"
-	[ "$ARCH" != s390 ] || grep '\[PASSED\] rust_percpu' "$log"
 }
 
 check_status() {
 	local now
 	now=$(git -C "$TOP" status --porcelain 2>/dev/null || true)
 	[ "$1" = "$now" ] || { printf 'before:\n%s\nafter:\n%s\n' "$1" "$now"; return 1; }
+}
+
+# check_sample VARIANT: the sample driver of the per-CPU API.
+check_sample() {
+	local out=$LOGS/test/sample-$ARCH-$1.console
+	guest_job "$1" srseq=sample | tee "$out"
+	grep 'srseq: packets cpu0: packets=3 largest=9000$' "$out"
+	grep 'srseq: packets cpu1: packets=1 largest=500$' "$out"
+	grep 'srseq: packets all: packets=4 bytes=11060$' "$out"
+	grep 'srseq: recent \[60, 1500, 9000, 0\]$' "$out"
+	grep 'srseq: packet refused$' "$out"
+	grep 'srseq: unload rust_percpu ok' "$out"
+	quiet "$out"
+}
+
+# check_rustdoc VARIANT: the documentation of the kernel crate builds, and says
+# nothing about the files of this project.
+check_rustdoc() {
+	local log=$LOGS/test/rustdoc.out
+	kenv make -C "$(kernel_dir "$1")" ARCH="$ARCH" LLVM=1 rustdoc 2>&1 | tee "$log"
+	without grep -E 'percpu|sched_rseq' "$log"
+	[ -s "$(kernel_dir "$1")/Documentation/output/rust/rustdoc/kernel/percpu/trait.PerCpu.html" ]
+}
+
+# check_compile_fail VARIANT: the examples in the documentation of the kernel
+# crate that say "does not compile: ERROR" do not, with that error; and the same
+# way to build them builds one that does.
+check_compile_fail() {
+	local dir=$LOGS/test/compile-fail built name error
+	built=$(kernel_dir "$1")
+	rm -rf "$dir"
+	mkdir -p "$dir"
+	python3 "$TOP/tools/tests/compile_fail.py" "$dir" "$TOP"/rust/kernel/percpu.rs "$TOP"/rust/kernel/percpu/*.rs
+	kenv make -C "$built" ARCH="$ARCH" LLVM=1 M="$dir" compiles.o
+	[ -s "$dir/expected" ]
+	while read -r name error; do
+		without kenv make -C "$built" ARCH="$ARCH" LLVM=1 M="$dir" "$name.o" >"$dir/$name.log" 2>&1
+		grep -H -F "$error" "$dir/$name.log"
+	done <"$dir/expected"
 }

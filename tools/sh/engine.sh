@@ -87,6 +87,29 @@ check_fast_path() {
 	fi
 }
 
+# code FILE FUNCTION: its instructions up to the return, without addresses and
+# names, and without those of a stack frame, which Rust makes in functions that
+# call nothing, too. What is behind are alternatives.
+code() {
+	function_insns "$1" "$2" | sed -E -e '/^(ret|br[[:space:]]+%r14)/q' |
+		sed -E -e 's/[[:space:]]+/ /g' -e 's/ ?(0x[0-9a-f]+|<.*>).*//' |
+		grep -vE '^(bti|paciasp|autiasp|(stp|ldp) x29, x30|mov x29, sp|endbr64|pushq %rbp|movq %rsp, %rbp|popq %rbp)'
+}
+
+# check_same_code VARIANT: per-CPU operations in Rust are, instruction by
+# instruction, those in C.
+check_same_code() {
+	local ko op rust c
+	ko=$(kernel_dir "$1")/modules/samecode/samecode.ko
+	for op in inc dec add read write add_return xchg inc_at; do
+		rust=$(code "$ko" "samecode_rust_$op")
+		c=$(code "$ko" "samecode_c_$op")
+		printf '%s: %d instructions\n' "$op" "$(wc -l <<<"$rust")"
+		[ -n "$rust" ]
+		diff <(echo "$c") <(echo "$rust")
+	done
+}
+
 # check_insns VARIANT N: as executed, by the clock of the last run.
 check_insns() {
 	grep "add_64 takes $2 ns" "$LOGS/run-$ARCH-$1.log"

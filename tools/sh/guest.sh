@@ -44,7 +44,7 @@ initramfs() {
 		echo "file /bin/busybox $GUEST_DIR/busybox 0755 0 0"
 		echo "slink /bin/sh busybox 0777 0 0"
 		echo "file /init $TOP/tools/guest/init 0755 0 0"
-		for ko in "$dir"/modules/*/*.ko; do
+		for ko in "$dir"/modules/*/*.ko "$dir"/samples/rust/*.ko; do
 			[ ! -e "$ko" ] || echo "file /lib/modules/$(basename "$ko") $ko 0644 0 0"
 		done
 	} >"$dir/initramfs.list"

@@ -16,6 +16,14 @@ KSRC=${KSRC:-}
 case $ARCH in
 arm64) MODES="table publish" RUSTC_MIN=1.85.0 ;;
 s390) MODES="table mviy" RUSTC_MIN=1.96.0 ;;
+x86_64)
+	MODES=percpu RUSTC_MIN=1.85.0
+	case $(basename "$0") in
+	run.sh | shell.sh | prove.sh | verify.sh)
+		die "ARCH=x86_64 has no critical sections; make test runs the KUnit tests of its per-CPU operations"
+		;;
+	esac
+	;;
 *) die "ARCH=$ARCH is not supported; use ARCH=arm64 or ARCH=s390" ;;
 esac
 [[ " $MODES " == *" $MODE "* ]] ||

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
-# module.sh VARIANT: build the out-of-tree modules against that kernel, into
-# its directory, so that the work tree stays clean.
+# module.sh VARIANT [NAME...]: build the out-of-tree modules, or those named,
+# against that kernel, into its directory, so that the work tree stays clean.
 
 . "$(dirname "$0")/lib.sh"
 lock
@@ -18,6 +18,7 @@ build() {
 for kbuild in "$TOP"/rust/*/Kbuild "$TOP"/tools/tests/*/Kbuild; do
 	from=$(dirname "$kbuild")
 	name=$(basename "$from")
+	[ $# -eq 1 ] || [[ " ${*:2} " == *" $name "* ]] || continue
 	to=$DIR/modules/$name
 	hash=$(cat "$from"/* "$DIR/built" "$0" | sha256sum)
 	[ "$hash" != "$(cat "$to.built" 2>/dev/null)" ] || continue

@@ -50,12 +50,14 @@ install_qemu() {
 	local opts code
 	code=$(os_release VERSION_CODENAME)
 	if [ "$code" != bookworm ]; then
-		apt_install "$QEMU_PACKAGE"
+		# shellcheck disable=SC2086 # a list
+		apt_install $QEMU_PACKAGE
 		return
 	fi
 	private_update "$(host_arch)"
 	private_opts "$(host_arch)"
-	apt_install "${opts[@]}" -t "$code-backports" "$QEMU_PACKAGE"
+	# shellcheck disable=SC2086 # a list
+	apt_install "${opts[@]}" -t "$code-backports" $QEMU_PACKAGE
 }
 
 # It runs for seconds, so the compiler need not take minutes over it.

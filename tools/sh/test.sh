@@ -146,15 +146,18 @@ end_children() {
 trap end_children EXIT
 trap 'exit 130' INT TERM HUP
 
-# s390 CMD...: the same for the other architecture.
-s390() {
+# on ARCH MODE CMD...: the same for another architecture.
+on() {
 	unset CPU MACHINE
-	ARCH=s390 MODE=table
+	ARCH=$1 MODE=$2
+	shift 2
 	. "$TOP/tools/sh/lib.sh"
 	. "$TOP/tools/sh/tools.sh"
 	. "$TOP/tools/sh/guest.sh"
 	"$@"
 }
+s390() { on s390 table "$@"; }
+x86() { on x86_64 percpu "$@"; }
 
 T=$TOP/tools/sh
 STATUS=$(git -C "$TOP" status --porcelain 2>/dev/null || true)
@@ -162,6 +165,7 @@ STATUS=$(git -C "$TOP" status --porcelain 2>/dev/null || true)
 run_test setup "$T/setup.sh"
 needs setup;		run_test source "$T/source.sh"
 needs setup;		run_test s390-setup s390 "$T/setup.sh"
+needs setup;		run_test x86-setup x86 "$T/setup.sh"
 
 build kernel-table source "$T/kernel.sh" table
 build module-table kernel-table "$T/module.sh" table
@@ -176,6 +180,8 @@ for v in table mviy off break; do
 	build "s390-kernel-$v" s390-setup s390 "$T/kernel.sh" "$v"
 	build "s390-module-$v" "s390-kernel-$v" s390 "$T/module.sh" "$v"
 done
+build x86-kernel x86-setup x86 "$T/kernel.sh" percpu
+build x86-module x86-kernel x86 "$T/module.sh" percpu samecode
 start_builds
 
 needs setup;		run_test shellcheck check_shell
@@ -210,11 +216,16 @@ for v in table publish; do
 	needs "kernel-$v";	run_test "kunit-$v-lse" check_kunit "$v" max,pauth-impdef=on
 	needs "kernel-$v";	run_test "kunit-$v-llsc" check_kunit "$v" cortex-a57
 done
+needs module-table;	run_test sample check_sample table
+needs module-table;	run_test same-code check_same_code table
+needs kernel-table;	run_test compile-fail check_compile_fail table
+needs kernel-table;	run_test rustdoc check_rustdoc table
 needs module-table host-tool; run_test verify-malformed check_verify_malformed table
 needs module-table;	run_test run-table-vhe check_vhe table
 needs kernel-table;	run_test engine-cannot-panic check_no_panic
 
 needs module-off;	run_test refused-off check_refused off
+needs kernel-off;	run_test kunit-off check_kunit off max,pauth-impdef=on
 needs kernel-table kernel-off; run_test figures check_figures table
 needs module-table module-off; run_test fast-path check_fast_path
 needs kernel-table kernel-off host-tool; run_test outside check_outside
@@ -248,9 +259,15 @@ needs s390-kernel-table s390-kernel-off; run_test s390-entry s390 check_entry
 
 needs s390-module-break;	run_test s390-run-break s390 env SHOTS=60 "$T/run.sh" break
 # To take the end for later than it is changes nothing: the register is dead.
-for n in 1 2 4 5; do
+for n in 1 2 4 5 6 7; do
 	needs s390-run-break;		run_test "s390-catches-broken-engine-$n" s390 check_broken break "$n"
 done
+
+needs s390-module-table;	run_test s390-sample s390 check_sample table
+needs s390-module-table;	run_test s390-same-code s390 check_same_code table
+
+needs x86-kernel;	run_test x86-kunit x86 check_kunit percpu max
+needs x86-module;	run_test x86-same-code x86 check_same_code percpu
 
 run_test work-tree-clean check_status "$STATUS"
 

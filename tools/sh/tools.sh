@@ -13,6 +13,11 @@ s390)
 	QEMU_PACKAGE=qemu-system-s390x
 	DEBIAN_ARCH=s390x
 	;;
+x86_64)
+	QEMU=qemu-system-x86_64
+	QEMU_PACKAGE="qemu-system-x86 seabios"
+	DEBIAN_ARCH=amd64
+	;;
 esac
 GUEST_DIR=$CACHE/guest-$ARCH
 

@@ -3,7 +3,10 @@
 //! The operations of s390, with the asm of `arch/s390/include/asm/percpu_rseq.h`, where it is said
 //! why they are right.
 
-use super::Word;
+use super::{
+    Place,
+    Word, //
+};
 use crate::bindings;
 
 include!(concat!(
@@ -43,30 +46,30 @@ macro_rules! section {
 macro_rules! load_store {
     ($t:ty, $load:literal, $store:literal) => {
         #[inline(always)]
-        unsafe fn this_cpu_read(ptr: *mut Self) -> Self {
+        unsafe fn this_cpu_read(place: &impl Place) -> Self {
             let val: u64;
             // SAFETY: By the safety requirements of the trait.
-            unsafe { section!(ptr.expose_provenance(), text!(load, $load), val = out(reg) val) };
+            unsafe { section!(place.address().expose_provenance(), text!(load, $load), val = out(reg) val) };
             val as Self
         }
 
         #[inline(always)]
-        unsafe fn this_cpu_write(ptr: *mut Self, val: Self) {
+        unsafe fn this_cpu_write(place: &impl Place, val: Self) {
             let val = u64::from(val);
             // SAFETY: By the safety requirements of the trait.
-            unsafe { section!(ptr.expose_provenance(), text!(store, $store), val = in(reg) val) };
+            unsafe { section!(place.address().expose_provenance(), text!(store, $store), val = in(reg) val) };
         }
     };
 }
 
 /// An interlocked update of a whole word; returns what was there.
 macro_rules! fetch {
-    ($t:ty, $ptr:expr, $val:expr, $insn:literal) => {{
+    ($t:ty, $address:expr, $val:expr, $insn:literal) => {{
         let old: $t;
         // SAFETY: By the safety requirements of the trait.
         unsafe {
             section!(
-                $ptr, text!(fetch, $insn),
+                $address, text!(fetch, $insn),
                 val = in(reg) $val,
                 old = out(reg) old
             )
@@ -78,38 +81,50 @@ macro_rules! fetch {
 macro_rules! impl_word {
     (
         $t:ident, $load:literal, $store:literal, $add:literal, $and:literal, $or:literal,
-        $load_old:literal, $cs:literal
+        $add_const:literal, $load_old:literal, $cs:literal
     ) => {
         impl Word for $t {
             load_store!($t, $load, $store);
 
             #[inline(always)]
-            unsafe fn this_cpu_add(ptr: *mut Self, val: Self) {
-                fetch!($t, ptr.expose_provenance(), val, $add);
+            unsafe fn this_cpu_add(place: &impl Place, val: Self) {
+                fetch!($t, place.address().expose_provenance(), val, $add);
             }
 
             #[inline(always)]
-            unsafe fn this_cpu_add_return(ptr: *mut Self, val: Self) -> Self {
-                fetch!($t, ptr.expose_provenance(), val, $add).wrapping_add(val)
+            unsafe fn this_cpu_inc(place: &impl Place) {
+                // SAFETY: By the safety requirements of the trait.
+                unsafe { add_const!(place, 1, $add_const) };
             }
 
             #[inline(always)]
-            unsafe fn this_cpu_and(ptr: *mut Self, val: Self) {
-                fetch!($t, ptr.expose_provenance(), val, $and);
+            unsafe fn this_cpu_dec(place: &impl Place) {
+                // SAFETY: By the safety requirements of the trait.
+                unsafe { add_const!(place, -1, $add_const) };
             }
 
             #[inline(always)]
-            unsafe fn this_cpu_or(ptr: *mut Self, val: Self) {
-                fetch!($t, ptr.expose_provenance(), val, $or);
+            unsafe fn this_cpu_add_return(place: &impl Place, val: Self) -> Self {
+                fetch!($t, place.address().expose_provenance(), val, $add).wrapping_add(val)
             }
 
             #[inline(always)]
-            unsafe fn this_cpu_xchg(ptr: *mut Self, val: Self) -> Self {
+            unsafe fn this_cpu_and(place: &impl Place, val: Self) {
+                fetch!($t, place.address().expose_provenance(), val, $and);
+            }
+
+            #[inline(always)]
+            unsafe fn this_cpu_or(place: &impl Place, val: Self) {
+                fetch!($t, place.address().expose_provenance(), val, $or);
+            }
+
+            #[inline(always)]
+            unsafe fn this_cpu_xchg(place: &impl Place, val: Self) -> Self {
                 let old: $t;
                 // SAFETY: By the safety requirements of the trait.
                 unsafe {
                     section!(
-                        ptr.expose_provenance(), text!(xchg, $load_old, $cs),
+                        place.address().expose_provenance(), text!(xchg, $load_old, $cs),
                         val = in(reg) val,
                         old = out(reg) old
                     )
@@ -118,12 +133,12 @@ macro_rules! impl_word {
             }
 
             #[inline(always)]
-            unsafe fn this_cpu_cmpxchg(ptr: *mut Self, old: Self, new: Self) -> Self {
+            unsafe fn this_cpu_cmpxchg(place: &impl Place, old: Self, new: Self) -> Self {
                 let prev: $t;
                 // SAFETY: By the safety requirements of the trait.
                 unsafe {
                     section!(
-                        ptr.expose_provenance(), text!(cmpxchg, $cs),
+                        place.address().expose_provenance(), text!(cmpxchg, $cs),
                         new = in(reg) new,
                         old = inout(reg) old => prev
                     )
@@ -134,8 +149,18 @@ macro_rules! impl_word {
     };
 }
 
-impl_word!(u32, "llgf", "st", "laa", "lan", "lao", "l", "cs");
-impl_word!(u64, "lg", "stg", "laag", "lang", "laog", "lg", "csg");
+/// The addition of a constant, which needs no register but that of the address.
+macro_rules! add_const {
+    ($place:expr, $val:literal, $insn:literal) => {
+        section!(
+            $place.address().expose_provenance(), text!(add_const, $insn),
+            val = const $val
+        )
+    };
+}
+
+impl_word!(u32, "llgf", "st", "laa", "lan", "lao", "asi", "l", "cs");
+impl_word!(u64, "lg", "stg", "laag", "lang", "laog", "agsi", "lg", "csg");
 
 /// Where a variable of less than a word is.
 struct Part {
@@ -147,8 +172,8 @@ struct Part {
 
 impl Part {
     #[inline(always)]
-    fn of<T>(ptr: *mut T) -> Self {
-        let addr = ptr.expose_provenance();
+    fn of(place: &impl Place) -> Self {
+        let addr = place.address().expose_provenance();
         Part {
             word: addr & !3,
             rot: (addr as u64) << 3,
@@ -186,14 +211,14 @@ macro_rules! impl_part {
             load_store!($t, $load, $store);
 
             #[inline(always)]
-            unsafe fn this_cpu_add(ptr: *mut Self, val: Self) {
+            unsafe fn this_cpu_add(place: &impl Place, val: Self) {
                 // SAFETY: By the safety requirements of the trait.
-                unsafe { Self::this_cpu_add_return(ptr, val) };
+                unsafe { Self::this_cpu_add_return(place, val) };
             }
 
             #[inline(always)]
-            unsafe fn this_cpu_add_return(ptr: *mut Self, val: Self) -> Self {
-                let part = Part::of(ptr);
+            unsafe fn this_cpu_add_return(place: &impl Place, val: Self) -> Self {
+                let part = Part::of(place);
                 let sum: u32;
                 // SAFETY: By the safety requirements of the trait; the word does not cross a page.
                 unsafe {
@@ -208,22 +233,22 @@ macro_rules! impl_part {
             }
 
             #[inline(always)]
-            unsafe fn this_cpu_and(ptr: *mut Self, val: Self) {
-                let part = Part::of(ptr);
+            unsafe fn this_cpu_and(place: &impl Place, val: Self) {
+                let part = Part::of(place);
                 let clear = part.place(u32::from(!val) << (u32::BITS - Self::BITS));
                 fetch!(u32, part.word, !clear, "lan");
             }
 
             #[inline(always)]
-            unsafe fn this_cpu_or(ptr: *mut Self, val: Self) {
-                let part = Part::of(ptr);
+            unsafe fn this_cpu_or(place: &impl Place, val: Self) {
+                let part = Part::of(place);
                 let set = part.place(u32::from(val) << (u32::BITS - Self::BITS));
                 fetch!(u32, part.word, set, "lao");
             }
 
             #[inline(always)]
-            unsafe fn this_cpu_xchg(ptr: *mut Self, val: Self) -> Self {
-                let part = Part::of(ptr);
+            unsafe fn this_cpu_xchg(place: &impl Place, val: Self) -> Self {
+                let part = Part::of(place);
                 let old: u32;
                 // SAFETY: As above.
                 unsafe {
@@ -238,8 +263,8 @@ macro_rules! impl_part {
             }
 
             #[inline(always)]
-            unsafe fn this_cpu_cmpxchg(ptr: *mut Self, old: Self, new: Self) -> Self {
-                let part = Part::of(ptr);
+            unsafe fn this_cpu_cmpxchg(place: &impl Place, old: Self, new: Self) -> Self {
+                let part = Part::of(place);
                 let prev: u32;
                 // SAFETY: As above.
                 unsafe {

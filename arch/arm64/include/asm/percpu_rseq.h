@@ -52,6 +52,14 @@
 #include <asm/lse.h>
 
 /*
+ * How inline assembly names operands. Rust, which uses the texts below too, has
+ * another way: rust/kernel/generated_arch_percpu_asm.rs.S.
+ */
+#define __RSEQ_ARG(name)	"%[" #name "]"
+#define __RSEQ_W(name)		"%w[" #name "]"
+#define __RSEQ_X(name)		"%x[" #name "]"
+
+/*
  * The record of the section between the local labels 771 and 772, restarted
  * at its first instruction. The layout is that of struct sched_rseq_entry.
  */
@@ -65,12 +73,12 @@
 #ifdef CONFIG_SCHED_RSEQ_PUBLISH
 
 #define __RSEQ_BEGIN							\
-	"	adrp	%[desc], 773f\n"				\
-	"	add	%[desc], %[desc], :lo12:773f\n"			\
-	"770:	str	%[desc], [%[ti], %[slot]]\n"			\
+	"	adrp	" __RSEQ_ARG(desc) ", 773f\n"			\
+	"	add	" __RSEQ_ARG(desc) ", " __RSEQ_ARG(desc) ", :lo12:773f\n" \
+	"770:	str	" __RSEQ_ARG(desc) ", [" __RSEQ_ARG(ti) ", " __RSEQ_ARG(slot) "]\n" \
 	"771:\n"
 #define __RSEQ_END							\
-	"	str	xzr, [%[ti], %[slot]]\n"			\
+	"	str	xzr, [" __RSEQ_ARG(ti) ", " __RSEQ_ARG(slot) "]\n" \
 	__RSEQ_RECORD
 #define __RSEQ_RETRY		"770b"
 #define __RSEQ_OUT							\
@@ -90,14 +98,14 @@
 
 /* p = the offset of this CPU's copies */
 #define __RSEQ_OFFSET							\
-	ALTERNATIVE("mrs	%[p], tpidr_el1",			\
-		    "mrs	%[p], tpidr_el2",			\
+	ALTERNATIVE("mrs	" __RSEQ_ARG(p) ", tpidr_el1",		\
+		    "mrs	" __RSEQ_ARG(p) ", tpidr_el2",		\
 		    ARM64_HAS_VIRT_HOST_EXTN)
 
 /* p = the address of this CPU's copy */
 #define __RSEQ_ADDRESS							\
 	__RSEQ_OFFSET							\
-	"	add	%[p], %[p], %[base]\n"
+	"	add	" __RSEQ_ARG(p) ", " __RSEQ_ARG(p) ", " __RSEQ_ARG(base) "\n"
 
 /*
  * The rest of a section from the address on, up to and including the commit,
@@ -109,7 +117,8 @@
  * @lse_tail:	LSE, one instruction behind the commit, or __RSEQ_NOTHING
  */
 #ifdef __ARM_FEATURE_ATOMICS
-#define __RSEQ_DROP(...)
+#define __RSEQ_DROP(...)						\
+	"	// " __RSEQ_W(loop) " is not used\n"
 #define __RSEQ_NOTHING		""
 #define __RSEQ_ATOMIC(llsc, nops, lse, lse_tail)			\
 	__LSE_PREAMBLE							\
@@ -123,33 +132,118 @@
 	"	// LL/SC or LSE\n"					\
 	ARM64_LSE_ATOMIC_INSN(						\
 		llsc "\n"						\
-		"772:	cbnz	%w[loop], " __RSEQ_RETRY,		\
+		"772:	cbnz	" __RSEQ_W(loop) ", " __RSEQ_RETRY,	\
 		__nops(nops)						\
 		lse "\n"						\
 		lse_tail)
 #endif
 
-/* Suffix of the instructions, and prefix of the register operands, by width. */
+/*
+ * The sections. S is the suffix of instructions that access memory, R names
+ * register operands in the width of the variable: __RSEQ_W or __RSEQ_X.
+ */
+
+/* p is loaded: it is the offset before. */
+#define __RSEQ_TEXT_READ(S, R)						\
+	__RSEQ_BEGIN							\
+	__RSEQ_OFFSET							\
+	"	ldr" S "	" R(p) ", [" __RSEQ_ARG(base) ", " __RSEQ_ARG(p) "]\n" \
+	"772:\n"							\
+	__RSEQ_END
+
+#define __RSEQ_TEXT_WRITE(S, R)						\
+	__RSEQ_BEGIN							\
+	__RSEQ_OFFSET							\
+	"	str" S "	" R(val) ", [" __RSEQ_ARG(base) ", " __RSEQ_ARG(p) "]\n" \
+	"772:\n"							\
+	__RSEQ_END
+
+/*
+ * The LSE atomics are the value-returning ones, as in the operations that
+ * these replace: those are likely to execute near the CPU.
+ */
+#define __RSEQ_TEXT_OP(S, R, llsc, lse)					\
+	__RSEQ_BEGIN							\
+	__RSEQ_ADDRESS							\
+	__RSEQ_ATOMIC(							\
+	/* LL/SC */							\
+	"	ldxr" S "	" R(tmp) ", [" __RSEQ_ARG(p) "]\n"	\
+	"	" llsc "	" R(tmp) ", " R(tmp) ", " R(val) "\n"	\
+	"	stxr" S "	" __RSEQ_W(loop) ", " R(tmp) ", [" __RSEQ_ARG(p) "]", \
+	/* LSE */							\
+	2,								\
+	"	" lse S "	" R(val) ", " R(tmp) ", [" __RSEQ_ARG(p) "]", \
+	__RSEQ_NOTHING)							\
+	__RSEQ_END
+
+/* ret is the sum. */
+#define __RSEQ_TEXT_ADD_RETURN(S, R)					\
+	__RSEQ_BEGIN							\
+	__RSEQ_ADDRESS							\
+	__RSEQ_ATOMIC(							\
+	/* LL/SC */							\
+	"	ldxr" S "	" R(ret) ", [" __RSEQ_ARG(p) "]\n"	\
+	"	add	" R(ret) ", " R(ret) ", " R(val) "\n"		\
+	"	stxr" S "	" __RSEQ_W(loop) ", " R(ret) ", [" __RSEQ_ARG(p) "]", \
+	/* LSE */							\
+	2,								\
+	"	ldadd" S "	" R(val) ", " R(ret) ", [" __RSEQ_ARG(p) "]", \
+	"	add	" R(ret) ", " R(ret) ", " R(val))		\
+	__RSEQ_END
+
+/* ret is what was there. */
+#define __RSEQ_TEXT_XCHG(S, R)						\
+	__RSEQ_BEGIN							\
+	__RSEQ_ADDRESS							\
+	__RSEQ_ATOMIC(							\
+	/* LL/SC */							\
+	"	ldxr" S "	" R(ret) ", [" __RSEQ_ARG(p) "]\n"	\
+	"	stxr" S "	" __RSEQ_W(loop) ", " R(val) ", [" __RSEQ_ARG(p) "]", \
+	/* LSE */							\
+	1,								\
+	"	swp" S "	" R(val) ", " R(ret) ", [" __RSEQ_ARG(p) "]", \
+	__RSEQ_NOTHING)							\
+	__RSEQ_END
+
+/*
+ * old is zero-extended from the width of the variable, like what is loaded.
+ * A comparison that fails leaves the section from the inside, with nothing
+ * stored: it read this CPU's copy, and to be preempted on the branch only
+ * means to read once more.
+ */
+#define __RSEQ_TEXT_CMPXCHG(S, R)					\
+	__RSEQ_BEGIN							\
+	__RSEQ_ADDRESS							\
+	__RSEQ_ATOMIC(							\
+	/* LL/SC */							\
+	"	ldxr" S "	" R(ret) ", [" __RSEQ_ARG(p) "]\n"	\
+	"	eor	" R(loop) ", " R(ret) ", " R(old) "\n"		\
+	"	cbnz	" R(loop) ", 774f\n"				\
+	"	stxr" S "	" __RSEQ_W(loop) ", " R(new) ", [" __RSEQ_ARG(p) "]", \
+	/* LSE */							\
+	2,								\
+	"	mov	" R(ret) ", " R(old) "\n"			\
+	"	cas" S "	" R(ret) ", " R(new) ", [" __RSEQ_ARG(p) "]", \
+	__RSEQ_NOTHING)							\
+	"774:\n"							\
+	__RSEQ_END
+
+/* By width. */
 #define __S_8			"b"
 #define __S_16			"h"
 #define __S_32			""
 #define __S_64			""
-#define __R_8			"%w"
-#define __R_16			"%w"
-#define __R_32			"%w"
-#define __R_64			"%x"
+#define __R_8			__RSEQ_W
+#define __R_16			__RSEQ_W
+#define __R_32			__RSEQ_W
+#define __R_64			__RSEQ_X
 
 #define __RSEQ_READ(sz)							\
 static __always_inline unsigned long __percpu_rseq_read_##sz(unsigned long base) \
 {									\
 	unsigned long val, desc __maybe_unused;				\
 									\
-	asm volatile(							\
-	__RSEQ_BEGIN							\
-	__RSEQ_OFFSET							\
-	"	ldr" __S_##sz "	" __R_##sz "[p], [%[base], %[p]]\n"	\
-	"772:\n"							\
-	__RSEQ_END							\
+	asm volatile(__RSEQ_TEXT_READ(__S_##sz, __R_##sz)		\
 	: __RSEQ_OUT							\
 	  [p] "=&r" (val)						\
 	: __RSEQ_IN							\
@@ -163,12 +257,7 @@ static __always_inline void __percpu_rseq_write_##sz(unsigned long base, u64 val
 {									\
 	unsigned long p, desc __maybe_unused;				\
 									\
-	asm volatile(							\
-	__RSEQ_BEGIN							\
-	__RSEQ_OFFSET							\
-	"	str" __S_##sz "	" __R_##sz "[val], [%[base], %[p]]\n"	\
-	"772:\n"							\
-	__RSEQ_END							\
+	asm volatile(__RSEQ_TEXT_WRITE(__S_##sz, __R_##sz)		\
 	: __RSEQ_OUT							\
 	  [p] "=&r" (p)							\
 	: __RSEQ_IN							\
@@ -176,29 +265,13 @@ static __always_inline void __percpu_rseq_write_##sz(unsigned long base, u64 val
 	: "memory");							\
 }
 
-/*
- * The LSE atomics are the value-returning ones, as in the operations that
- * these replace: those are likely to execute near the CPU.
- */
-#define __RSEQ_OP(sz, name, op_llsc, op_lse)				\
+#define __RSEQ_OP(sz, name, llsc, lse)					\
 static __always_inline void __percpu_rseq_##name##_##sz(unsigned long base, u64 val) \
 {									\
 	unsigned long p, tmp, desc __maybe_unused;			\
 	unsigned int loop;						\
 									\
-	asm volatile(							\
-	__RSEQ_BEGIN							\
-	__RSEQ_ADDRESS							\
-	__RSEQ_ATOMIC(							\
-	/* LL/SC */							\
-	"	ldxr" __S_##sz "	" __R_##sz "[tmp], [%[p]]\n"	\
-	"	" #op_llsc "	" __R_##sz "[tmp], " __R_##sz "[tmp], " __R_##sz "[val]\n" \
-	"	stxr" __S_##sz "	%w[loop], " __R_##sz "[tmp], [%[p]]", \
-	/* LSE */							\
-	2,								\
-	"	" #op_lse __S_##sz "	" __R_##sz "[val], " __R_##sz "[tmp], [%[p]]", \
-	__RSEQ_NOTHING)							\
-	__RSEQ_END							\
+	asm volatile(__RSEQ_TEXT_OP(__S_##sz, __R_##sz, llsc, lse)	\
 	: __RSEQ_OUT							\
 	  [p] "=&r" (p), [tmp] "=&r" (tmp), [loop] "=&r" (loop)		\
 	: __RSEQ_IN							\
@@ -213,26 +286,13 @@ static __always_inline void __percpu_rseq_and_##sz(unsigned long base, u64 val) 
 	__percpu_rseq_andnot_##sz(base, (u##sz)~val);			\
 }
 
-#define __RSEQ_ADD_RETURN(sz)						\
-static __always_inline unsigned long __percpu_rseq_add_return_##sz(unsigned long base, \
-								    u64 val) \
+#define __RSEQ_RETURN(sz, name, TEXT)					\
+static __always_inline unsigned long __percpu_rseq_##name##_##sz(unsigned long base, u64 val) \
 {									\
 	unsigned long p, ret, desc __maybe_unused;			\
 	unsigned int loop;						\
 									\
-	asm volatile(							\
-	__RSEQ_BEGIN							\
-	__RSEQ_ADDRESS							\
-	__RSEQ_ATOMIC(							\
-	/* LL/SC */							\
-	"	ldxr" __S_##sz "	" __R_##sz "[ret], [%[p]]\n"	\
-	"	add	" __R_##sz "[ret], " __R_##sz "[ret], " __R_##sz "[val]\n" \
-	"	stxr" __S_##sz "	%w[loop], " __R_##sz "[ret], [%[p]]", \
-	/* LSE */							\
-	2,								\
-	"	ldadd" __S_##sz "	" __R_##sz "[val], " __R_##sz "[ret], [%[p]]", \
-	"	add	" __R_##sz "[ret], " __R_##sz "[ret], " __R_##sz "[val]") \
-	__RSEQ_END							\
+	asm volatile(TEXT(__S_##sz, __R_##sz)				\
 	: __RSEQ_OUT							\
 	  [p] "=&r" (p), [ret] "=&r" (ret), [loop] "=&r" (loop)		\
 	: __RSEQ_IN							\
@@ -241,60 +301,13 @@ static __always_inline unsigned long __percpu_rseq_add_return_##sz(unsigned long
 	return ret;							\
 }
 
-#define __RSEQ_XCHG(sz)							\
-static __always_inline unsigned long __percpu_rseq_xchg_##sz(unsigned long base, u64 val) \
-{									\
-	unsigned long p, ret, desc __maybe_unused;			\
-	unsigned int loop;						\
-									\
-	asm volatile(							\
-	__RSEQ_BEGIN							\
-	__RSEQ_ADDRESS							\
-	__RSEQ_ATOMIC(							\
-	/* LL/SC */							\
-	"	ldxr" __S_##sz "	" __R_##sz "[ret], [%[p]]\n"	\
-	"	stxr" __S_##sz "	%w[loop], " __R_##sz "[val], [%[p]]", \
-	/* LSE */							\
-	1,								\
-	"	swp" __S_##sz "	" __R_##sz "[val], " __R_##sz "[ret], [%[p]]", \
-	__RSEQ_NOTHING)							\
-	__RSEQ_END							\
-	: __RSEQ_OUT							\
-	  [p] "=&r" (p), [ret] "=&r" (ret), [loop] "=&r" (loop)		\
-	: __RSEQ_IN							\
-	  [base] "r" (base), [val] "r" (val)				\
-	: "memory");							\
-	return ret;							\
-}
-
-/*
- * @old is zero-extended from the width of the variable, like what is loaded.
- * A comparison that fails leaves the section from the inside, with nothing
- * stored: it read this CPU's copy, and to be preempted on the branch only
- * means to read once more.
- */
 #define __RSEQ_CMPXCHG(sz)						\
 static __always_inline unsigned long __percpu_rseq_cmpxchg_##sz(unsigned long base, \
 								 u64 old, u64 new) \
 {									\
 	unsigned long p, ret, loop, desc __maybe_unused;		\
 									\
-	asm volatile(							\
-	__RSEQ_BEGIN							\
-	__RSEQ_ADDRESS							\
-	__RSEQ_ATOMIC(							\
-	/* LL/SC */							\
-	"	ldxr" __S_##sz "	" __R_##sz "[ret], [%[p]]\n"	\
-	"	eor	" __R_##sz "[loop], " __R_##sz "[ret], " __R_##sz "[old]\n" \
-	"	cbnz	" __R_##sz "[loop], 774f\n"			\
-	"	stxr" __S_##sz "	%w[loop], " __R_##sz "[new], [%[p]]", \
-	/* LSE */							\
-	2,								\
-	"	mov	" __R_##sz "[ret], " __R_##sz "[old]\n"		\
-	"	cas" __S_##sz "	" __R_##sz "[ret], " __R_##sz "[new], [%[p]]", \
-	__RSEQ_NOTHING)							\
-	"774:\n"							\
-	__RSEQ_END							\
+	asm volatile(__RSEQ_TEXT_CMPXCHG(__S_##sz, __R_##sz)		\
 	: __RSEQ_OUT							\
 	  [p] "=&r" (p), [ret] "=&r" (ret), [loop] "=&r" (loop)		\
 	: __RSEQ_IN							\
@@ -313,35 +326,35 @@ __RSEQ_WRITE(16)
 __RSEQ_WRITE(32)
 __RSEQ_WRITE(64)
 
-__RSEQ_OP(8, add, add, ldadd)
-__RSEQ_OP(16, add, add, ldadd)
-__RSEQ_OP(32, add, add, ldadd)
-__RSEQ_OP(64, add, add, ldadd)
+__RSEQ_OP(8, add, "add", "ldadd")
+__RSEQ_OP(16, add, "add", "ldadd")
+__RSEQ_OP(32, add, "add", "ldadd")
+__RSEQ_OP(64, add, "add", "ldadd")
 
-__RSEQ_OP(8, andnot, bic, ldclr)
-__RSEQ_OP(16, andnot, bic, ldclr)
-__RSEQ_OP(32, andnot, bic, ldclr)
-__RSEQ_OP(64, andnot, bic, ldclr)
+__RSEQ_OP(8, andnot, "bic", "ldclr")
+__RSEQ_OP(16, andnot, "bic", "ldclr")
+__RSEQ_OP(32, andnot, "bic", "ldclr")
+__RSEQ_OP(64, andnot, "bic", "ldclr")
 
 __RSEQ_AND(8)
 __RSEQ_AND(16)
 __RSEQ_AND(32)
 __RSEQ_AND(64)
 
-__RSEQ_OP(8, or, orr, ldset)
-__RSEQ_OP(16, or, orr, ldset)
-__RSEQ_OP(32, or, orr, ldset)
-__RSEQ_OP(64, or, orr, ldset)
+__RSEQ_OP(8, or, "orr", "ldset")
+__RSEQ_OP(16, or, "orr", "ldset")
+__RSEQ_OP(32, or, "orr", "ldset")
+__RSEQ_OP(64, or, "orr", "ldset")
 
-__RSEQ_ADD_RETURN(8)
-__RSEQ_ADD_RETURN(16)
-__RSEQ_ADD_RETURN(32)
-__RSEQ_ADD_RETURN(64)
+__RSEQ_RETURN(8, add_return, __RSEQ_TEXT_ADD_RETURN)
+__RSEQ_RETURN(16, add_return, __RSEQ_TEXT_ADD_RETURN)
+__RSEQ_RETURN(32, add_return, __RSEQ_TEXT_ADD_RETURN)
+__RSEQ_RETURN(64, add_return, __RSEQ_TEXT_ADD_RETURN)
 
-__RSEQ_XCHG(8)
-__RSEQ_XCHG(16)
-__RSEQ_XCHG(32)
-__RSEQ_XCHG(64)
+__RSEQ_RETURN(8, xchg, __RSEQ_TEXT_XCHG)
+__RSEQ_RETURN(16, xchg, __RSEQ_TEXT_XCHG)
+__RSEQ_RETURN(32, xchg, __RSEQ_TEXT_XCHG)
+__RSEQ_RETURN(64, xchg, __RSEQ_TEXT_XCHG)
 
 __RSEQ_CMPXCHG(8)
 __RSEQ_CMPXCHG(16)
@@ -414,8 +427,7 @@ static __always_inline u128 __percpu_rseq_cmpxchg128(unsigned long base, u128 ol
 #undef __RSEQ_WRITE
 #undef __RSEQ_OP
 #undef __RSEQ_AND
-#undef __RSEQ_ADD_RETURN
-#undef __RSEQ_XCHG
+#undef __RSEQ_RETURN
 #undef __RSEQ_CMPXCHG
 
 #include <asm-generic/percpu_rseq.h>

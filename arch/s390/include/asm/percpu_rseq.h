@@ -57,7 +57,7 @@
 
 /*
  * How inline assembly names operands and registers. Rust, which uses the texts
- * below too, has other ways: rust/kernel/percpu/generated_arch_percpu_asm.rs.S.
+ * below too, has other ways: rust/kernel/generated_arch_percpu_asm.rs.S.
  */
 #define __RSEQ_ARG(name)	"%[" #name "]"
 #define __RSEQ_GPR		"%%r"
@@ -127,6 +127,11 @@
 #define __RSEQ_TEXT_MOVE(insn)						\
 	__RSEQ_SECTION(							\
 	"	" insn "	" __RSEQ_ARG(val) ",0(" __RSEQ_ARG(p) ")\n")
+
+/* An interlocked addition of the constant val. */
+#define __RSEQ_TEXT_ADD_CONST(insn)					\
+	__RSEQ_SECTION(							\
+	"	" insn "	0(" __RSEQ_ARG(p) ")," __RSEQ_ARG(val) "\n")
 
 /* An interlocked update with val; old is what was there. */
 #define __RSEQ_TEXT_FETCH(insn)						\
@@ -229,8 +234,7 @@ static __always_inline void __percpu_rseq_add_##sz(unsigned long base, u64 val) 
 	const s##sz sval = val;						\
 									\
 	if (__builtin_constant_p(sval) && sval >= -128 && sval <= 127) { \
-		asm volatile(__RSEQ_SECTION(				\
-		"	" insn "	0(%[p]),%[val]\n")		\
+		asm volatile(__RSEQ_TEXT_ADD_CONST(insn)		\
 		: [p] "+&a" (base)					\
 		: [val] "i" (sval), __RSEQ_IN				\
 		: "cc", "memory");					\

@@ -1,0 +1,369 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Per-CPU variables of types that no single operation reads or writes.
+
+use super::{
+    private::Sealed,
+    Value, //
+};
+use crate::{
+    bindings,
+    cpu::CpuId,
+    interrupt::LocalInterruptDisabled,
+    prelude::*,
+    sync::atomic::{
+        Acquire,
+        Atomic,
+        Relaxed,
+        Release, //
+    },
+    types::NotThreadSafe, //
+};
+use core::{
+    cell::UnsafeCell,
+    ops::Deref, //
+};
+use pin_init::Zeroable;
+
+/// While it exists, the task stays on its CPU.
+///
+/// # Examples
+///
+/// ```
+/// use kernel::{
+///     define_per_cpu,
+///     interrupt::local_interrupt_disable,
+///     percpu::{CpuGuard, PerCpu, Shared, StaysOnCpu},
+///     sync::atomic::{Atomic, Relaxed},
+/// };
+///
+/// define_per_cpu!(static DEPTH: Shared<Atomic<i32>> = Shared::new(Atomic::new(0)));
+///
+/// fn depth(guard: &impl StaysOnCpu) -> i32 {
+///     DEPTH.shared(guard).load(Relaxed)
+/// }
+///
+/// assert_eq!(depth(&CpuGuard::new()), 0);
+/// assert_eq!(depth(&local_interrupt_disable()), 0);
+/// ```
+///
+/// # Safety
+///
+/// Preemption is disabled for the whole life of an object of such a type, and objects do not leave
+/// the task.
+pub unsafe trait StaysOnCpu {}
+
+/// Preemption is disabled while it exists.
+///
+/// # Invariants
+///
+/// Each object has raised the preemption count once.
+///
+/// # Examples
+///
+/// ```
+/// use kernel::{cpu::CpuId, percpu::CpuGuard};
+///
+/// let guard = CpuGuard::new();
+/// assert_eq!(guard.cpu(), CpuId::current());
+/// ```
+///
+/// It cannot be sent to another task:
+///
+/// ```ignore (does not compile: E0277)
+/// fn send(_: impl Send) {}
+/// send(kernel::percpu::CpuGuard::new());
+/// ```
+pub struct CpuGuard(NotThreadSafe);
+
+impl CpuGuard {
+    /// Disables preemption. May be called from any context.
+    #[inline]
+    #[expect(clippy::new_without_default)]
+    pub fn new() -> Self {
+        // SAFETY: It is always safe to call this.
+        unsafe { bindings::preempt_disable() };
+        // INVARIANT: Raised above.
+        CpuGuard(NotThreadSafe)
+    }
+
+    /// The CPU.
+    #[inline]
+    pub fn cpu(&self) -> CpuId {
+        CpuId::current()
+    }
+}
+
+impl Drop for CpuGuard {
+    #[inline]
+    fn drop(&mut self) {
+        // SAFETY: By the type invariants.
+        unsafe { bindings::preempt_enable() };
+    }
+}
+
+// SAFETY: By the type invariants, and it is not `Send`.
+unsafe impl StaysOnCpu for CpuGuard {}
+
+// SAFETY: Interrupts that are disabled do not preempt, and `local_interrupt_disable()` raises the
+// preemption count besides. It is not `Send`.
+unsafe impl StaysOnCpu for LocalInterruptDisabled {}
+
+/// A per-CPU variable of any type whose values may be used by many at a time.
+///
+/// [`PerCpu::shared`] gives out references to this CPU's copy, [`PerCpu::shared_on`] to any.
+///
+/// # Examples
+///
+/// ```
+/// use kernel::{
+///     define_per_cpu,
+///     percpu::{possible_cpus, CpuGuard, PerCpu, Shared},
+///     sync::atomic::{Atomic, Relaxed},
+/// };
+///
+/// struct Traffic {
+///     packets: Atomic<u64>,
+///     bytes: Atomic<u64>,
+/// }
+///
+/// define_per_cpu! {
+///     static TRAFFIC: Shared<Traffic> = Shared::new(Traffic {
+///         packets: Atomic::new(0),
+///         bytes: Atomic::new(0),
+///     });
+/// }
+///
+/// {
+///     let guard = CpuGuard::new();
+///     let here = TRAFFIC.shared(&guard);
+///     here.packets.add(1, Relaxed);
+///     here.bytes.add(1500, Relaxed);
+/// }
+///
+/// let all = possible_cpus().filter_map(|cpu| TRAFFIC.shared_on(cpu));
+/// assert_eq!(all.map(|traffic| traffic.bytes.load(Relaxed)).sum::<u64>(), 1500);
+/// ```
+///
+/// What others must not see is refused:
+///
+/// ```ignore (does not compile: E0277)
+/// use core::cell::Cell;
+/// use kernel::percpu::Shared;
+///
+/// kernel::define_per_cpu!(static CELL: Shared<Cell<u32>> = Shared::new(Cell::new(0)));
+/// ```
+///
+/// A reference does not outlive the guard that keeps the task on its CPU:
+///
+/// ```ignore (does not compile: E0597)
+/// # use kernel::{define_per_cpu, percpu::{CpuGuard, PerCpu, Shared}};
+/// define_per_cpu!(static LIMITS: Shared<[u32; 4]> = Shared::new([0; 4]));
+/// let here = {
+///     let guard = CpuGuard::new();
+///     LIMITS.shared(&guard)
+/// };
+/// assert_eq!(here[0], 0);
+/// ```
+#[pin_data]
+pub struct Shared<T> {
+    #[pin]
+    value: T,
+}
+
+impl<T> Shared<T> {
+    /// The value that a copy begins with.
+    pub const fn new(value: T) -> Self {
+        Shared { value }
+    }
+
+    /// The same, initialised in place.
+    pub fn init<E>(value: impl PinInit<T, E>) -> impl PinInit<Self, E> {
+        try_pin_init!(Shared { value <- value }? E)
+    }
+}
+
+impl<T> Deref for Shared<T> {
+    type Target = T;
+
+    #[inline(always)]
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}
+
+// SAFETY: There is nothing else in it.
+unsafe impl<T: Zeroable> Zeroable for Shared<T> {}
+
+impl<T> Sealed for Shared<T> {}
+
+// SAFETY: Only shared references are given out, and any task may drop it.
+unsafe impl<T: Send + Sync + 'static> Value for Shared<T> {}
+
+/// [`Shared`].
+///
+/// # Examples
+///
+/// ```
+/// use kernel::percpu::{possible_cpus, DynamicPerCpu, PerCpu, Share, Shared};
+///
+/// /// How many copies are as asked for.
+/// fn count<T: Share>(var: &impl PerCpu<T>, is: impl Fn(&T::Target) -> bool) -> usize {
+///     possible_cpus().filter_map(|cpu| var.shared_on(cpu)).filter(|value| is(value)).count()
+/// }
+///
+/// let names = DynamicPerCpu::new_with(GFP_KERNEL, |_| Shared::new("cpu"))?;
+/// assert_eq!(count(&names, |name| name.len() == 3), possible_cpus().count());
+/// # Ok::<(), Error>(())
+/// ```
+pub trait Share: Value + Deref<Target: Sized> {}
+
+impl<T: Send + Sync + 'static> Share for Shared<T> {}
+
+/// A per-CPU variable of any type that is used by one at a time: by whoever runs on the CPU.
+///
+/// [`PerCpu::exclusive`] lends this CPU's copy to a closure, and says so if it is lent already: to
+/// the caller itself further up, or to what an interrupt, whose handler this is, has interrupted.
+///
+/// # Examples
+///
+/// ```
+/// use kernel::{
+///     define_per_cpu,
+///     interrupt::local_interrupt_disable,
+///     percpu::{CpuGuard, Exclusive, PerCpu},
+/// };
+///
+/// define_per_cpu! {
+///     static RECENT: Exclusive<[u32; 4]> = Exclusive::new([0; 4]);
+/// }
+///
+/// // Enough if no interrupt handler uses the variable.
+/// let guard = CpuGuard::new();
+/// let first = RECENT.exclusive(&guard, |recent| {
+///     recent.rotate_right(1);
+///     recent[0] = 7;
+///     // It is not lent twice.
+///     assert!(RECENT.exclusive(&guard, |_| ()).is_err());
+///     recent[0]
+/// })?;
+/// assert_eq!(first, 7);
+///
+/// // With this, a handler that uses the variable never finds it lent.
+/// let irq = local_interrupt_disable();
+/// RECENT.exclusive(&irq, |recent| recent.fill(0))?;
+/// # Ok::<(), Error>(())
+/// ```
+///
+/// Nothing of it leaves the closure:
+///
+/// ```ignore (does not compile: lifetime may not live long enough)
+/// # use kernel::{define_per_cpu, percpu::{CpuGuard, Exclusive, PerCpu}};
+/// define_per_cpu!(static RECENT: Exclusive<[u32; 4]> = Exclusive::new([0; 4]));
+/// let guard = CpuGuard::new();
+/// let recent = RECENT.exclusive(&guard, |recent| recent);
+/// ```
+///
+/// What must not go to another task is refused, as a CPU has many:
+///
+/// ```ignore (does not compile: E0277)
+/// use kernel::percpu::Exclusive;
+///
+/// kernel::define_per_cpu!(
+///     static TASK: Exclusive<Option<kernel::types::NotThreadSafe>> = Exclusive::new(None);
+/// );
+/// ```
+pub struct Exclusive<T> {
+    /// Whether the value is lent. Stored by the CPU that the copy belongs to only.
+    lent: Atomic<bool>,
+    value: UnsafeCell<T>,
+}
+
+impl<T> Exclusive<T> {
+    /// The value that a copy begins with.
+    pub const fn new(value: T) -> Self {
+        Exclusive {
+            lent: Atomic::new(false),
+            value: UnsafeCell::new(value),
+        }
+    }
+
+    /// Lends the value to `f`, or fails with `EBUSY`.
+    ///
+    /// # Safety
+    ///
+    /// This is the copy of the CPU that the caller is on and stays on.
+    #[inline]
+    unsafe fn lend<R>(&self, f: impl FnOnce(&mut T) -> R) -> Result<R> {
+        // The load and the store need not be one:
+        //
+        //	task				interrupt on the same CPU
+        //	1. load: not lent
+        //					2. load: not lent
+        //					3. store: lent
+        //					4. use
+        //					5. store: not lent
+        //	6. store: lent
+        //	7. use
+        //
+        // A handler is through before the task goes on, and it has given the value back. One that
+        // comes after 6 finds it lent.
+        if self.lent.load(Acquire) {
+            return Err(EBUSY);
+        }
+        self.lent.store(true, Relaxed);
+        // SAFETY: It was not lent and is now, so nobody else gets a reference before this one ends.
+        let ret = f(unsafe { &mut *self.value.get() });
+        self.lent.store(false, Release);
+        Ok(ret)
+    }
+}
+
+// SAFETY: Zero means not lent.
+unsafe impl<T: Zeroable> Zeroable for Exclusive<T> {}
+
+impl<T> Sealed for Exclusive<T> {}
+
+// SAFETY: One task at a time gets at the value.
+unsafe impl<T: Send + 'static> Value for Exclusive<T> {}
+
+/// [`Exclusive`].
+///
+/// # Examples
+///
+/// ```
+/// use kernel::percpu::{CpuGuard, DynamicPerCpu, Exclude, Exclusive, PerCpu};
+///
+/// fn put<T: Exclude>(var: &impl PerCpu<T>, value: T::Target) -> Result
+/// where
+///     T::Target: Sized,
+/// {
+///     var.exclusive(&CpuGuard::new(), |slot| *slot = value)
+/// }
+///
+/// let last = DynamicPerCpu::<Exclusive<[u8; 3]>>::new_zero(GFP_KERNEL)?;
+/// put(&last, [1, 2, 3])?;
+/// # Ok::<(), Error>(())
+/// ```
+pub trait Exclude: Value {
+    /// What is lent.
+    type Target;
+
+    /// [`PerCpu::exclusive`] of the copy at `ptr`.
+    ///
+    /// # Safety
+    ///
+    /// `ptr` is the copy of the CPU that the caller is on and stays on.
+    #[doc(hidden)]
+    unsafe fn lend<R>(ptr: *mut Self, f: impl FnOnce(&mut Self::Target) -> R) -> Result<R>;
+}
+
+impl<T: Send + Unpin + 'static> Exclude for Exclusive<T> {
+    type Target = T;
+
+    #[inline]
+    unsafe fn lend<R>(ptr: *mut Self, f: impl FnOnce(&mut T) -> R) -> Result<R> {
+        // SAFETY: By the safety requirements of this function.
+        unsafe { (*ptr).lend(f) }
+    }
+}

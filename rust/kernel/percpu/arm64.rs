@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The operations of arm64, with the asm of `arch/arm64/include/asm/percpu_rseq.h`, where it is
+//! said why they are right.
+
+use super::{
+    Place,
+    Word, //
+};
+
+include!(concat!(
+    env!("OBJTREE"),
+    "/rust/kernel/generated_arch_percpu_asm.rs"
+));
+
+/// A section that works on the variable at `$place`.
+#[cfg(not(CONFIG_SCHED_RSEQ_PUBLISH))]
+macro_rules! section {
+    ($place:expr, $text:expr, $($operands:tt)*) => {
+        crate::asm!(
+            $text;
+            base = in(reg) $place.address(),
+            $($operands)*
+        )
+    };
+}
+
+#[cfg(CONFIG_SCHED_RSEQ_PUBLISH)]
+macro_rules! section {
+    ($place:expr, $text:expr, $($operands:tt)*) => {
+        crate::asm!(
+            $text;
+            desc = out(reg) _,
+            ti = in(reg) current_thread_info(),
+            slot = const core::mem::offset_of!(crate::bindings::thread_info, sched_rseq),
+            base = in(reg) $place.address(),
+            $($operands)*
+        )
+    };
+}
+
+/// The address of the running task's `struct thread_info`, which may be kept: it is the task's.
+#[cfg(CONFIG_SCHED_RSEQ_PUBLISH)]
+#[inline(always)]
+fn current_thread_info() -> u64 {
+    let ti: u64;
+    // SAFETY: In the kernel `sp_el0` always is the address of the running task, which begins with
+    // its `struct thread_info`.
+    unsafe { core::arch::asm!("mrs {}, sp_el0", out(reg) ti, options(pure, nomem, nostack)) };
+    ti
+}
+
+/// An operation that returns nothing, as a read-modify-write.
+macro_rules! op {
+    ($place:expr, $val:expr, $r:ident, $s:literal, $llsc:literal, $lse:literal) => {
+        section!(
+            $place, text!(op, $r, $s, $llsc, $lse),
+            p = out(reg) _,
+            tmp = out(reg) _,
+            loop = out(reg) _,
+            val = in(reg) u64::from($val)
+        )
+    };
+}
+
+/// An operation that returns `ret`.
+macro_rules! op_return {
+    ($place:expr, $val:expr, $text:expr) => {{
+        let ret: u64;
+        section!(
+            $place, $text,
+            p = out(reg) _,
+            ret = out(reg) ret,
+            loop = out(reg) _,
+            val = in(reg) u64::from($val)
+        );
+        ret as Self
+    }};
+}
+
+macro_rules! impl_word {
+    ($t:ident, $r:ident, $s:literal) => {
+        impl Word for $t {
+            #[inline(always)]
+            unsafe fn this_cpu_read(place: &impl Place) -> Self {
+                let val: u64;
+                // SAFETY: By the safety requirements of the trait.
+                unsafe { section!(place, text!(read, $r, $s), p = out(reg) val) };
+                val as Self
+            }
+
+            #[inline(always)]
+            unsafe fn this_cpu_write(place: &impl Place, val: Self) {
+                // SAFETY: By the safety requirements of the trait.
+                unsafe {
+                    section!(
+                        place, text!(write, $r, $s),
+                        p = out(reg) _,
+                        val = in(reg) u64::from(val)
+                    )
+                };
+            }
+
+            #[inline(always)]
+            unsafe fn this_cpu_add(place: &impl Place, val: Self) {
+                // SAFETY: By the safety requirements of the trait.
+                unsafe { op!(place, val, $r, $s, "add", "ldadd") };
+            }
+
+            #[inline(always)]
+            unsafe fn this_cpu_add_return(place: &impl Place, val: Self) -> Self {
+                // SAFETY: By the safety requirements of the trait.
+                unsafe { op_return!(place, val, text!(add_return, $r, $s)) }
+            }
+
+            #[inline(always)]
+            unsafe fn this_cpu_and(place: &impl Place, val: Self) {
+                // SAFETY: By the safety requirements of the trait.
+                unsafe { op!(place, !val, $r, $s, "bic", "ldclr") };
+            }
+
+            #[inline(always)]
+            unsafe fn this_cpu_or(place: &impl Place, val: Self) {
+                // SAFETY: By the safety requirements of the trait.
+                unsafe { op!(place, val, $r, $s, "orr", "ldset") };
+            }
+
+            #[inline(always)]
+            unsafe fn this_cpu_xchg(place: &impl Place, val: Self) -> Self {
+                // SAFETY: By the safety requirements of the trait.
+                unsafe { op_return!(place, val, text!(xchg, $r, $s)) }
+            }
+
+            #[inline(always)]
+            unsafe fn this_cpu_cmpxchg(place: &impl Place, old: Self, new: Self) -> Self {
+                let ret: u64;
+                // SAFETY: By the safety requirements of the trait.
+                unsafe {
+                    section!(
+                        place, text!(cmpxchg, $r, $s),
+                        p = out(reg) _,
+                        ret = out(reg) ret,
+                        loop = out(reg) _,
+                        old = in(reg) u64::from(old),
+                        new = in(reg) u64::from(new)
+                    )
+                };
+                ret as Self
+            }
+        }
+    };
+}
+
+impl_word!(u8, W, "b");
+impl_word!(u16, W, "h");
+impl_word!(u32, W, "");
+impl_word!(u64, X, "");

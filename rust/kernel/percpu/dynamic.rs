@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Per-CPU variables that are allocated.
+
+use super::{
+    possible_cpus,
+    PerCpu,
+    PerCpuPtr,
+    Place,
+    Value, //
+};
+use crate::{
+    alloc::Flags,
+    bindings,
+    cpu::CpuId,
+    ffi::c_void,
+    prelude::*, //
+};
+use core::{
+    marker::PhantomData,
+    mem::{
+        needs_drop,
+        MaybeUninit, //
+    }, //
+};
+use pin_init::{
+    InPlaceWrite,
+    Zeroable, //
+};
+
+/// A per-CPU variable that is allocated, and freed when this is dropped.
+///
+/// # Invariants
+///
+/// The pointer is to a per-CPU variable that this object owns, with a value for each possible CPU.
+///
+/// # Examples
+///
+/// ```
+/// use kernel::percpu::{possible_cpus, DynamicPerCpu, PerCpu};
+///
+/// let events = DynamicPerCpu::<u64>::new_zero(GFP_KERNEL)?;
+/// events.inc();
+/// events.add(9);
+/// assert_eq!(events.sum(), 10);
+///
+/// let ids = DynamicPerCpu::<u32>::new_with(GFP_KERNEL, |cpu| cpu.as_u32())?;
+/// for cpu in possible_cpus() {
+///     assert_eq!(ids.on_cpu(cpu), Some(cpu.as_u32()));
+/// }
+/// # Ok::<(), Error>(())
+/// ```
+///
+/// Initialised in place, where it stays:
+///
+/// ```
+/// use kernel::{new_mutex, percpu::{CpuGuard, DynamicPerCpu, PerCpu, Shared}, sync::Mutex};
+///
+/// let logs = DynamicPerCpu::new_with(GFP_KERNEL, |_| {
+///     Shared::init(new_mutex!(KVec::<u32>::new()))
+/// })?;
+/// let log: &Mutex<KVec<u32>> = logs.shared_on(CpuGuard::new().cpu()).ok_or(EINVAL)?;
+/// log.lock().push(1, GFP_KERNEL)?;
+/// # Ok::<(), Error>(())
+/// ```
+///
+/// What is borrowed from it does not outlive it:
+///
+/// ```ignore (does not compile: E0505)
+/// # use kernel::percpu::{DynamicPerCpu, PerCpu};
+/// let events = DynamicPerCpu::<u64>::new_zero(GFP_KERNEL)?;
+/// let borrowed = &events;
+/// drop(events);
+/// borrowed.inc();
+/// # Ok::<(), Error>(())
+/// ```
+pub struct DynamicPerCpu<T: Value> {
+    ptr: PerCpuPtr<T>,
+    _owned: PhantomData<T>,
+}
+
+// SAFETY: Any task may use or drop the values, by the safety requirements of `Value`.
+unsafe impl<T: Value> Send for DynamicPerCpu<T> {}
+// SAFETY: As above.
+unsafe impl<T: Value> Sync for DynamicPerCpu<T> {}
+
+/// Memory for a per-CPU variable, zeroed, with a value for each CPU of `initialised`.
+struct Memory<T> {
+    ptr: PerCpuPtr<T>,
+    initialised: usize,
+}
+
+impl<T> Memory<T> {
+    fn new(flags: Flags) -> Result<Self> {
+        // SAFETY: Size and alignment are those of a type; the C function checks the rest.
+        let ptr =
+            unsafe { bindings::percpu_alloc(size_of::<T>(), align_of::<T>(), flags.as_raw()) };
+        if ptr.is_null() {
+            return Err(ENOMEM);
+        }
+        Ok(Memory {
+            ptr: PerCpuPtr::new(ptr.cast()),
+            initialised: 0,
+        })
+    }
+
+    fn copies(&self) -> impl Iterator<Item = (CpuId, *mut T)> + use<'_, T> {
+        possible_cpus().filter_map(|cpu| Some((cpu, self.ptr.on_cpu(cpu)?)))
+    }
+}
+
+impl<T> Drop for Memory<T> {
+    fn drop(&mut self) {
+        if needs_drop::<T>() {
+            for (_, copy) in self.copies().take(self.initialised) {
+                // SAFETY: Initialised, and nobody uses it any more.
+                unsafe { core::ptr::drop_in_place(copy) };
+            }
+        }
+        // SAFETY: Allocated in `new`.
+        unsafe { bindings::percpu_free(self.ptr.as_raw().cast()) };
+    }
+}
+
+impl<T: Value> DynamicPerCpu<T> {
+    /// Allocates a variable that is zero on each CPU.
+    ///
+    /// May sleep if `flags` allow it. Fails with `ENOMEM`.
+    pub fn new_zero(flags: Flags) -> Result<Self>
+    where
+        T: Zeroable,
+    {
+        // Zeroed memory is initialised.
+        Ok(Self::owning(Memory::new(flags)?))
+    }
+
+    /// Allocates a variable and initialises each copy with what `init` returns for its CPU: a value,
+    /// or an initialiser that works in place. All possible CPUs get one, online or not.
+    ///
+    /// May sleep if `flags` allow it. Fails with `ENOMEM`, or as an initialiser does; what was
+    /// initialised before is dropped.
+    pub fn new_with<I, E>(flags: Flags, mut init: impl FnMut(CpuId) -> I) -> Result<Self>
+    where
+        I: PinInit<T, E>,
+        Error: From<E>,
+    {
+        let mut memory = Memory::<T>::new(flags)?;
+        let ptr = memory.ptr;
+        for cpu in possible_cpus() {
+            let copy = ptr.on_cpu(cpu).ok_or(EINVAL)?;
+            // SAFETY: The memory is valid, nobody else knows of it, and it stays until `memory` or
+            // what is made of it is dropped.
+            let slot: &'static mut MaybeUninit<T> = unsafe { &mut *copy.cast() };
+            let _ = slot.write_pin_init(init(cpu))?;
+            memory.initialised += 1;
+        }
+        Ok(Self::owning(memory))
+    }
+
+    fn owning(memory: Memory<T>) -> Self {
+        let ptr = core::mem::ManuallyDrop::new(memory).ptr;
+        // INVARIANT: Each copy is initialised, and the memory is this object's now.
+        DynamicPerCpu {
+            ptr,
+            _owned: PhantomData,
+        }
+    }
+}
+
+impl<T: Value> Drop for DynamicPerCpu<T> {
+    fn drop(&mut self) {
+        // By the type invariants, with a value for all.
+        drop(Memory {
+            ptr: self.ptr,
+            initialised: usize::MAX,
+        });
+    }
+}
+
+// SAFETY: By the type invariants; the variable is freed when this is dropped.
+unsafe impl<T: Value> Place for DynamicPerCpu<T> {
+    #[inline(always)]
+    fn address(&self) -> *mut c_void {
+        self.ptr.as_raw().cast()
+    }
+}
+
+// SAFETY: By the type invariants.
+unsafe impl<T: Value> PerCpu<T> for DynamicPerCpu<T> {}

@@ -1,0 +1,300 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Where per-CPU variables are.
+
+use super::{
+    PerCpu,
+    Value, //
+};
+use crate::{
+    bindings,
+    cpu::CpuId,
+    ffi::c_void, //
+};
+use core::{
+    cell::UnsafeCell,
+    marker::PhantomData, //
+};
+
+/// The place of a per-CPU variable.
+///
+/// # Examples
+///
+/// ```
+/// use kernel::{define_per_cpu, percpu::{PerCpu, Place}};
+///
+/// define_per_cpu!(static SEEN: u32 = 0);
+///
+/// assert_eq!(SEEN.address(), SEEN.handle().address());
+/// ```
+///
+/// # Safety
+///
+/// [`address`](Self::address) is always the same: the address of a per-CPU variable as C's `&var`
+/// is, without the offset of any CPU, and aligned for its type. The variable lives at least as long
+/// as the object.
+pub unsafe trait Place {
+    /// The address of the variable. To dereference it, or to do arithmetic that relies on what is
+    /// there, is wrong on any CPU.
+    fn address(&self) -> *mut c_void;
+
+    #[cfg(all(CONFIG_X86_64, CONFIG_SMP))]
+    crate::x86_64_percpu_place!((address self.address()));
+}
+
+/// A pointer to a per-CPU variable, like C's `T __percpu *`.
+///
+/// # Examples
+///
+/// ```
+/// use kernel::{cpu::CpuId, percpu::{CpuGuard, DynamicPerCpu, PerCpu}};
+///
+/// let events = DynamicPerCpu::<u32>::new_zero(GFP_KERNEL)?;
+/// events.set(7);
+/// let guard = CpuGuard::new();
+/// let ptr = events.ptr().on_cpu(guard.cpu()).ok_or(EINVAL)?;
+/// // SAFETY: The guard keeps this task, the only one that knows the variable, on this CPU.
+/// assert!(unsafe { *ptr } <= 7);
+/// # Ok::<(), Error>(())
+/// ```
+#[repr(transparent)]
+pub struct PerCpuPtr<T>(*mut T);
+
+impl<T> Clone for PerCpuPtr<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for PerCpuPtr<T> {}
+
+impl<T> PerCpuPtr<T> {
+    /// Makes one of the address of a per-CPU variable, without the offset of any CPU.
+    #[inline(always)]
+    pub const fn new(ptr: *mut T) -> Self {
+        PerCpuPtr(ptr)
+    }
+
+    /// The address, without the offset of any CPU.
+    #[inline(always)]
+    pub const fn as_raw(self) -> *mut T {
+        self.0
+    }
+
+    /// The address of this CPU's copy. Unless the caller stays on its CPU, it may be that of
+    /// another by the time it is used.
+    #[inline(always)]
+    pub fn this_cpu(self) -> *mut T {
+        // SAFETY: This is address arithmetic only.
+        unsafe { bindings::percpu_this(self.0.cast()) }.cast()
+    }
+
+    /// The address of the copy of `cpu`; [`None`] if there can be no such CPU, as it has no copy.
+    #[inline]
+    pub fn on_cpu(self, cpu: CpuId) -> Option<*mut T> {
+        // SAFETY: A `CpuId` is below `nr_cpu_ids`; the rest is address arithmetic.
+        unsafe {
+            bindings::cpu_possible(cpu.as_u32())
+                .then(|| bindings::percpu_on(self.0.cast(), cpu.as_u32()).cast())
+        }
+    }
+}
+
+/// A static per-CPU variable, whichever it is. What [`define_per_cpu!`](crate::define_per_cpu)
+/// defines has a type of its own, and [`PerCpu::handle`] makes one of these of it.
+///
+/// # Invariants
+///
+/// The pointer is to a per-CPU variable that is never freed.
+///
+/// # Examples
+///
+/// ```
+/// use kernel::{define_per_cpu, percpu::{PerCpu, StaticPerCpu}};
+///
+/// define_per_cpu! {
+///     static READS: u64 = 0;
+///     static WRITES: u64 = 0;
+/// }
+///
+/// fn counter(write: bool) -> StaticPerCpu<u64> {
+///     if write { WRITES.handle() } else { READS.handle() }
+/// }
+///
+/// counter(true).inc();
+/// assert_eq!(WRITES.sum(), 1);
+/// assert_eq!(READS.sum(), 0);
+/// ```
+#[repr(transparent)]
+pub struct StaticPerCpu<T> {
+    ptr: PerCpuPtr<T>,
+    // Copies are reached by reference from any CPU, and never moved or dropped.
+    _value: PhantomData<UnsafeCell<T>>,
+}
+
+// SAFETY: By the type invariants all tasks may use the variable, and what they can do with it
+// depends on `Value`, whose safety requirements say that any task may.
+unsafe impl<T: Value> Send for StaticPerCpu<T> {}
+// SAFETY: As above.
+unsafe impl<T: Value> Sync for StaticPerCpu<T> {}
+
+impl<T> Clone for StaticPerCpu<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for StaticPerCpu<T> {}
+
+impl<T: Value> StaticPerCpu<T> {
+    /// Makes one of a pointer.
+    ///
+    /// # Safety
+    ///
+    /// `ptr` is to a per-CPU variable that lives as long as this object and its copies, and that is
+    /// accessed, by C too, only in ways that go with those of [`PerCpu`]: integers by `this_cpu`
+    /// operations, or on their own CPU with interrupts disabled.
+    #[inline(always)]
+    pub const unsafe fn from_ptr(ptr: PerCpuPtr<T>) -> Self {
+        // INVARIANT: By the safety requirements.
+        StaticPerCpu {
+            ptr,
+            _value: PhantomData,
+        }
+    }
+}
+
+// SAFETY: By the type invariants.
+unsafe impl<T: Value> Place for StaticPerCpu<T> {
+    #[inline(always)]
+    fn address(&self) -> *mut c_void {
+        self.ptr.as_raw().cast()
+    }
+}
+
+// SAFETY: By the type invariants and the safety requirements of `from_ptr`.
+unsafe impl<T: Value> PerCpu<T> for StaticPerCpu<T> {}
+
+/// What [`define_per_cpu!`](crate::define_per_cpu) puts into the kernel's image: what each CPU's
+/// copy begins with.
+#[doc(hidden)]
+#[repr(transparent)]
+pub struct Initial<T>(UnsafeCell<T>);
+
+// SAFETY: It is only copied, by the kernel when it boots or loads the module.
+unsafe impl<T> Sync for Initial<T> {}
+
+impl<T: Value> Initial<T> {
+    /// The value that each copy begins with.
+    pub const fn new(value: T) -> Self {
+        Initial(UnsafeCell::new(value))
+    }
+}
+
+/// Defines static per-CPU variables, in modules too, like C's `DEFINE_PER_CPU()`.
+///
+/// Each CPU's copy begins with the value given, which must be a constant. The name stands for the
+/// variable, and is of a type of its own that implements [`PerCpu`](crate::percpu::PerCpu).
+///
+/// # Examples
+///
+/// ```
+/// use kernel::{define_per_cpu, percpu::PerCpu};
+///
+/// define_per_cpu! {
+///     /// Packets that this CPU has seen.
+///     static PACKETS: u64 = 0;
+///     static LOWEST: i32 = i32::MAX;
+/// }
+///
+/// PACKETS.inc();
+/// PACKETS.add(2);
+/// assert_eq!(PACKETS.sum(), 3);
+/// assert_eq!(LOWEST.get(), i32::MAX);
+/// ```
+///
+/// A type that [`PerCpu`](crate::percpu::PerCpu) has no operations for is refused:
+///
+/// ```ignore (does not compile: E0277)
+/// kernel::define_per_cpu!(static NAME: [u8; 16] = [0; 16]);
+/// ```
+#[macro_export]
+macro_rules! define_per_cpu {
+    ($($(#[$attr:meta])* $vis:vis static $name:ident: $t:ty = $value:expr;)*) => {$(
+        $(#[$attr])*
+        #[allow(non_camel_case_types)]
+        #[derive(Clone, Copy)]
+        $vis struct $name;
+
+        const _: () = {
+            #[link_section = ".data..percpu"]
+            static INITIAL: $crate::percpu::Initial<$t> = $crate::percpu::Initial::new($value);
+
+            $crate::static_per_cpu_place!($name, $t, INITIAL);
+        };
+    )*};
+    ($($(#[$attr:meta])* $vis:vis static $name:ident: $t:ty = $value:expr);*) => {
+        $crate::define_per_cpu!($($(#[$attr])* $vis static $name: $t = $value;)*);
+    };
+}
+
+/// Declares static per-CPU variables that C defines.
+///
+/// # Safety
+///
+/// `unsafe` says: the symbol is that of a per-CPU variable, of a type laid out like the one given,
+/// and C accesses it only in ways that go with those of [`PerCpu`](crate::percpu::PerCpu): integers
+/// by `this_cpu` operations, or on their own CPU with interrupts disabled.
+///
+/// # Examples
+///
+/// ```
+/// use kernel::{declare_per_cpu, percpu::PerCpu};
+///
+/// declare_per_cpu! {
+///     // SAFETY: An `unsigned long`; C counts with interrupts disabled.
+///     unsafe static PROCESSES: usize = "process_counts";
+/// }
+///
+/// assert!(PROCESSES.sum() > 0);
+/// ```
+#[macro_export]
+macro_rules! declare_per_cpu {
+    ($($(#[$attr:meta])* unsafe $vis:vis static $name:ident: $t:ty = $symbol:literal;)*) => {$(
+        $(#[$attr])*
+        #[allow(non_camel_case_types)]
+        #[derive(Clone, Copy)]
+        $vis struct $name;
+
+        const _: () = {
+            extern "C" {
+                #[link_name = $symbol]
+                static INITIAL: $crate::percpu::Initial<$t>;
+            }
+
+            $crate::static_per_cpu_place!($name, $t, INITIAL);
+        };
+    )*};
+}
+
+/// Makes `$name`, of type `$t`, the variable at the symbol `$initial`.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! static_per_cpu_place {
+    ($name:ident, $t:ty, $initial:ident) => {
+        // SAFETY: This is the address of a per-CPU variable of the kernel or of this module.
+        unsafe impl $crate::percpu::Place for $name {
+            #[inline(always)]
+            fn address(&self) -> *mut $crate::ffi::c_void {
+                (&raw const $initial).cast_mut().cast()
+            }
+
+            #[cfg(all(CONFIG_X86_64, CONFIG_SMP))]
+            $crate::x86_64_percpu_place!((sym $initial));
+        }
+
+        // SAFETY: The variable is of that type. If C defines it, by the safety requirements of the
+        // macro.
+        unsafe impl $crate::percpu::PerCpu<$t> for $name {}
+    };
+}
