@@ -40,38 +40,40 @@ __rust_helper void rust_helper_preempt_enable(void)
 }
 
 /* For architectures without code of their own in rust/kernel/percpu/. */
+#define PERCPU_VAR(type, ptr)	(*(__force type __percpu *)(ptr))
+
 #define RUST_HELPER_PERCPU(type)							\
-__rust_helper type rust_helper_percpu_read_##type(type *ptr)				\
+__rust_helper void rust_helper_percpu_write_##type(void *ptr, type val)			\
 {											\
-	return this_cpu_read(*(type __force __percpu *)ptr);				\
+	this_cpu_write(PERCPU_VAR(type, ptr), val);					\
 }											\
-__rust_helper void rust_helper_percpu_write_##type(type *ptr, type val)			\
+__rust_helper type rust_helper_percpu_read_##type(void *ptr)				\
 {											\
-	this_cpu_write(*(type __force __percpu *)ptr, val);				\
+	return this_cpu_read(PERCPU_VAR(type, ptr));					\
 }											\
-__rust_helper void rust_helper_percpu_add_##type(type *ptr, type val)			\
+__rust_helper void rust_helper_percpu_add_##type(void *ptr, type val)			\
 {											\
-	this_cpu_add(*(type __force __percpu *)ptr, val);				\
+	this_cpu_add(PERCPU_VAR(type, ptr), val);					\
 }											\
-__rust_helper type rust_helper_percpu_add_return_##type(type *ptr, type val)		\
+__rust_helper type rust_helper_percpu_add_return_##type(void *ptr, type val)		\
 {											\
-	return this_cpu_add_return(*(type __force __percpu *)ptr, val);			\
+	return this_cpu_add_return(PERCPU_VAR(type, ptr), val);				\
 }											\
-__rust_helper void rust_helper_percpu_and_##type(type *ptr, type val)			\
+__rust_helper void rust_helper_percpu_and_##type(void *ptr, type val)			\
 {											\
-	this_cpu_and(*(type __force __percpu *)ptr, val);				\
+	this_cpu_and(PERCPU_VAR(type, ptr), val);					\
 }											\
-__rust_helper void rust_helper_percpu_or_##type(type *ptr, type val)			\
+__rust_helper void rust_helper_percpu_or_##type(void *ptr, type val)			\
 {											\
-	this_cpu_or(*(type __force __percpu *)ptr, val);				\
+	this_cpu_or(PERCPU_VAR(type, ptr), val);					\
 }											\
-__rust_helper type rust_helper_percpu_xchg_##type(type *ptr, type val)			\
+__rust_helper type rust_helper_percpu_xchg_##type(void *ptr, type val)			\
 {											\
-	return this_cpu_xchg(*(type __force __percpu *)ptr, val);			\
+	return this_cpu_xchg(PERCPU_VAR(type, ptr), val);				\
 }											\
-__rust_helper type rust_helper_percpu_cmpxchg_##type(type *ptr, type old, type new)	\
+__rust_helper type rust_helper_percpu_cmpxchg_##type(void *ptr, type old, type new)	\
 {											\
-	return this_cpu_cmpxchg(*(type __force __percpu *)ptr, old, new);		\
+	return this_cpu_cmpxchg(PERCPU_VAR(type, ptr), old, new);			\
 }
 
 RUST_HELPER_PERCPU(u8)

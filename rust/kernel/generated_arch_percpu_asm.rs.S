@@ -13,45 +13,33 @@
 #define __RSEQ_W(name)		"{" #name ":w}"
 #define __RSEQ_X(name)		"{" #name ":x}"
 
+#define TEXTS(sz)								\
+	(read, sz) => {								\
+		::kernel::concat_literals!(__RSEQ_TEXT_READ(sz))		\
+	};									\
+	(write, sz) => {							\
+		::kernel::concat_literals!(__RSEQ_TEXT_WRITE(sz))		\
+	};									\
+	(op, sz, $llsc:literal, $lse:literal) => {				\
+		::kernel::concat_literals!(__RSEQ_TEXT_OP(sz, $llsc, $lse))	\
+	};									\
+	(add_return, sz) => {							\
+		::kernel::concat_literals!(__RSEQ_TEXT_ADD_RETURN(sz))		\
+	};									\
+	(xchg, sz) => {								\
+		::kernel::concat_literals!(__RSEQ_TEXT_XCHG(sz))		\
+	};									\
+	(cmpxchg, sz) => {							\
+		::kernel::concat_literals!(__RSEQ_TEXT_CMPXCHG(sz))		\
+	};
+
 // Cut here.
 
 macro_rules! text {
-	(read, W, $s:literal) => {
-		::kernel::concat_literals!(__RSEQ_TEXT_READ($s, __RSEQ_W))
-	};
-	(read, X, $s:literal) => {
-		::kernel::concat_literals!(__RSEQ_TEXT_READ($s, __RSEQ_X))
-	};
-	(write, W, $s:literal) => {
-		::kernel::concat_literals!(__RSEQ_TEXT_WRITE($s, __RSEQ_W))
-	};
-	(write, X, $s:literal) => {
-		::kernel::concat_literals!(__RSEQ_TEXT_WRITE($s, __RSEQ_X))
-	};
-	(op, W, $s:literal, $llsc:literal, $lse:literal) => {
-		::kernel::concat_literals!(__RSEQ_TEXT_OP($s, __RSEQ_W, $llsc, $lse))
-	};
-	(op, X, $s:literal, $llsc:literal, $lse:literal) => {
-		::kernel::concat_literals!(__RSEQ_TEXT_OP($s, __RSEQ_X, $llsc, $lse))
-	};
-	(add_return, W, $s:literal) => {
-		::kernel::concat_literals!(__RSEQ_TEXT_ADD_RETURN($s, __RSEQ_W))
-	};
-	(add_return, X, $s:literal) => {
-		::kernel::concat_literals!(__RSEQ_TEXT_ADD_RETURN($s, __RSEQ_X))
-	};
-	(xchg, W, $s:literal) => {
-		::kernel::concat_literals!(__RSEQ_TEXT_XCHG($s, __RSEQ_W))
-	};
-	(xchg, X, $s:literal) => {
-		::kernel::concat_literals!(__RSEQ_TEXT_XCHG($s, __RSEQ_X))
-	};
-	(cmpxchg, W, $s:literal) => {
-		::kernel::concat_literals!(__RSEQ_TEXT_CMPXCHG($s, __RSEQ_W))
-	};
-	(cmpxchg, X, $s:literal) => {
-		::kernel::concat_literals!(__RSEQ_TEXT_CMPXCHG($s, __RSEQ_X))
-	};
+	TEXTS(8)
+	TEXTS(16)
+	TEXTS(32)
+	TEXTS(64)
 }
 
 #else /* CONFIG_S390 */

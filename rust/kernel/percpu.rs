@@ -2,9 +2,9 @@
 
 //! Per-CPU variables.
 //!
-//! A per-CPU variable has a copy for each possible CPU, and whoever uses it works on the copy of the
-//! CPU it is on. Counters that many CPUs write are what it is for: there is no contention, and no
-//! atomic towards other CPUs is needed.
+//! A per-CPU variable has a copy for each possible CPU, and whoever uses it works on the copy of
+//! the CPU it is on. Counters that many CPUs write are what it is for: there is no contention, and
+//! no atomic towards other CPUs is needed.
 //!
 //! | to have one | |
 //! |---|---|
@@ -19,9 +19,9 @@
 //!
 //! # What it compiles to
 //!
-//! The operations are C's `this_cpu_*()`: each works on the copy of the CPU that it commits on and is
-//! atomic towards interrupts of that CPU. On arm64 and s390 they share their asm with C and are
-//! critical sections like those, see [`crate::sched_rseq`]; on x86-64 they are one instruction each;
+//! The operations are C's `this_cpu_*()`: each works on the copy of the CPU that it commits on and
+//! is atomic towards interrupts of that CPU. On arm64 and s390 they share their asm with C and are
+//! critical sections like those, see [`crate::sched_rseq`]; on x86-64 they are an instruction each;
 //! elsewhere, or without `CONFIG_SCHED_RSEQ`, they call C.
 //!
 //! C header: [`include/linux/percpu-defs.h`](srctree/include/linux/percpu-defs.h)

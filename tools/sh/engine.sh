@@ -93,7 +93,7 @@ check_fast_path() {
 code() {
 	function_insns "$1" "$2" | sed -E -e '/^(ret|br[[:space:]]+%r14)/q' |
 		sed -E -e 's/[[:space:]]+/ /g' -e 's/ ?(0x[0-9a-f]+|<.*>).*//' |
-		grep -vE '^(bti|paciasp|autiasp|(stp|ldp) x29, x30|mov x29, sp|endbr64|pushq %rbp|movq %rsp, %rbp|popq %rbp)'
+		grep -vE '^(bti|paciasp|autiasp|(stp|ldp) x29, x30|mov x29, sp|endbr64|pushq %rbp|movq %rsp, %rbp|popq %rbp|(stmg|lmg) %r14, %r15|lgr %r1, %r15|aghi %r15|stg %r1, 152\(%r15\))'
 }
 
 # check_same_code VARIANT: per-CPU operations in Rust are, instruction by

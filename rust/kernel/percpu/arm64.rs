@@ -52,9 +52,9 @@ fn current_thread_info() -> u64 {
 
 /// An operation that returns nothing, as a read-modify-write.
 macro_rules! op {
-    ($place:expr, $val:expr, $r:ident, $s:literal, $llsc:literal, $lse:literal) => {
+    ($place:expr, $val:expr, $bits:tt, $llsc:literal, $lse:literal) => {
         section!(
-            $place, text!(op, $r, $s, $llsc, $lse),
+            $place, text!(op, $bits, $llsc, $lse),
             p = out(reg) _,
             tmp = out(reg) _,
             loop = out(reg) _,
@@ -79,13 +79,13 @@ macro_rules! op_return {
 }
 
 macro_rules! impl_word {
-    ($t:ident, $r:ident, $s:literal) => {
+    ($t:ident, $bits:tt) => {
         impl Word for $t {
             #[inline(always)]
             unsafe fn this_cpu_read(place: &impl Place) -> Self {
                 let val: u64;
                 // SAFETY: By the safety requirements of the trait.
-                unsafe { section!(place, text!(read, $r, $s), p = out(reg) val) };
+                unsafe { section!(place, text!(read, $bits), p = out(reg) val) };
                 val as Self
             }
 
@@ -94,7 +94,7 @@ macro_rules! impl_word {
                 // SAFETY: By the safety requirements of the trait.
                 unsafe {
                     section!(
-                        place, text!(write, $r, $s),
+                        place, text!(write, $bits),
                         p = out(reg) _,
                         val = in(reg) u64::from(val)
                     )
@@ -104,31 +104,31 @@ macro_rules! impl_word {
             #[inline(always)]
             unsafe fn this_cpu_add(place: &impl Place, val: Self) {
                 // SAFETY: By the safety requirements of the trait.
-                unsafe { op!(place, val, $r, $s, "add", "ldadd") };
+                unsafe { op!(place, val, $bits, "add", "ldadd") };
             }
 
             #[inline(always)]
             unsafe fn this_cpu_add_return(place: &impl Place, val: Self) -> Self {
                 // SAFETY: By the safety requirements of the trait.
-                unsafe { op_return!(place, val, text!(add_return, $r, $s)) }
+                unsafe { op_return!(place, val, text!(add_return, $bits)) }
             }
 
             #[inline(always)]
             unsafe fn this_cpu_and(place: &impl Place, val: Self) {
                 // SAFETY: By the safety requirements of the trait.
-                unsafe { op!(place, !val, $r, $s, "bic", "ldclr") };
+                unsafe { op!(place, !val, $bits, "bic", "ldclr") };
             }
 
             #[inline(always)]
             unsafe fn this_cpu_or(place: &impl Place, val: Self) {
                 // SAFETY: By the safety requirements of the trait.
-                unsafe { op!(place, val, $r, $s, "orr", "ldset") };
+                unsafe { op!(place, val, $bits, "orr", "ldset") };
             }
 
             #[inline(always)]
             unsafe fn this_cpu_xchg(place: &impl Place, val: Self) -> Self {
                 // SAFETY: By the safety requirements of the trait.
-                unsafe { op_return!(place, val, text!(xchg, $r, $s)) }
+                unsafe { op_return!(place, val, text!(xchg, $bits)) }
             }
 
             #[inline(always)]
@@ -137,7 +137,7 @@ macro_rules! impl_word {
                 // SAFETY: By the safety requirements of the trait.
                 unsafe {
                     section!(
-                        place, text!(cmpxchg, $r, $s),
+                        place, text!(cmpxchg, $bits),
                         p = out(reg) _,
                         ret = out(reg) ret,
                         loop = out(reg) _,
@@ -151,7 +151,7 @@ macro_rules! impl_word {
     };
 }
 
-impl_word!(u8, W, "b");
-impl_word!(u16, W, "h");
-impl_word!(u32, W, "");
-impl_word!(u64, X, "");
+impl_word!(u8, 8);
+impl_word!(u16, 16);
+impl_word!(u32, 32);
+impl_word!(u64, 64);

@@ -88,8 +88,8 @@ impl PerCpuCounter {
         self.total.add(self.local.xchg(0).wrapping_add(n), Relaxed);
     }
 
-    /// About what was counted: off by less than [`error`](Self::error) unless CPUs are in the middle
-    /// of [`add`](Self::add).
+    /// About what was counted: off by less than [`error`](Self::error) unless CPUs are in the
+    /// middle of [`add`](Self::add).
     #[inline]
     pub fn read(&self) -> i64 {
         self.total.load(Relaxed)

@@ -134,8 +134,8 @@ impl<T: Value> DynamicPerCpu<T> {
         Ok(Self::owning(Memory::new(flags)?))
     }
 
-    /// Allocates a variable and initialises each copy with what `init` returns for its CPU: a value,
-    /// or an initialiser that works in place. All possible CPUs get one, online or not.
+    /// Allocates a variable and initialises each copy with what `init` returns for its CPU: a
+    /// value, or an initialiser that works in place. All possible CPUs get one, online or not.
     ///
     /// May sleep if `flags` allow it. Fails with `ENOMEM`, or as an initialiser does; what was
     /// initialised before is dropped.

@@ -39,7 +39,7 @@ pub unsafe trait Place {
     fn address(&self) -> *mut c_void;
 
     #[cfg(all(CONFIG_X86_64, CONFIG_SMP))]
-    crate::x86_64_percpu_place!((address self.address()));
+    crate::x86_64_percpu_place!(address);
 }
 
 /// A pointer to a per-CPU variable, like C's `T __percpu *`.

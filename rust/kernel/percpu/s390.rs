@@ -49,7 +49,12 @@ macro_rules! load_store {
         unsafe fn this_cpu_read(place: &impl Place) -> Self {
             let val: u64;
             // SAFETY: By the safety requirements of the trait.
-            unsafe { section!(place.address().expose_provenance(), text!(load, $load), val = out(reg) val) };
+            unsafe {
+                section!(
+                    place.address().expose_provenance(), text!(load, $load),
+                    val = out(reg) val
+                )
+            };
             val as Self
         }
 
@@ -57,7 +62,12 @@ macro_rules! load_store {
         unsafe fn this_cpu_write(place: &impl Place, val: Self) {
             let val = u64::from(val);
             // SAFETY: By the safety requirements of the trait.
-            unsafe { section!(place.address().expose_provenance(), text!(store, $store), val = in(reg) val) };
+            unsafe {
+                section!(
+                    place.address().expose_provenance(), text!(store, $store),
+                    val = in(reg) val
+                )
+            };
         }
     };
 }

@@ -10,28 +10,28 @@ use super::{
     Word, //
 };
 
-/// One instruction. `(sym S)` is the variable at that symbol, `(address A)` the one at that address.
+/// One instruction on the variable at `$place`, by symbol, `(sym S)`, or by `address`.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! x86_64_percpu_asm {
-    ((sym $static:path), $before:expr, $after:expr, $($operands:tt)*) => {
+    ((sym $static:path), $place:expr, $before:expr, $after:expr, $($operands:tt)*) => {
         $crate::asm!(
             ::core::concat!($before, "%gs:{p}(%rip)", $after);
             p = sym $static,
             $($operands)*
         )
     };
-    ((address $address:expr), $before:expr, $after:expr, $($operands:tt)*) => {
+    (address, $place:expr, $before:expr, $after:expr, $($operands:tt)*) => {
         $crate::asm!(
             ::core::concat!($before, "%gs:({p})", $after);
-            p = in(reg) $address,
+            p = in(reg) $place.address(),
             $($operands)*
         )
     };
 }
 
-/// The methods of [`Place`] for one width. `$s` is the suffix of instructions, `$class` the class of
-/// registers, `$val` how a register is written, and `$acc` the register that CMPXCHG compares with.
+/// The methods of [`Place`] for one width. `$s` is the suffix of instructions, `$class` the class
+/// of registers, `$val` how a register is written, and `$acc` the one that CMPXCHG compares with.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! x86_64_percpu_methods {
@@ -44,7 +44,7 @@ macro_rules! x86_64_percpu_methods {
                 // SAFETY: By the safety requirements of `Word`.
                 unsafe {
                     $crate::x86_64_percpu_asm!(
-                        $place, concat!("mov", $s, " "), concat!(", ", $val),
+                        $place, self, concat!("mov", $s, " "), concat!(", ", $val),
                         val = out($class) val
                     )
                 };
@@ -57,7 +57,7 @@ macro_rules! x86_64_percpu_methods {
                 // SAFETY: By the safety requirements of `Word`.
                 unsafe {
                     $crate::x86_64_percpu_asm!(
-                        $place, concat!("mov", $s, " ", $val, ", "), "",
+                        $place, self, concat!("mov", $s, " ", $val, ", "), "",
                         val = in($class) val
                     )
                 };
@@ -69,7 +69,7 @@ macro_rules! x86_64_percpu_methods {
                 // SAFETY: By the safety requirements of `Word`.
                 unsafe {
                     $crate::x86_64_percpu_asm!(
-                        $place, concat!("add", $s, " ", $val, ", "), "",
+                        $place, self, concat!("add", $s, " ", $val, ", "), "",
                         val = in($class) val
                     )
                 };
@@ -79,14 +79,14 @@ macro_rules! x86_64_percpu_methods {
             #[inline(always)]
             unsafe fn [<inc_ $t>](&self) {
                 // SAFETY: By the safety requirements of `Word`.
-                unsafe { $crate::x86_64_percpu_asm!($place, concat!("inc", $s, " "), "",) };
+                unsafe { $crate::x86_64_percpu_asm!($place, self, concat!("inc", $s, " "), "",) };
             }
 
             #[doc(hidden)]
             #[inline(always)]
             unsafe fn [<dec_ $t>](&self) {
                 // SAFETY: By the safety requirements of `Word`.
-                unsafe { $crate::x86_64_percpu_asm!($place, concat!("dec", $s, " "), "",) };
+                unsafe { $crate::x86_64_percpu_asm!($place, self, concat!("dec", $s, " "), "",) };
             }
 
             #[doc(hidden)]
@@ -96,7 +96,7 @@ macro_rules! x86_64_percpu_methods {
                 // SAFETY: By the safety requirements of `Word`.
                 unsafe {
                     $crate::x86_64_percpu_asm!(
-                        $place, concat!("xadd", $s, " ", $val, ", "), "",
+                        $place, self, concat!("xadd", $s, " ", $val, ", "), "",
                         val = inout($class) val => old
                     )
                 };
@@ -109,7 +109,7 @@ macro_rules! x86_64_percpu_methods {
                 // SAFETY: By the safety requirements of `Word`.
                 unsafe {
                     $crate::x86_64_percpu_asm!(
-                        $place, concat!("and", $s, " ", $val, ", "), "",
+                        $place, self, concat!("and", $s, " ", $val, ", "), "",
                         val = in($class) val
                     )
                 };
@@ -121,7 +121,7 @@ macro_rules! x86_64_percpu_methods {
                 // SAFETY: By the safety requirements of `Word`.
                 unsafe {
                     $crate::x86_64_percpu_asm!(
-                        $place, concat!("or", $s, " ", $val, ", "), "",
+                        $place, self, concat!("or", $s, " ", $val, ", "), "",
                         val = in($class) val
                     )
                 };
@@ -151,7 +151,7 @@ macro_rules! x86_64_percpu_methods {
                 // SAFETY: By the safety requirements of `Word`.
                 unsafe {
                     $crate::x86_64_percpu_asm!(
-                        $place, concat!("cmpxchg", $s, " ", $val, ", "), "",
+                        $place, self, concat!("cmpxchg", $s, " ", $val, ", "), "",
                         val = in($class) new,
                         inout($acc) old => found
                     )
@@ -162,7 +162,7 @@ macro_rules! x86_64_percpu_methods {
     };
 }
 
-/// The methods of [`Place`] for the variable at a symbol, or at any address.
+/// The methods of [`Place`] for the variable at a symbol, `(sym S)`, or at any `address`.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! x86_64_percpu_place {

@@ -138,23 +138,33 @@
 		lse_tail)
 #endif
 
-/*
- * The sections. S is the suffix of instructions that access memory, R names
- * register operands in the width of the variable: __RSEQ_W or __RSEQ_X.
- */
+/* The memory operand at p. */
+#define __RSEQ_AT_P		", [" __RSEQ_ARG(p) "]"
+
+/* Suffix of the instructions that access memory, and names of registers, by width. */
+#define __S_8		"b"
+#define __S_16		"h"
+#define __S_32		""
+#define __S_64		""
+#define __R_8		__RSEQ_W
+#define __R_16		__RSEQ_W
+#define __R_32		__RSEQ_W
+#define __R_64		__RSEQ_X
 
 /* p is loaded: it is the offset before. */
-#define __RSEQ_TEXT_READ(S, R)						\
+#define __RSEQ_TEXT_READ(sz)						\
+	"	// read\n"						\
 	__RSEQ_BEGIN							\
 	__RSEQ_OFFSET							\
-	"	ldr" S "	" R(p) ", [" __RSEQ_ARG(base) ", " __RSEQ_ARG(p) "]\n" \
+	"	ldr" __S_##sz "	" __R_##sz(p) ", [" __RSEQ_ARG(base) ", " __RSEQ_ARG(p) "]\n" \
 	"772:\n"							\
 	__RSEQ_END
 
-#define __RSEQ_TEXT_WRITE(S, R)						\
+#define __RSEQ_TEXT_WRITE(sz)						\
+	"	// write\n"						\
 	__RSEQ_BEGIN							\
 	__RSEQ_OFFSET							\
-	"	str" S "	" R(val) ", [" __RSEQ_ARG(base) ", " __RSEQ_ARG(p) "]\n" \
+	"	str" __S_##sz "	" __R_##sz(val) ", [" __RSEQ_ARG(base) ", " __RSEQ_ARG(p) "]\n" \
 	"772:\n"							\
 	__RSEQ_END
 
@@ -162,46 +172,49 @@
  * The LSE atomics are the value-returning ones, as in the operations that
  * these replace: those are likely to execute near the CPU.
  */
-#define __RSEQ_TEXT_OP(S, R, llsc, lse)					\
+#define __RSEQ_TEXT_OP(sz, llsc, lse)					\
+	"	// operation\n"						\
 	__RSEQ_BEGIN							\
 	__RSEQ_ADDRESS							\
 	__RSEQ_ATOMIC(							\
 	/* LL/SC */							\
-	"	ldxr" S "	" R(tmp) ", [" __RSEQ_ARG(p) "]\n"	\
-	"	" llsc "	" R(tmp) ", " R(tmp) ", " R(val) "\n"	\
-	"	stxr" S "	" __RSEQ_W(loop) ", " R(tmp) ", [" __RSEQ_ARG(p) "]", \
+	"	ldxr" __S_##sz "	" __R_##sz(tmp) __RSEQ_AT_P "\n" \
+	"	" llsc "	" __R_##sz(tmp) ", " __R_##sz(tmp) ", " __R_##sz(val) "\n" \
+	"	stxr" __S_##sz "	" __RSEQ_W(loop) ", " __R_##sz(tmp) __RSEQ_AT_P, \
 	/* LSE */							\
 	2,								\
-	"	" lse S "	" R(val) ", " R(tmp) ", [" __RSEQ_ARG(p) "]", \
+	"	" lse __S_##sz "	" __R_##sz(val) ", " __R_##sz(tmp) __RSEQ_AT_P, \
 	__RSEQ_NOTHING)							\
 	__RSEQ_END
 
 /* ret is the sum. */
-#define __RSEQ_TEXT_ADD_RETURN(S, R)					\
+#define __RSEQ_TEXT_ADD_RETURN(sz)					\
+	"	// add and return\n"					\
 	__RSEQ_BEGIN							\
 	__RSEQ_ADDRESS							\
 	__RSEQ_ATOMIC(							\
 	/* LL/SC */							\
-	"	ldxr" S "	" R(ret) ", [" __RSEQ_ARG(p) "]\n"	\
-	"	add	" R(ret) ", " R(ret) ", " R(val) "\n"		\
-	"	stxr" S "	" __RSEQ_W(loop) ", " R(ret) ", [" __RSEQ_ARG(p) "]", \
+	"	ldxr" __S_##sz "	" __R_##sz(ret) __RSEQ_AT_P "\n" \
+	"	add	" __R_##sz(ret) ", " __R_##sz(ret) ", " __R_##sz(val) "\n" \
+	"	stxr" __S_##sz "	" __RSEQ_W(loop) ", " __R_##sz(ret) __RSEQ_AT_P, \
 	/* LSE */							\
 	2,								\
-	"	ldadd" S "	" R(val) ", " R(ret) ", [" __RSEQ_ARG(p) "]", \
-	"	add	" R(ret) ", " R(ret) ", " R(val))		\
+	"	ldadd" __S_##sz "	" __R_##sz(val) ", " __R_##sz(ret) __RSEQ_AT_P, \
+	"	add	" __R_##sz(ret) ", " __R_##sz(ret) ", " __R_##sz(val)) \
 	__RSEQ_END
 
 /* ret is what was there. */
-#define __RSEQ_TEXT_XCHG(S, R)						\
+#define __RSEQ_TEXT_XCHG(sz)						\
+	"	// exchange\n"						\
 	__RSEQ_BEGIN							\
 	__RSEQ_ADDRESS							\
 	__RSEQ_ATOMIC(							\
 	/* LL/SC */							\
-	"	ldxr" S "	" R(ret) ", [" __RSEQ_ARG(p) "]\n"	\
-	"	stxr" S "	" __RSEQ_W(loop) ", " R(val) ", [" __RSEQ_ARG(p) "]", \
+	"	ldxr" __S_##sz "	" __R_##sz(ret) __RSEQ_AT_P "\n" \
+	"	stxr" __S_##sz "	" __RSEQ_W(loop) ", " __R_##sz(val) __RSEQ_AT_P, \
 	/* LSE */							\
 	1,								\
-	"	swp" S "	" R(val) ", " R(ret) ", [" __RSEQ_ARG(p) "]", \
+	"	swp" __S_##sz "	" __R_##sz(val) ", " __R_##sz(ret) __RSEQ_AT_P, \
 	__RSEQ_NOTHING)							\
 	__RSEQ_END
 
@@ -211,39 +224,30 @@
  * stored: it read this CPU's copy, and to be preempted on the branch only
  * means to read once more.
  */
-#define __RSEQ_TEXT_CMPXCHG(S, R)					\
+#define __RSEQ_TEXT_CMPXCHG(sz)						\
+	"	// compare and exchange\n"				\
 	__RSEQ_BEGIN							\
 	__RSEQ_ADDRESS							\
 	__RSEQ_ATOMIC(							\
 	/* LL/SC */							\
-	"	ldxr" S "	" R(ret) ", [" __RSEQ_ARG(p) "]\n"	\
-	"	eor	" R(loop) ", " R(ret) ", " R(old) "\n"		\
-	"	cbnz	" R(loop) ", 774f\n"				\
-	"	stxr" S "	" __RSEQ_W(loop) ", " R(new) ", [" __RSEQ_ARG(p) "]", \
+	"	ldxr" __S_##sz "	" __R_##sz(ret) __RSEQ_AT_P "\n" \
+	"	eor	" __R_##sz(loop) ", " __R_##sz(ret) ", " __R_##sz(old) "\n" \
+	"	cbnz	" __R_##sz(loop) ", 774f\n"			\
+	"	stxr" __S_##sz "	" __RSEQ_W(loop) ", " __R_##sz(new) __RSEQ_AT_P, \
 	/* LSE */							\
 	2,								\
-	"	mov	" R(ret) ", " R(old) "\n"			\
-	"	cas" S "	" R(ret) ", " R(new) ", [" __RSEQ_ARG(p) "]", \
+	"	mov	" __R_##sz(ret) ", " __R_##sz(old) "\n"		\
+	"	cas" __S_##sz "	" __R_##sz(ret) ", " __R_##sz(new) __RSEQ_AT_P, \
 	__RSEQ_NOTHING)							\
 	"774:\n"							\
 	__RSEQ_END
-
-/* By width. */
-#define __S_8			"b"
-#define __S_16			"h"
-#define __S_32			""
-#define __S_64			""
-#define __R_8			__RSEQ_W
-#define __R_16			__RSEQ_W
-#define __R_32			__RSEQ_W
-#define __R_64			__RSEQ_X
 
 #define __RSEQ_READ(sz)							\
 static __always_inline unsigned long __percpu_rseq_read_##sz(unsigned long base) \
 {									\
 	unsigned long val, desc __maybe_unused;				\
 									\
-	asm volatile(__RSEQ_TEXT_READ(__S_##sz, __R_##sz)		\
+	asm volatile(__RSEQ_TEXT_READ(sz)		\
 	: __RSEQ_OUT							\
 	  [p] "=&r" (val)						\
 	: __RSEQ_IN							\
@@ -257,7 +261,7 @@ static __always_inline void __percpu_rseq_write_##sz(unsigned long base, u64 val
 {									\
 	unsigned long p, desc __maybe_unused;				\
 									\
-	asm volatile(__RSEQ_TEXT_WRITE(__S_##sz, __R_##sz)		\
+	asm volatile(__RSEQ_TEXT_WRITE(sz)		\
 	: __RSEQ_OUT							\
 	  [p] "=&r" (p)							\
 	: __RSEQ_IN							\
@@ -271,7 +275,7 @@ static __always_inline void __percpu_rseq_##name##_##sz(unsigned long base, u64 
 	unsigned long p, tmp, desc __maybe_unused;			\
 	unsigned int loop;						\
 									\
-	asm volatile(__RSEQ_TEXT_OP(__S_##sz, __R_##sz, llsc, lse)	\
+	asm volatile(__RSEQ_TEXT_OP(sz, llsc, lse)	\
 	: __RSEQ_OUT							\
 	  [p] "=&r" (p), [tmp] "=&r" (tmp), [loop] "=&r" (loop)		\
 	: __RSEQ_IN							\
@@ -292,7 +296,7 @@ static __always_inline unsigned long __percpu_rseq_##name##_##sz(unsigned long b
 	unsigned long p, ret, desc __maybe_unused;			\
 	unsigned int loop;						\
 									\
-	asm volatile(TEXT(__S_##sz, __R_##sz)				\
+	asm volatile(TEXT(sz)				\
 	: __RSEQ_OUT							\
 	  [p] "=&r" (p), [ret] "=&r" (ret), [loop] "=&r" (loop)		\
 	: __RSEQ_IN							\
@@ -307,7 +311,7 @@ static __always_inline unsigned long __percpu_rseq_cmpxchg_##sz(unsigned long ba
 {									\
 	unsigned long p, ret, loop, desc __maybe_unused;		\
 									\
-	asm volatile(__RSEQ_TEXT_CMPXCHG(__S_##sz, __R_##sz)		\
+	asm volatile(__RSEQ_TEXT_CMPXCHG(sz)		\
 	: __RSEQ_OUT							\
 	  [p] "=&r" (p), [ret] "=&r" (ret), [loop] "=&r" (loop)		\
 	: __RSEQ_IN							\
@@ -415,14 +419,6 @@ static __always_inline u128 __percpu_rseq_cmpxchg128(unsigned long base, u128 ol
 	return r.full;
 }
 
-#undef __S_8
-#undef __S_16
-#undef __S_32
-#undef __S_64
-#undef __R_8
-#undef __R_16
-#undef __R_32
-#undef __R_64
 #undef __RSEQ_READ
 #undef __RSEQ_WRITE
 #undef __RSEQ_OP
