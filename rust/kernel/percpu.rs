@@ -22,7 +22,22 @@
 //! The operations are C's `this_cpu_*()`: each works on the copy of the CPU that it commits on and
 //! is atomic towards interrupts of that CPU. On arm64 and s390 they share their asm with C and are
 //! critical sections like those, see [`crate::sched_rseq`]; on x86-64 they are an instruction each;
-//! elsewhere, or without `CONFIG_SCHED_RSEQ`, they call C.
+//! elsewhere, or without `CONFIG_SCHED_RSEQ`, they call C. For a `u64` these are, once the address
+//! and the arguments are in registers:
+//!
+//! | | arm64 | s390 | x86-64 |
+//! |---|---|---|---|
+//! | `get` | `mrs`, `ldr` | `ag`, `lg` | `mov` |
+//! | `set` | `mrs`, `str` | `ag`, `stg` | `mov` |
+//! | `add`, `sub` | `mrs`, `add`, `ldadd` | `ag`, `laag` | `add` |
+//! | `inc`, `dec` | the same | `ag`, `agsi` | `inc`, `dec` |
+//! | `and`, `or` | `mrs`, `add`, `ldclr` or `ldset` | `ag`, `lang` or `laog` | `and`, `or` |
+//! | `add_return` | `mrs`, `add`, `ldadd`, `add` | `ag`, `laag`, `agr` | `xadd`, `add` |
+//! | `xchg` | `mrs`, `add`, `swp` | `ag`, `lg`, `csg`, `jl` | `mov`, then `cmpxchg` in a loop |
+//! | `cmpxchg` | `mrs`, `add`, `mov`, `cas` | `ag`, `csg` | `cmpxchg` |
+//!
+//! On arm64 one to three NOPs stand in front of the LSE atomic, because a CPU without LSE executes
+//! a loop of LDXR and STXR in the same place.
 //!
 //! C header: [`include/linux/percpu-defs.h`](srctree/include/linux/percpu-defs.h)
 
@@ -168,12 +183,34 @@ pub fn possible_cpus() -> impl Iterator<Item = CpuId> {
 /// ```
 pub unsafe trait PerCpu<T: Value>: Place + Sized {
     /// A pointer to the variable.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use kernel::{define_per_cpu, percpu::PerCpu};
+    ///
+    /// define_per_cpu!(static SEEN: u32 = 0);
+    ///
+    /// assert_eq!(SEEN.ptr().as_raw(), SEEN.handle().ptr().as_raw());
+    /// ```
     #[inline(always)]
     fn ptr(&self) -> PerCpuPtr<T> {
         PerCpuPtr::new(self.address().cast())
     }
 
     /// The same variable, of a type that does not tell which it is.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use kernel::{define_per_cpu, percpu::{PerCpu, StaticPerCpu}};
+    ///
+    /// define_per_cpu!(static SEEN: u32 = 0);
+    ///
+    /// let seen: StaticPerCpu<u32> = SEEN.handle();
+    /// seen.inc();
+    /// assert_eq!(SEEN.sum(), 1);
+    /// ```
     #[inline(always)]
     fn handle(&self) -> StaticPerCpu<T>
     where
@@ -185,6 +222,16 @@ pub unsafe trait PerCpu<T: Value>: Place + Sized {
     }
 
     /// Reads the variable.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use kernel::{define_per_cpu, percpu::PerCpu};
+    ///
+    /// define_per_cpu!(static LEVEL: i32 = -1);
+    ///
+    /// assert_eq!(LEVEL.get(), -1);
+    /// ```
     #[inline(always)]
     fn get(&self) -> T
     where
@@ -195,6 +242,16 @@ pub unsafe trait PerCpu<T: Value>: Place + Sized {
     }
 
     /// Writes the variable.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use kernel::{define_per_cpu, percpu::PerCpu};
+    ///
+    /// define_per_cpu!(static READY: bool = false);
+    ///
+    /// READY.set(true);
+    /// ```
     #[inline(always)]
     fn set(&self, val: T)
     where
@@ -205,6 +262,16 @@ pub unsafe trait PerCpu<T: Value>: Place + Sized {
     }
 
     /// Writes the variable and returns what it was.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use kernel::{define_per_cpu, percpu::PerCpu};
+    ///
+    /// define_per_cpu!(static PENDING: u32 = 5);
+    ///
+    /// assert_eq!(PENDING.xchg(0), 5);
+    /// ```
     #[inline(always)]
     fn xchg(&self, val: T) -> T
     where
@@ -255,6 +322,17 @@ pub unsafe trait PerCpu<T: Value>: Place + Sized {
     }
 
     /// Clears the bits that are not in `val`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use kernel::{define_per_cpu, percpu::PerCpu};
+    ///
+    /// define_per_cpu!(static FLAGS: u8 = 0);
+    ///
+    /// FLAGS.and(!1);
+    /// assert_eq!(FLAGS.sum(), 0);
+    /// ```
     #[inline(always)]
     fn and(&self, val: T)
     where
@@ -265,6 +343,17 @@ pub unsafe trait PerCpu<T: Value>: Place + Sized {
     }
 
     /// Sets the bits that are in `val`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use kernel::{define_per_cpu, percpu::PerCpu};
+    ///
+    /// define_per_cpu!(static FLAGS: u8 = 0);
+    ///
+    /// FLAGS.or(4);
+    /// assert_eq!(FLAGS.sum(), 4);
+    /// ```
     #[inline(always)]
     fn or(&self, val: T)
     where
@@ -275,6 +364,17 @@ pub unsafe trait PerCpu<T: Value>: Place + Sized {
     }
 
     /// Adds to the variable; wraps around.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use kernel::{define_per_cpu, percpu::PerCpu};
+    ///
+    /// define_per_cpu!(static BYTES: u64 = 0);
+    ///
+    /// BYTES.add(1500);
+    /// assert_eq!(BYTES.sum(), 1500);
+    /// ```
     #[inline(always)]
     fn add(&self, val: T)
     where
@@ -285,6 +385,17 @@ pub unsafe trait PerCpu<T: Value>: Place + Sized {
     }
 
     /// Subtracts from the variable; wraps around.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use kernel::{define_per_cpu, percpu::PerCpu};
+    ///
+    /// define_per_cpu!(static FREE: isize = 0);
+    ///
+    /// FREE.sub(3);
+    /// assert_eq!(FREE.sum(), -3);
+    /// ```
     #[inline(always)]
     fn sub(&self, val: T)
     where
@@ -294,6 +405,17 @@ pub unsafe trait PerCpu<T: Value>: Place + Sized {
     }
 
     /// Adds 1 to the variable; wraps around.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use kernel::{define_per_cpu, percpu::PerCpu};
+    ///
+    /// define_per_cpu!(static EVENTS: u64 = 0);
+    ///
+    /// EVENTS.inc();
+    /// assert_eq!(EVENTS.sum(), 1);
+    /// ```
     #[inline(always)]
     fn inc(&self)
     where
@@ -304,6 +426,17 @@ pub unsafe trait PerCpu<T: Value>: Place + Sized {
     }
 
     /// Subtracts 1 from the variable; wraps around.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use kernel::{define_per_cpu, percpu::PerCpu};
+    ///
+    /// define_per_cpu!(static USERS: i32 = 0);
+    ///
+    /// USERS.dec();
+    /// assert_eq!(USERS.sum(), -1);
+    /// ```
     #[inline(always)]
     fn dec(&self)
     where
@@ -314,6 +447,16 @@ pub unsafe trait PerCpu<T: Value>: Place + Sized {
     }
 
     /// Adds to the variable and returns the sum; wraps around.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use kernel::{define_per_cpu, percpu::PerCpu};
+    ///
+    /// define_per_cpu!(static TICKET: u32 = 6);
+    ///
+    /// assert_eq!(TICKET.add_return(1), 7);
+    /// ```
     #[inline(always)]
     fn add_return(&self, val: T) -> T
     where
@@ -325,6 +468,16 @@ pub unsafe trait PerCpu<T: Value>: Place + Sized {
 
     /// Reads the copy of `cpu`; [`None`] if there can be no such CPU. On 32-bit machines a 64-bit
     /// value may be half old, half new.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use kernel::{cpu::CpuId, define_per_cpu, percpu::PerCpu};
+    ///
+    /// define_per_cpu!(static LEVEL: i32 = -1);
+    ///
+    /// assert_eq!(LEVEL.on_cpu(CpuId::current()), Some(-1));
+    /// ```
     #[inline]
     fn on_cpu(&self, cpu: CpuId) -> Option<T>
     where
@@ -338,6 +491,16 @@ pub unsafe trait PerCpu<T: Value>: Place + Sized {
 
     /// The sum over all possible CPUs; wraps around, so that what one CPU added and another
     /// subtracted is 0. The copies are read one after the other.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use kernel::{define_per_cpu, percpu::{possible_cpus, PerCpu}};
+    ///
+    /// define_per_cpu!(static SLOTS: usize = 4);
+    ///
+    /// assert_eq!(SLOTS.sum(), 4 * possible_cpus().count());
+    /// ```
     fn sum(&self) -> T
     where
         T: Integer,
@@ -348,6 +511,21 @@ pub unsafe trait PerCpu<T: Value>: Place + Sized {
     }
 
     /// This CPU's copy of a [`Shared`], while the guard keeps the task on the CPU.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use kernel::{
+    ///     define_per_cpu,
+    ///     percpu::{CpuGuard, PerCpu, Shared},
+    ///     sync::atomic::{Atomic, Relaxed},
+    /// };
+    ///
+    /// define_per_cpu!(static HITS: Shared<Atomic<u32>> = Shared::new(Atomic::new(0)));
+    ///
+    /// let guard = CpuGuard::new();
+    /// HITS.shared(&guard).add(1, Relaxed);
+    /// ```
     #[inline]
     fn shared<'a>(&'a self, _guard: &'a impl StaysOnCpu) -> &'a T::Target
     where
@@ -359,6 +537,16 @@ pub unsafe trait PerCpu<T: Value>: Place + Sized {
     }
 
     /// The copy of `cpu` of a [`Shared`]; [`None`] if there can be no such CPU.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use kernel::{cpu::CpuId, define_per_cpu, percpu::{PerCpu, Shared}};
+    ///
+    /// define_per_cpu!(static NAME: Shared<&str> = Shared::new("cpu"));
+    ///
+    /// assert_eq!(NAME.shared_on(CpuId::current()), Some(&"cpu"));
+    /// ```
     #[inline]
     fn shared_on(&self, cpu: CpuId) -> Option<&T::Target>
     where
@@ -371,6 +559,17 @@ pub unsafe trait PerCpu<T: Value>: Place + Sized {
     /// Lends this CPU's copy of an [`Exclusive`] to `f`. Fails with `EBUSY` if it is lent already.
     ///
     /// May be called from any context. `f` runs with preemption disabled, so it must not sleep.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use kernel::{define_per_cpu, percpu::{CpuGuard, Exclusive, PerCpu}};
+    ///
+    /// define_per_cpu!(static LAST: Exclusive<[u8; 4]> = Exclusive::new([0; 4]));
+    ///
+    /// LAST.exclusive(&CpuGuard::new(), |last| last.fill(7))?;
+    /// # Ok::<(), Error>(())
+    /// ```
     #[inline]
     fn exclusive<R>(
         &self,
