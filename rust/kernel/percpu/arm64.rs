@@ -20,7 +20,8 @@ macro_rules! section {
         crate::asm!(
             $text;
             base = in(reg) $place.address(),
-            $($operands)*
+            $($operands)*,
+            options(nostack)
         )
     };
 }
@@ -34,7 +35,8 @@ macro_rules! section {
             ti = in(reg) current_thread_info(),
             slot = const core::mem::offset_of!(crate::bindings::thread_info, sched_rseq),
             base = in(reg) $place.address(),
-            $($operands)*
+            $($operands)*,
+            options(nostack)
         )
     };
 }

@@ -23,7 +23,8 @@ macro_rules! section {
             p = inout(reg_addr) $p => _,
             off = const bindings::LC_PERCPU_OFFSET,
             off_alt = const bindings::LC_PERCPU_OFFSET + bindings::LC_ALT_ADDRESS,
-            $($operands)*
+            $($operands)*,
+            options(nostack)
         )
     };
 }
@@ -38,7 +39,8 @@ macro_rules! section {
             off_alt = const bindings::LC_PERCPU_OFFSET + bindings::LC_ALT_ADDRESS,
             mark = const bindings::LC_PERCPU_REGISTER,
             mark_alt = const bindings::LC_PERCPU_REGISTER + bindings::LC_ALT_ADDRESS,
-            $($operands)*
+            $($operands)*,
+            options(nostack)
         )
     };
 }

@@ -19,6 +19,7 @@ macro_rules! x86_64_percpu_asm {
             ::core::concat!($before, "%gs:{p}(%rip)", $after);
             p = sym $static,
             $($operands)*
+            options(nostack)
         )
     };
     (address, $place:expr, $before:expr, $after:expr, $($operands:tt)*) => {
@@ -26,6 +27,7 @@ macro_rules! x86_64_percpu_asm {
             ::core::concat!($before, "%gs:({p})", $after);
             p = in(reg) $place.address(),
             $($operands)*
+            options(nostack)
         )
     };
 }
@@ -45,7 +47,7 @@ macro_rules! x86_64_percpu_methods {
                 unsafe {
                     $crate::x86_64_percpu_asm!(
                         $place, self, concat!("mov", $s, " "), concat!(", ", $val),
-                        val = out($class) val
+                        val = out($class) val,
                     )
                 };
                 val
@@ -58,7 +60,7 @@ macro_rules! x86_64_percpu_methods {
                 unsafe {
                     $crate::x86_64_percpu_asm!(
                         $place, self, concat!("mov", $s, " ", $val, ", "), "",
-                        val = in($class) val
+                        val = in($class) val,
                     )
                 };
             }
@@ -70,7 +72,7 @@ macro_rules! x86_64_percpu_methods {
                 unsafe {
                     $crate::x86_64_percpu_asm!(
                         $place, self, concat!("add", $s, " ", $val, ", "), "",
-                        val = in($class) val
+                        val = in($class) val,
                     )
                 };
             }
@@ -97,7 +99,7 @@ macro_rules! x86_64_percpu_methods {
                 unsafe {
                     $crate::x86_64_percpu_asm!(
                         $place, self, concat!("xadd", $s, " ", $val, ", "), "",
-                        val = inout($class) val => old
+                        val = inout($class) val => old,
                     )
                 };
                 old.wrapping_add(val)
@@ -110,7 +112,7 @@ macro_rules! x86_64_percpu_methods {
                 unsafe {
                     $crate::x86_64_percpu_asm!(
                         $place, self, concat!("and", $s, " ", $val, ", "), "",
-                        val = in($class) val
+                        val = in($class) val,
                     )
                 };
             }
@@ -122,7 +124,7 @@ macro_rules! x86_64_percpu_methods {
                 unsafe {
                     $crate::x86_64_percpu_asm!(
                         $place, self, concat!("or", $s, " ", $val, ", "), "",
-                        val = in($class) val
+                        val = in($class) val,
                     )
                 };
             }
@@ -153,7 +155,7 @@ macro_rules! x86_64_percpu_methods {
                     $crate::x86_64_percpu_asm!(
                         $place, self, concat!("cmpxchg", $s, " ", $val, ", "), "",
                         val = in($class) new,
-                        inout($acc) old => found
+                        inout($acc) old => found,
                     )
                 };
                 found
