@@ -543,7 +543,7 @@ pub unsafe trait PerCpu<T: Value>: Place + Sized {
     /// ```
     /// use kernel::{cpu::CpuId, define_per_cpu, percpu::{PerCpu, Shared}};
     ///
-    /// define_per_cpu!(static NAME: Shared<&str> = Shared::new("cpu"));
+    /// define_per_cpu!(static NAME: Shared<&'static str> = Shared::new("cpu"));
     ///
     /// assert_eq!(NAME.shared_on(CpuId::current()), Some(&"cpu"));
     /// ```
