@@ -1,15 +1,18 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 # kernel.sh VARIANT: build the patched kernel with .config.fragment and
-# tools/scenarios/VARIANT.config, through the kernel's own kunit.py.  The
-# directory also serves kunit.py's tests and the modules' build.
+# tools/scenarios/VARIANT.config, or several of these joined by "+", through the
+# kernel's own kunit.py.  The directory also serves kunit.py's tests and the
+# modules' build.
 
 . "$(dirname "$0")/lib.sh"
 lock
 
 VARIANT=$1
-SCENARIO=$TOP/tools/scenarios/$VARIANT.config
-[ -r "$SCENARIO" ] || die "$VARIANT is no scenario: tools/scenarios/$VARIANT.config does not exist"
+mapfile -t SCENARIOS < <(scenarios "$VARIANT")
+for file in "${SCENARIOS[@]}"; do
+	[ -r "$file" ] || die "$VARIANT is no scenario: ${file#"$TOP"/} does not exist"
+done
 ONLY=$(directive ARCH "$VARIANT")
 [ "${ONLY:-$ARCH}" = "$ARCH" ] || die "scenario $VARIANT is for ARCH=$ONLY"
 DIR=$(kernel_dir "$VARIANT")
@@ -48,12 +51,13 @@ objects() {
 
 # build_hash: everything the result depends on.
 build_hash() {
-	cat "$WANT" "$SCENARIO" "$TOP/tools/kunit/$ARCH.py" "$SRC/.sched_rseq/overlay" "$SRC/.sched_rseq/origin" "$0" \
+	cat "$WANT" "${SCENARIOS[@]}" "$TOP/tools/kunit/$ARCH.py" "$SRC/.sched_rseq/overlay" "$SRC/.sched_rseq/origin" "$0" \
 		<(rustc -V) <(clang --version) <(bindgen --version) | sha256sum
 }
 
 # A variant that differs in little starts from what was built for another.
-FROM=$(directive FROM "$VARIANT")
+FROM=${VARIANT%+*}
+[ "$FROM" != "$VARIANT" ] || FROM=$(directive FROM "$VARIANT")
 if [ -n "$FROM" ] && [ ! -e "$DIR" ] && [ -e "$(kernel_dir "$FROM")/built" ]; then
 	need_space 2000 "$OUT"
 	rm -rf "$DIR.tmp"

@@ -92,12 +92,28 @@ lock() {
 	export SCHED_RSEQ_LOCK=$OUT
 }
 
-# directive NAME VARIANT: the values of the scenario's lines "#NAME# value".
-directive() { sed -n "s/^#$1# *//p" "$TOP/tools/scenarios/$2.config"; }
+# scenarios VARIANT: its files; "table+selftests" is table with selftests on top.
+scenarios() {
+	local name
+	for name in ${1//+/ }; do echo "$TOP/tools/scenarios/$name.config"; done
+}
 
-# merged_config VARIANT: the wanted options; the last word on each counts.
+# directive NAME VARIANT: the values of the scenarios' lines "#NAME# value".
+directive() {
+	local files
+	mapfile -t files < <(scenarios "$2")
+	sed -n "s/^#$1# *//p" "${files[@]}"
+}
+
+# merged_config VARIANT: the wanted options, those that are for this architecture
+# only ("#ARCH-NAME# option") among them; the last word on each counts.
 merged_config() {
-	cat "$TOP/.config.fragment" "$TOP/tools/kunit/$ARCH.config" "$TOP/tools/scenarios/$1.config" | awk -F= '
+	local files
+	mapfile -t files < <(scenarios "$1")
+	{
+		cat "$TOP/.config.fragment" "$TOP/tools/kunit/$ARCH.config" "${files[@]}"
+		directive "$ARCH" "$1"
+	} | awk -F= '
 		/^CONFIG_/ { if (!($1 in v)) name[++n] = $1; v[$1] = $0 }
 		END { for (i = 1; i <= n; i++) print v[name[i]] }'
 }
