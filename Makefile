@@ -4,7 +4,7 @@ export ARCH MODE KSRC O SMP
 
 # What can run in parallel does so inside each of these.
 .NOTPARALLEL:
-.PHONY: help run test prove verify shell doctor kernel module series scenarios clean distclean
+.PHONY: help run test prove verify selftests shell doctor kernel module series scenarios clean distclean
 
 help:
 	@sed -n 's/^#? \{0,1\}//p' Makefile
@@ -20,6 +20,9 @@ prove:
 
 verify:
 	@tools/sh/verify.sh
+
+selftests:
+	@tools/sh/selftests.sh
 
 shell:
 	@tools/sh/shell.sh
@@ -55,6 +58,8 @@ distclean:
 #?                   the torture in all modes, and the mistakes each must find
 #?   make verify     prove every section of the kernel that was built: run its
 #?                   instructions in an emulator and interrupt it at each one
+#?   make selftests  tests that the kernel brings along: user space's rseq, per-CPU
+#?                   operations, kprobes, torture of locks and RCU under CPU hotplug
 #?   make shell      the guest's shell, with the module loaded
 #?   make doctor     every tool: found, needed, where from
 #?   make kernel     the patched kernel

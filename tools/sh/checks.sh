@@ -3,7 +3,7 @@
 # with errexit; what it prints is its log.
 # shellcheck shell=bash
 
-check_shell() { cd "$TOP" && shellcheck tools/sh/*.sh tools/guest/init .ci/run; }
+check_shell() { cd "$TOP" && shellcheck tools/sh/*.sh tools/guest/* .ci/run; }
 
 # Every file that stands at an in-kernel path is brought in by a patch.
 check_overlay() {

@@ -31,8 +31,8 @@ qemu_check() {
 		die "QEMU ${version:-(none)} at $(command -v "$QEMU" || echo "$QEMU"): $QEMU_MIN or newer is needed"
 }
 
-# initramfs KERNEL_DIR: write KERNEL_DIR/initramfs with every module built for
-# that kernel.
+# initramfs KERNEL_DIR [LIST]: write KERNEL_DIR/initramfs with every module built
+# for that kernel and what the lines of LIST, for gen_init_cpio, say.
 initramfs() {
 	local dir=$1 ko
 	{
@@ -47,6 +47,7 @@ initramfs() {
 		for ko in "$dir"/modules/*/*.ko "$dir"/samples/rust/*.ko; do
 			[ ! -e "$ko" ] || echo "file /lib/modules/$(basename "$ko") $ko 0644 0 0"
 		done
+		[ -z "${2:-}" ] || cat "$2"
 	} >"$dir/initramfs.list"
 	"$dir/usr/gen_init_cpio" "$dir/initramfs.list" >"$dir/initramfs"
 }
@@ -63,9 +64,10 @@ qemu_command() {
 
 # boot KERNEL_DIR SECONDS "KERNEL ARGUMENTS": run the guest until it powers
 # itself off, its console on standard output.  -icount: without it QEMU takes
-# an interrupt only between translated blocks, hardly ever inside a section.
+# an interrupt only between translated blocks, hardly ever inside a section.  An
+# instruction takes 2^ICOUNT_SHIFT ns.
 boot() {
 	local command
-	qemu_command "$1" "$3" -icount shift=0,sleep=off -serial stdio
+	qemu_command "$1" "$3" -icount "shift=${ICOUNT_SHIFT:-0},sleep=off" -serial stdio
 	timeout --foreground -k 5 "$2" "${command[@]}" </dev/null
 }

@@ -1,12 +1,15 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
-# Install what the host lacks: packages, QEMU, bindgen, the guest's busybox.
-# Silent, and fast, when nothing is missing.
+# setup.sh [selftests]: install what the host lacks: packages, QEMU, bindgen, the
+# guest's busybox, and on demand what only make selftests needs.  Silent, and
+# fast, when nothing is missing.
 
 . "$(dirname "$0")/lib.sh"
 . "$TOP/tools/sh/apt.sh"
 . "$TOP/tools/sh/tools.sh"
 lock
+
+FOR=${1:-}
 
 # missing_packages: those of needed_packages that are not installed, each
 # line "package...|reason" cut down to the missing ones.
@@ -20,7 +23,7 @@ missing_packages() {
 			[[ $have == *" $pkg "* ]] || missing+=" $pkg"
 		done
 		[ -z "$missing" ] || echo "${missing# }|$reason"
-	done < <(needed_packages)
+	done < <(needed_packages "$FOR")
 }
 
 # qemu_state: ok, missing, old (as packaged) or hidden (an old one elsewhere
@@ -68,17 +71,19 @@ install_bindgen() {
 	rm -rf "$OUT/cargo-bindgen"
 }
 
-fetch_busybox() {
+# fetch_guest PACKAGE PROGRAM: a static program for the guest.
+fetch_guest() {
 	local deb tmp=$GUEST_DIR.tmp
-	deb=$(find "$CACHE/deb" -name "busybox-static_*_$DEBIAN_ARCH.deb" | sort -V | tail -n1)
+	deb=$(find "$CACHE/deb" -name "$1_*_$DEBIAN_ARCH.deb" | sort -V | tail -n1)
 	if [ -z "$deb" ]; then
 		private_update "$DEBIAN_ARCH"
-		private_download "$DEBIAN_ARCH" busybox-static "$CACHE/deb"
-		deb=$(find "$CACHE/deb" -name "busybox-static_*_$DEBIAN_ARCH.deb" | sort -V | tail -n1)
+		private_download "$DEBIAN_ARCH" "$1" "$CACHE/deb"
+		deb=$(find "$CACHE/deb" -name "$1_*_$DEBIAN_ARCH.deb" | sort -V | tail -n1)
 	fi
 	rm -rf "$tmp"
 	dpkg-deb -x "$deb" "$tmp"
-	mv -T "$(dirname "$(find "$tmp" -path '*bin/busybox')")" "$GUEST_DIR"
+	mkdir -p "$GUEST_DIR"
+	mv "$(find "$tmp" -path "*bin/$2")" "$GUEST_DIR/$2"
 	rm -rf "$tmp"
 }
 
@@ -120,5 +125,8 @@ if ! version_ge "$(bindgen --version 2>/dev/null | first_version)" $BINDGEN_MIN;
 	STEP_HINT="is the network there?" must_step "bindgen" bindgen install_bindgen
 fi
 if [ ! -x "$GUEST_DIR/busybox" ]; then
-	STEP_HINT="is the network there?" must_step "busybox for the guest" busybox fetch_busybox
+	STEP_HINT="is the network there?" must_step "busybox for the guest" busybox fetch_guest busybox-static busybox
+fi
+if [ "$FOR" = selftests ] && [ ! -x "$GUEST_DIR/bash-static" ]; then
+	STEP_HINT="is the network there?" must_step "bash for the guest" bash fetch_guest bash-static bash-static
 fi

@@ -7,11 +7,13 @@ arm64)
 	QEMU=qemu-system-aarch64
 	QEMU_PACKAGE=qemu-system-arm
 	DEBIAN_ARCH=arm64
+	CROSS=aarch64-linux-gnu
 	;;
 s390)
 	QEMU=qemu-system-s390x
 	QEMU_PACKAGE=qemu-system-s390x
 	DEBIAN_ARCH=s390x
+	CROSS=s390x-linux-gnu
 	;;
 x86_64)
 	QEMU=qemu-system-x86_64
@@ -36,7 +38,7 @@ rust_packages() {
 	esac
 }
 
-# needed_packages: lines "package...|reason".
+# needed_packages [selftests]: lines "package...|reason".
 needed_packages() {
 	local v=$LLVM_VERSION
 	cat <<-END
@@ -48,6 +50,8 @@ needed_packages() {
 	libunicorn-dev pkgconf|the emulator of make verify
 	shellcheck|make test checks the scripts
 	END
+	[ "${1:-}" != selftests ] ||
+		echo "gcc-$CROSS libc6-dev-$DEBIAN_ARCH-cross rsync|build the kernel's selftests for the guest"
 }
 
 # qemu_by_hand: what to add to an apt-get command line for a QEMU that is new
