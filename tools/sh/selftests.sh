@@ -207,7 +207,7 @@ judge_locktorture() {
 }
 
 judge_rcutorture() {
-	judge_torture rcutorture "$RCU" "$(grep -oE '\<ver: [0-9]+' "$CONSOLE.rcutorture" | tail -n1 | cut -d' ' -f2)"
+	judge_torture rcutorture "$RCU" "$(grep -oiE '\<ver: [0-9]+' "$CONSOLE.rcutorture" | tail -n1 | cut -d' ' -f2)"
 }
 
 # skips: what did not run, and why, a line each.
@@ -221,6 +221,7 @@ counted() {
 	local name
 	for name in $PARTS; do cat "$CONSOLE.$name"; done | awk -v parts="$PARTS" '
 		/^srseq: counters / {
+			sub(":$", "", $6)
 			key = $5 " " $6
 			if (!(key in seen)) { seen[key] = 1; keys[++n] = key }
 			value[key, $3] += $4 == "after" ? $7 : -$7
