@@ -7,6 +7,7 @@ mod code;
 mod disasm;
 mod emulate;
 mod image;
+mod matrix;
 mod model;
 mod rules;
 mod verify;
@@ -16,11 +17,12 @@ mod verify;
 #[allow(dead_code)]
 mod decide;
 
+use std::fs;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::{Parser, Subcommand, ValueEnum};
 
 use image::Image;
@@ -88,6 +90,16 @@ enum Command {
         /// Print how each mistake loses or doubles an operation.
         #[arg(long)]
         traces: bool,
+    },
+    /// Show what the torture module hit: how often a task was preempted, moved or interrupted at
+    /// each instruction of each operation. An instruction that was never hit is a finding.
+    Matrix {
+        /// How to print it.
+        #[arg(long, value_enum, default_value = "text")]
+        format: Format,
+        /// Logs of `make run`, or copies of /sys/kernel/debug/sched_rseq_torture/matrix.
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
     },
     /// Print sizes and counts, a `name=value` a line.
     Report {
@@ -207,6 +219,22 @@ fn run(args: Args, out: &mut impl Write) -> Result<ExitCode> {
             }
             writeln!(out, "model: {}", if good { "PASS" } else { "FAIL" })?;
             if !good {
+                return Ok(ExitCode::from(1));
+            }
+        }
+        Command::Matrix { format, files } => {
+            let mut matrix = matrix::Matrix::default();
+            for file in &files {
+                let text = fs::read(file).with_context(|| file.display().to_string())?;
+                matrix
+                    .read(&String::from_utf8_lossy(&text))
+                    .with_context(|| file.display().to_string())?;
+            }
+            match format {
+                Format::Text => write!(out, "{matrix}")?,
+                Format::Json => writeln!(out, "{}", matrix.json()?)?,
+            }
+            if !matrix.good() {
                 return Ok(ExitCode::from(1));
             }
         }
