@@ -12,35 +12,13 @@
 
 #include <asm/irq_regs.h>
 
+#include "fault.h"
 #include "shot.h"
+#include "var.h"
 
 /* Bounds a shot whose timer does not fire, and a handler that waits for one. */
 #define MAX_OPS		(1ULL << 22)
 #define MAX_WAIT_NS	1000000
-
-/* What is less than a word is not the first in its word. */
-union srt_var {
-	u8 bytes[16];
-	struct {
-		u8 before_u8;
-		u8 u8;
-	};
-	struct {
-		u16 before_u16;
-		u16 u16;
-	};
-	u32	u32;
-	u64	u64;
-	u128	u128;
-	/* The half of u128 that counts. */
-	struct {
-#ifdef __BIG_ENDIAN
-		u64 high, low;
-#else
-		u64 low, high;
-#endif
-	};
-};
 
 static DEFINE_PER_CPU_ALIGNED(union srt_var, srt_var);
 
@@ -55,6 +33,8 @@ static struct {
 	struct srt_shot		*shot;
 	/* Additions of the worker or the tasklet, and of the timers. */
 	u64			outer_others, inner_others;
+	/* The operation under torture is this enum srt_fault, or none of them. */
+	unsigned int		fault;
 	/* The operation that was interrupted is the last. */
 	bool			enough;
 	bool			nested;
@@ -85,6 +65,8 @@ static enum hrtimer_restart srt_timer(struct hrtimer *timer)
 	srt.shot->pc = regs ? instruction_pointer(regs) : 0;
 	if (!within_module(srt.shot->pc, THIS_MODULE))
 		srt.shot->pc = 0;
+	if (regs && srt_unsaved(srt.fault))
+		sched_rseq_unpublish(regs);
 	if (srt.shot->event == SRT_INTERRUPT) {
 		srt_add_one(srt.shot->op, &srt.inner_others);
 		tasklet_hi_schedule(&srt.tasklet);
@@ -182,6 +164,10 @@ SRT_LOOP(cmpxchg_128, ({
 }))
 #endif
 
+#define SRT_BUSTED_LOOP(fault)						\
+	SRT_LOOP(busted_##fault##_64, srt_busted_##fault((__force unsigned long)&srt_var))
+SRT_FAULTS(SRT_BUSTED_LOOP)
+
 /* For loops in Rust: the variable, and whether to do one more operation after @n. */
 void *srt_variable(u32 bits)
 {
@@ -227,11 +213,15 @@ static const struct {
 	SRT_RUST_OPS(32),
 	SRT_RUST_OPS(16),
 	SRT_RUST_OPS(8),
+	/* Last those that are broken, by enum srt_fault. */
+#define SRT_BUSTED_OP(fault)	SRT_OP(busted_##fault, 64, SRT_COUNTS),
+	SRT_FAULTS(SRT_BUSTED_OP)
 };
 
+/* The operations that are right come first. */
 unsigned int srt_nr_ops(void)
 {
-	return ARRAY_SIZE(srt_ops);
+	return ARRAY_SIZE(srt_ops) - SRT_NR_FAULTS;
 }
 
 const struct srt_op *srt_op(unsigned int op)
@@ -411,6 +401,7 @@ int srt_shoot(struct srt_shot *shot)
 	srt_reset(shot->op, srt.away);
 	srt.task = current;
 	srt.shot = shot;
+	srt.fault = shot->op - srt_nr_ops();
 	srt.outer_others = 0;
 	srt.inner_others = 0;
 	WRITE_ONCE(srt.nested, false);

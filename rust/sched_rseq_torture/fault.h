@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Operations that are broken on purpose, each the addition of 1 to a per-CPU
+ * u64 at the address base, and each to be caught by every kind of torture. What
+ * is wrong is the code of the operation; what the engine can do wrong is in
+ * linux/sched_rseq.h, enum sched_rseq_break.
+ */
+#ifndef SCHED_RSEQ_TORTURE_FAULT_H
+#define SCHED_RSEQ_TORTURE_FAULT_H
+
+#include <linux/compiler.h>
+#include <linux/percpu.h>
+#include <linux/sched_rseq.h>
+#include <linux/types.h>
+
+/* Neither a section nor is preemption disabled. */
+static __always_inline void srt_busted_plain(unsigned long base)
+{
+	u64 *var = raw_cpu_ptr((u64 __percpu *)base);
+	u64 val = READ_ONCE(*var);
+
+	/* Or it could be one instruction. */
+	OPTIMIZER_HIDE_VAR(val);
+	WRITE_ONCE(*var, val + 1);
+}
+
+#if defined(CONFIG_ARM64) && defined(CONFIG_SCHED_RSEQ)
+
+/*
+ * The retry of LL/SC goes to the LDXR: a task that was preempted in front of the
+ * branch has left the section, and may be on another CPU than the address. The
+ * first STXR fails, as each may at any time.
+ */
+static __always_inline void srt_busted_stale_retry(unsigned long base)
+{
+	unsigned long p, tmp, desc __maybe_unused;
+	unsigned int loop, first = 1;
+
+	asm volatile(
+	__RSEQ_BEGIN
+	__RSEQ_ADDRESS
+	"774:	ldxr	%[tmp], [%[p]]\n"
+	"	add	%[tmp], %[tmp], #1\n"
+	"	cbz	%w[first], 775f\n"
+	"	clrex\n"
+	"775:	stxr	%w[loop], %[tmp], [%[p]]\n"
+	"772:	mov	%w[first], #0\n"
+	"	cbnz	%w[loop], 774b\n"
+	__RSEQ_END
+	: __RSEQ_OUT
+	  [p] "=&r" (p), [tmp] "=&r" (tmp), [loop] "=&r" (loop), [first] "+&r" (first)
+	: __RSEQ_IN
+	  [base] "r" (base)
+	: "memory");
+}
+
+/* The end stands at one of three places: before, at, or behind the right one. */
+#define SRT_BUSTED_END(base, before, behind)				\
+({									\
+	unsigned long p, tmp, desc __maybe_unused;			\
+									\
+	asm volatile(							\
+	__LSE_PREAMBLE							\
+	__RSEQ_BEGIN							\
+	__RSEQ_ADDRESS							\
+	before								\
+	"	ldadd	%[one], %[tmp], [%[p]]\n"			\
+	"	nop\n"							\
+	behind								\
+	__RSEQ_END							\
+	: __RSEQ_OUT							\
+	  [p] "=&r" (p), [tmp] "=&r" (tmp)				\
+	: __RSEQ_IN							\
+	  [base] "r" (base), [one] "r" (1UL)				\
+	: "memory");							\
+})
+
+/* The commit is outside: a task that is moved in front of it is not restarted. */
+static __always_inline void srt_busted_end_short(unsigned long base)
+{
+	SRT_BUSTED_END(base, "772:\n", "");
+}
+
+/* A task that is preempted behind the commit does it again. */
+static __always_inline void srt_busted_end_long(unsigned long base)
+{
+	SRT_BUSTED_END(base, "", "772:\n");
+}
+
+#ifdef CONFIG_SCHED_RSEQ_PUBLISH
+/*
+ * A right operation. The timers take away what the interrupted task published,
+ * as an entry does whose handlers publish themselves, and that does not save and
+ * restore.
+ */
+static __always_inline void srt_busted_no_save(unsigned long base)
+{
+	__percpu_rseq_add_64(base, 1);
+}
+
+#define SRT_FAULTS_PUBLISH(fault)	fault(no_save)
+#else
+#define SRT_FAULTS_PUBLISH(fault)
+#endif
+
+#define SRT_FAULTS(fault)						\
+	fault(plain)							\
+	fault(stale_retry)						\
+	fault(end_short)						\
+	fault(end_long)							\
+	SRT_FAULTS_PUBLISH(fault)
+
+#elif defined(CONFIG_S390) && defined(CONFIG_SCHED_RSEQ) && !defined(CONFIG_SCHED_RSEQ_MVIY)
+
+/* The commit is outside: the address of a task that is moved there stays. */
+static __always_inline void srt_busted_end_short(unsigned long base)
+{
+	asm volatile(
+	"771:\n"
+	ALTERNATIVE(
+	"	ag	" __RSEQ_ARG(p) "," __RSEQ_ARG(off) "\n",
+	"	ag	" __RSEQ_ARG(p) "," __RSEQ_ARG(off_alt) "\n",
+	ALT_FEATURE(MFEATURE_LOWCORE))
+	"772:	agsi	0(" __RSEQ_ARG(p) "),1\n"
+	__RSEQ_RECORD(__RSEQ_ARG(p))
+	: [p] "+&a" (base)
+	: __RSEQ_IN
+	: "cc", "memory");
+}
+
+#define SRT_FAULTS(fault)						\
+	fault(plain)							\
+	fault(end_short)
+
+#else
+#define SRT_FAULTS(fault)						\
+	fault(plain)
+#endif
+
+/* Indices of the list that is made of SRT_FAULTS wherever one is needed. */
+#define SRT_FAULT_NUMBER(fault)		SRT_FAULT_##fault,
+enum srt_fault {
+	SRT_FAULTS(SRT_FAULT_NUMBER)
+	SRT_NR_FAULTS,
+};
+
+/* Whether the timers leave nothing published. */
+static inline bool srt_unsaved(unsigned int fault)
+{
+#ifdef CONFIG_SCHED_RSEQ_PUBLISH
+	return fault == SRT_FAULT_no_save;
+#else
+	return false;
+#endif
+}
+
+#endif /* SCHED_RSEQ_TORTURE_FAULT_H */

@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Threads, timers, moves and CPU hotplug at the same variables, in the manner of locktorture.
+//!
+//! Threads mix per-CPU operations that may be preempted with others that disable interrupts, read a
+//! variable, take their time, and write it. If an operation of the first kind hits a CPU's copy
+//! after its task has left that CPU, it can fall in between, and is lost. Timers, which become
+//! faster, do the same in their handlers, and have the thread that they interrupted moved away from
+//! where it was.
+//!
+//! Each counts by itself what it adds and takes. In the end the copies of all CPUs must have the sum
+//! of that.
+
+use kernel::{
+    ffi::{
+        c_char,
+        c_int,
+        c_void, //
+    },
+    prelude::*,
+};
+
+use crate::Type;
+
+/// The widths that sums are kept of.
+const WIDTHS: [u32; 5] = [8, 16, 32, 64, 128];
+
+/// `struct srt_count` of threads.h.
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+struct Count {
+    sum: [u64; WIDTHS.len()],
+    ops: u64,
+    bad: u64,
+}
+
+impl Count {
+    fn add(&mut self, other: &Count) {
+        for (sum, more) in self.sum.iter_mut().zip(other.sum) {
+            *sum = sum.wrapping_add(more);
+        }
+        self.ops += other.ops;
+        self.bad += other.bad;
+    }
+}
+
+/// `struct srt_thread` of threads.h.
+#[repr(C)]
+struct Thread {
+    task: *mut c_void,
+    random: [u32; 4],
+    count: Count,
+}
+
+/// `struct srt_run` of threads.h.
+#[repr(C)]
+struct Run {
+    name: *const c_char,
+    function: unsafe extern "C" fn(*mut c_void) -> c_int,
+    threads: *mut Thread,
+    nr_threads: u32,
+    fault: u32,
+    seed: u32,
+    seconds: u32,
+    timer_us: u32,
+    shuffle_ms: u32,
+    onoff_ms: u32,
+    stutter_ms: u32,
+}
+
+/// `struct srt_events` of threads.h.
+#[repr(C)]
+#[derive(Default)]
+struct Events {
+    timers: u64,
+    moved: u64,
+    offline: u64,
+}
+
+extern "C" {
+    fn srt_threads_start(run: *mut Run) -> c_int;
+    fn srt_threads_stop(run: *mut Run);
+    fn srt_threads_events(events: *mut Events, timers: *mut Count);
+    fn srt_threads_sum(width: u32) -> u64;
+    fn srt_threads_go_on() -> bool;
+    fn srt_random(thread: *mut Thread) -> u32;
+    fn srt_batch(random: u32, nr: u32, window: u32, count: *mut Count);
+}
+
+/// The module's parameters.
+pub(crate) struct Parameters {
+    pub(crate) seconds: u32,
+    pub(crate) threads: u32,
+    pub(crate) seed: u32,
+    pub(crate) timer_us: u32,
+    pub(crate) shuffle_ms: u32,
+    pub(crate) onoff_ms: u32,
+    pub(crate) stutter_ms: u32,
+}
+
+/// What runs; dropped, it stops and is judged.
+pub(crate) struct Threads {
+    torture_type: Type,
+    run: KBox<Run>,
+    threads: KVec<Thread>,
+}
+
+// SAFETY: The pointers are to what the struct owns; only its owner touches the threads' counts, when
+// they have stopped.
+unsafe impl Send for Threads {}
+// SAFETY: As above; nothing can be done with a shared reference.
+unsafe impl Sync for Threads {}
+
+/// One thread: operations of random kinds, a random number of each.
+///
+/// # Safety
+///
+/// `thread` is a [`Thread`] that nobody else uses while this runs.
+unsafe extern "C" fn work(thread: *mut c_void) -> c_int {
+    /// Of one kind, so that more than their choice is executed.
+    const MOST: u32 = 64;
+    /// Turns of a wait with interrupts disabled.
+    const WINDOW: u32 = 16;
+    let thread: *mut Thread = thread.cast();
+
+    // SAFETY: This is one of the threads.
+    while unsafe { srt_threads_go_on() } {
+        // SAFETY: By the safety requirements of this function.
+        unsafe {
+            let random = srt_random(thread);
+            let (nr, window) = (1 + random % MOST, random / MOST % WINDOW);
+            srt_batch(srt_random(thread), nr, window, &raw mut (*thread).count);
+        }
+    }
+    0
+}
+
+impl Threads {
+    pub(crate) fn start(torture_type: Type, parameters: &Parameters) -> Result<Self> {
+        let mut threads = KVec::with_capacity(parameters.threads as usize, GFP_KERNEL)?;
+        for _ in 0..parameters.threads {
+            let thread = Thread {
+                task: core::ptr::null_mut(),
+                random: [0; 4],
+                count: Count::default(),
+            };
+            threads.push(thread, GFP_KERNEL)?;
+        }
+        let mut run = KBox::new(
+            Run {
+                name: torture_type.name.as_char_ptr(),
+                function: work,
+                threads: threads.as_mut_ptr(),
+                nr_threads: parameters.threads,
+                fault: torture_type.fault.unwrap_or(u32::MAX),
+                seed: parameters.seed,
+                seconds: parameters.seconds,
+                timer_us: parameters.timer_us,
+                shuffle_ms: parameters.shuffle_ms,
+                onoff_ms: parameters.onoff_ms,
+                stutter_ms: parameters.stutter_ms,
+            },
+            GFP_KERNEL,
+        )?;
+        // SAFETY: `run` and its threads stay where they are until they are stopped.
+        match unsafe { srt_threads_start(&raw mut *run) } {
+            0 => Ok(Self {
+                torture_type,
+                run,
+                threads,
+            }),
+            err => Err(Error::from_errno(err)),
+        }
+    }
+
+    /// How many updates did not go where they committed.
+    fn lost(&self, done: &Count) -> u64 {
+        let mut lost = done.bad;
+        for ((width, bits), expected) in (0..).zip(WIDTHS).zip(done.sum) {
+            // The highest bit is set and cleared; of 128 bits the lower half counts.
+            let mask = u64::MAX >> (65 - bits.min(64));
+            // SAFETY: All have stopped.
+            let found = unsafe { srt_threads_sum(width) } & mask;
+            let distance = found.wrapping_sub(expected) & mask;
+            if distance != 0 {
+                let expected = expected & mask;
+                pr_err!("{bits} bits: the copies add up to {found}, not to {expected}\n");
+                lost += distance.min(distance.wrapping_neg() & mask);
+            }
+        }
+        if done.bad != 0 {
+            pr_err!("{} operations did not stay on one CPU\n", done.bad);
+        }
+        lost
+    }
+
+    /// What should have happened and did not.
+    fn missing(&self, done: &Count, events: &Events) -> Option<&'static CStr> {
+        let run = &self.run;
+        if done.ops == 0 {
+            Some(c"no operation was done")
+        } else if run.timer_us != 0 && events.timers == 0 {
+            Some(c"no timer fired")
+        } else if run.timer_us != 0 && events.moved == 0 {
+            Some(c"no thread was moved")
+        } else if run.onoff_ms != 0 && events.offline == 0 {
+            Some(c"no CPU went offline")
+        } else {
+            None
+        }
+    }
+
+    fn judge(&self) {
+        let mut done = Count::default();
+        let mut events = Events::default();
+
+        // SAFETY: All have stopped, and both structs may be written to.
+        unsafe { srt_threads_events(&raw mut events, &raw mut done) };
+        for thread in &self.threads {
+            done.add(&thread.count);
+        }
+        let lost = self.lost(&done);
+        let missing = self.missing(&done, &events);
+        if let Some(what) = missing {
+            pr_err!("{what}\n");
+        }
+        let verdict = if lost == 0 && missing.is_none() {
+            "PASS"
+        } else {
+            "FAIL"
+        };
+        let run = &self.run;
+        pr_info!(
+            "{verdict} torture_type={} seconds={} threads={} seed={} timer_us={} shuffle_ms={} \
+             onoff_ms={} stutter_ms={} timers={} moved={} offline={} ops={} lost={lost}\n",
+            self.torture_type.name,
+            run.seconds,
+            run.nr_threads,
+            run.seed,
+            run.timer_us,
+            run.shuffle_ms,
+            run.onoff_ms,
+            run.stutter_ms,
+            events.timers,
+            events.moved,
+            events.offline,
+            done.ops
+        );
+    }
+}
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        // SAFETY: They were started.
+        unsafe { srt_threads_stop(&raw mut *self.run) };
+        self.judge();
+    }
+}

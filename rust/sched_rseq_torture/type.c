@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: GPL-2.0
+/* What is tortured: Rust has no parameters that are strings. */
+
+#include <linux/array_size.h>
+#include <linux/kernel.h>
+#include <linux/moduleparam.h>
+
+#include "fault.h"
+#include "type.h"
+
+static char *srt_type_param = "inject";
+module_param_named(torture_type, srt_type_param, charp, 0444);
+MODULE_PARM_DESC(torture_type, "inject or ops; with -FAULT, an operation that is broken");
+
+const char *srt_type(void)
+{
+	return srt_type_param;
+}
+
+#define SRT_FAULT_NAME(fault)	#fault,
+static const char *const srt_faults[] = {
+	SRT_FAULTS(SRT_FAULT_NAME)
+};
+
+/* The name of an enum srt_fault, or NULL behind the last. */
+const char *srt_fault_name(unsigned int fault)
+{
+	return fault < ARRAY_SIZE(srt_faults) ? srt_faults[fault] : NULL;
+}
+
+/* Whether this CPU has the instructions that it is made of. */
+bool srt_fault_possible(unsigned int fault)
+{
+#if defined(CONFIG_ARM64) && defined(CONFIG_SCHED_RSEQ)
+	if (fault == SRT_FAULT_end_short || fault == SRT_FAULT_end_long)
+		return alternative_has_cap_likely(ARM64_HAS_LSE_ATOMICS);
+#endif
+	return true;
+}
+
+/* Which instructions the operations are made of, where there is a choice. */
+const char *srt_atomics(void)
+{
+#ifdef CONFIG_ARM64
+	return alternative_has_cap_likely(ARM64_HAS_LSE_ATOMICS) ? "lse" : "llsc";
+#else
+	return "-";
+#endif
+}
