@@ -4,7 +4,7 @@ export ARCH MODE KSRC O SMP
 
 # What can run in parallel does so inside each of these.
 .NOTPARALLEL:
-.PHONY: help run test prove verify selftests shell doctor kernel module series scenarios clean distclean
+.PHONY: help run test prove torture verify selftests shell doctor kernel module series scenarios clean distclean
 
 help:
 	@sed -n 's/^#? \{0,1\}//p' Makefile
@@ -17,6 +17,9 @@ test:
 
 prove:
 	@tools/sh/prove.sh
+
+torture:
+	@tools/sh/torture.sh "$(or $(MODE),table)" $(SECONDS)
 
 verify:
 	@tools/sh/verify.sh
@@ -56,6 +59,8 @@ distclean:
 #?
 #?   make prove      all that shows that nothing is lost: the model, every section,
 #?                   the torture in all modes, and the mistakes each must find
+#?   make torture    threads, interrupts, CPU hotplug and modules that come and go,
+#?                   all at the same per-CPU variables, for SECONDS= seconds
 #?   make verify     prove every section of the kernel that was built: run its
 #?                   instructions in an emulator and interrupt it at each one
 #?   make selftests  tests that the kernel brings along: user space's rseq, per-CPU
@@ -75,4 +80,5 @@ distclean:
 #?                   way), on s390 mviy (mainline's)
 #?   KSRC=DIR        a Linux 7.3 tree to start from; it is copied, not changed
 #?   O=DIR           where everything goes (build); not inside a kernel tree
+#?   SECONDS=2       how long make torture takes, by the guest's clock
 #?   SMP=2           CPUs of the guest, 2 to 8

@@ -49,6 +49,21 @@ check_verify_malformed() {
 	done
 }
 
+# check_verify_faults VARIANT FUNCTION...: the host tool finds each operation that
+# is broken on purpose.
+check_verify_faults() {
+	local out=$LOGS/test/verify-faults-$ARCH-$1.out fault publish=()
+	[ "$1" != publish ] || publish=(--publish)
+	without srseq verify "${publish[@]}" \
+		"$(kernel_dir "$1")/modules/sched_rseq_torture/sched_rseq_torture.ko" >"$out"
+	cat "$out"
+	shift
+	for fault in "$@"; do
+		grep "srt_loop_busted_$fault" "$out"
+		grep "srt_batch_busted_$fault" "$out"
+	done
+}
+
 # check_outside: of the operations that "srseq verify" sees outside of sections,
 # none is not there in mainline, either.
 check_outside() {
@@ -157,13 +172,32 @@ check_no_panic() {
 	without grep panic <<<"$calls"
 }
 
+# check_caught LOG TYPE...: in this log, each of these types of torture failed.
+check_caught() {
+	local log=$1 type
+	shift
+	for type in "$@"; do
+		grep -E "sched_rseq_torture: FAIL torture_type=$type .* lost=[1-9]" "$log"
+	done
+}
+
 # check_broken VARIANT N: the torture must fail on an engine that is broken that
 # way.
 check_broken() {
 	local out=$LOGS/test/broken-$ARCH-$2.console
-	guest_job "$1" "srseq=run srseq.shots=60 srseq.broken=$2" | tee "$out"
+	guest_job "$1" "srseq=broken srseq.types=inject,ops srseq.shots=60 srseq.broken=$2" | tee "$out"
 	grep "srseq: broken $2" "$out"
-	grep -E 'sched_rseq_torture: FAIL .* lost=[1-9]' "$out"
+	check_caught "$out" inject ops
+}
+
+# check_faults VARIANT FAULT...: the torture must fail on operations that are
+# broken that way.
+check_faults() {
+	local out=$LOGS/test/faults-$ARCH-$1.console variant=$1 types
+	shift
+	types=("${@/#/inject-}" "${@/#/ops-}")
+	guest_job "$variant" "srseq=broken srseq.types=$(IFS=,; echo "${types[*]}") srseq.shots=300" | tee "$out"
+	check_caught "$out" "${types[@]}"
 }
 
 # check_malformed VARIANT: each module of tools/tests/malformed is refused, with

@@ -44,7 +44,7 @@ initramfs() {
 		echo "file /bin/busybox $GUEST_DIR/busybox 0755 0 0"
 		echo "slink /bin/sh busybox 0777 0 0"
 		echo "file /init $TOP/tools/guest/init 0755 0 0"
-		for ko in "$dir"/modules/*/*.ko "$dir"/samples/rust/*.ko; do
+		for ko in "$dir"/modules/*/*.ko "$dir"/samples/rust/*.ko "$dir/kernel/torture.ko"; do
 			[ ! -e "$ko" ] || echo "file /lib/modules/$(basename "$ko") $ko 0644 0 0"
 		done
 		[ -z "${2:-}" ] || cat "$2"
@@ -70,4 +70,33 @@ boot() {
 	local command
 	qemu_command "$1" "$3" -icount "shift=${ICOUNT_SHIFT:-0},sleep=off" -serial stdio
 	timeout --foreground -k 5 "$2" "${command[@]}" </dev/null
+}
+
+# console: the lines of the log $CONSOLE, without the times.
+console() { sed -e 's/\r$//' -e 's/^\[ *[0-9.]*\] //' "$CONSOLE"; }
+
+# told FILE: what the guest told about a debugfs file.
+told() { console | sed -n "s/^srseq: $1 //p"; }
+
+# verdict: the torture module's last line; count NAME: a number in it.
+verdict() { console | grep -E '^sched_rseq_torture: (PASS|FAIL)' | tail -n1 || true; }
+count() { verdict | sed -n "s/.* $1=\([0-9/]*\).*/\1/p"; }
+
+# complaint JOB: why a run of that job is not good, whatever it did, or nothing.
+complaint() {
+	local bad
+	if ! console | grep -q "^srseq: end $1"; then
+		if [ "$STEP_RC" -eq 124 ]; then
+			echo "guest did not finish in $BOOT_TIMEOUT s"
+		else
+			echo "guest ended early (QEMU exit $STEP_RC)"
+		fi
+		return
+	fi
+	bad=$(console | grep -m1 -E 'WARNING:|BUG:|Oops|Kernel panic|Call [Tt]race|rcu: INFO' || true)
+	[ -z "$bad" ] || { echo "kernel complained: $bad"; return; }
+	bad=$(console | grep -m1 -E '^srseq: (load|unload) .* failed' || true)
+	[ -z "$bad" ] || { echo "${bad#srseq: }"; return; }
+	[ "$(verdict | cut -d' ' -f2)" = PASS ] || { echo "torture: $(verdict | grep . || echo no verdict)"; return; }
+	[ "$(count lost)" = 0 ] || echo "lost=$(count lost)"
 }

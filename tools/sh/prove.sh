@@ -14,15 +14,23 @@ mkdir -p "$LOGS/test"
 "$TOP/tools/sh/setup.sh"
 must_step "host tool: build" host-tool cargo build --locked --release --manifest-path "$TOP/tools/Cargo.toml"
 
+declare -A FAULTS
 case $ARCH in
-arm64) KERNELS=$MODES BREAK=debug BROKEN="1 2 3 4" CPUS="max,pauth-impdef=on cortex-a57" ;;
+arm64)
+	KERNELS=$MODES BREAK=debug BROKEN="1 2 3 4" CPUS="max,pauth-impdef=on cortex-a57"
+	FAULTS=([table]="plain stale_retry end_short end_long" [publish]=no_save)
+	;;
 # Mainline's sections, too.  An end that is too late changes nothing there.
-s390) KERNELS="$MODES off" BREAK=break BROKEN="1 2 4 5 6 7" CPUS=max ;;
+s390)
+	KERNELS="$MODES off" BREAK=break BROKEN="1 2 4 5 6 7" CPUS=max
+	FAULTS=([table]="plain end_short")
+	;;
 esac
 
 failed=
 cells=0 hit=0 violations=0 sections=0 found=0 mistakes=0
 table=()
+consoles=()
 
 # part NAME CMD...: its output goes to a log; it goes on after a failure.
 part() {
@@ -60,6 +68,8 @@ done
 for kernel in $MODES; do
 	for cpu in $CPUS; do
 		part "torture-$kernel-${cpu%%,*}" env CPU="$cpu" "$TOP/tools/sh/run.sh" "$kernel"
+		console=$LOGS/prove-$ARCH-torture-$kernel-${cpu%%,*}.console
+		cp "$LOGS/run-$ARCH-$kernel.log" "$console" && consoles+=("$console")
 		line=$(grep -m1 '^sched_rseq_torture: ' "$LOG" || true)
 		c=$(sed -n 's/.* cells=\([0-9/]*\).*/\1/p' <<<"$line")
 		v=$(sed -n 's/.* lost=\([0-9]*\).*/\1/p' <<<"$line")
@@ -69,14 +79,38 @@ for kernel in $MODES; do
 	done
 done
 
+# The verdict is that of the table.
+matrix() {
+	srseq matrix --format json "${consoles[@]}" >"$OUT/matrix-$ARCH.json" || true
+	srseq matrix "${consoles[@]}" | tee "$OUT/matrix-$ARCH.txt"
+}
+part matrix matrix
+
+for kernel in $MODES; do
+	part "ops-$kernel" "$TOP/tools/sh/torture.sh" "$kernel"
+	v=$(sed -n 's/^sched_rseq_torture: .* lost=//p' "$LOG" | tail -n1)
+	row "torture by ops, $kernel" "" "" "${v:-none}" ""
+	violations=$((violations + ${v:-1}))
+done
+
+# caught NAME ROW N CMD...: CMD makes N mistakes that the torture must find.
+caught() {
+	local name=$1 row=$2 of=$3 f
+	shift 3
+	part "$name" "$@"
+	f=$(grep -E 'sched_rseq_torture: FAIL .* lost=[1-9]' "$LOG" | sort -u | wc -l)
+	row "$row" "" "" "" "$f/$of"
+	found=$((found + f)) mistakes=$((mistakes + of))
+}
+
 part "kernel-to-break" "$TOP/tools/sh/module.sh" "$BREAK"
 for n in $BROKEN; do
-	before=$failed
-	part "broken-$n" check_broken "$BREAK" "$n"
-	f=1
-	[ "$failed" = "$before" ] || f=0
-	row "torture, broken engine $n" "" "" "" "$f/1"
-	found=$((found + f)) mistakes=$((mistakes + 1))
+	caught "broken-$n" "torture, broken engine $n" 2 check_broken "$BREAK" "$n"
+done
+for kernel in $MODES; do
+	read -ra faults <<<"${FAULTS[$kernel]:-}"
+	[ ${#faults[@]} -eq 0 ] || caught "faults-$kernel" "torture, broken code, $kernel" $((2 * ${#faults[@]})) \
+		check_faults "$kernel" "${faults[@]}"
 done
 
 printf '%-28s %9s %11s %11s %9s\n' "" sections cells violations mistakes
@@ -86,5 +120,6 @@ if [ -n "$failed" ] || [ "$violations" -ne 0 ] || [ "$hit" -ne "$cells" ] || [ "
 	verdict=FAIL
 	[ -z "$failed" ] || say "failed:$failed; logs: $LOGS/prove-$ARCH-*.log"
 fi
+echo "matrix of cells: $OUT/matrix-$ARCH.txt, $OUT/matrix-$ARCH.json"
 echo "prove: $verdict arch=$ARCH cells=$cells violations=$violations sections=$sections broken_caught=$found/$mistakes"
 [ "$verdict" = PASS ]

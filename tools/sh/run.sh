@@ -19,28 +19,13 @@ initramfs "$DIR"
 step "boot and torture ($VARIANT, $SMP CPUs)" "$LOG" \
 	boot "$DIR" "$BOOT_TIMEOUT" "srseq=run srseq.shots=$SHOTS ${BOOT_ARGS:-}"
 
-# told FILE: what the guest told about a debugfs file.
-told() { console | sed -n "s/^srseq: $1 //p"; }
-console() { sed -e 's/\r$//' -e 's/^\[ *[0-9.]*\] //' "$CONSOLE"; }
 stat_of() { told stats | sed -n "s/^$1: *//p"; }
 
 # judge: why this run is not good, or nothing.
 judge() {
 	local bad
-	if ! console | grep -q '^srseq: end run'; then
-		if [ "$STEP_RC" -eq 124 ]; then
-			echo "guest did not finish in $BOOT_TIMEOUT s"
-		else
-			echo "guest ended early (QEMU exit $STEP_RC)"
-		fi
-		return
-	fi
-	bad=$(console | grep -m1 -E 'WARNING:|BUG:|Oops|Kernel panic|Call [Tt]race|rcu: INFO' || true)
-	[ -z "$bad" ] || { echo "kernel complained: $bad"; return; }
-	bad=$(console | grep -m1 -E '^srseq: (load|unload) .* failed' || true)
-	[ -z "$bad" ] || { echo "${bad#srseq: }"; return; }
-	[ "$verdict" = PASS ] || { echo "torture: ${verdict:-no verdict}"; return; }
-	[ "${lost:-1}" = 0 ] || { echo "lost=${lost:-unknown}"; return; }
+	bad=$(complaint run)
+	[ -z "$bad" ] || { echo "$bad"; return; }
 	[ "${cs:-0}" -gt 0 ] || { echo "no task was caught inside a section"; return; }
 	[ $((restart + fixup)) -gt 0 ] || { echo "nothing was resumed"; return; }
 	# With fewer shots than that, chance has a say.
@@ -51,10 +36,9 @@ judge() {
 cs=$(stat_of cs)
 restart=$(stat_of restart)
 fixup=$(stat_of fixup)
-line=$(console | grep -E '^sched_rseq_torture: (PASS|FAIL)' | tail -n1 || true)
-verdict=$(cut -d' ' -f2 <<<"$line")
-cells=$(sed -n 's/.* cells=\([0-9/]*\).*/\1/p' <<<"$line")
-lost=$(sed -n 's/.* lost=\([0-9]*\).*/\1/p' <<<"$line")
+line=$(verdict)
+cells=$(count cells)
+lost=$(count lost)
 
 if [ -n "$(told stats)" ]; then
 	echo "stats (/sys/kernel/debug/sched_rseq/stats):"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
-# The kernel after each patch of the series, and make run on every kernel of
-# tools/scenarios that make test does not boot.
+# The kernel after each patch of the series, and make run and make torture on
+# every kernel of tools/scenarios that make test does not boot.
 
 . "$(dirname "$0")/lib.sh"
 lock
@@ -16,11 +16,13 @@ for file in "$TOP"/tools/scenarios/*.config; do
 	only=$(directive ARCH "$name")
 	[ "${only:-$ARCH}" = "$ARCH" ] || continue
 	kver=$(directive KVER "$name")
-	if env KVER="${kver:-$KVER}" SHOTS=60 BOOT_TIMEOUT=900 "$TOP/tools/sh/run.sh" "$name"; then
-		passed=$((passed + 1))
-	else
-		failed=$((failed + 1))
-	fi
+	for script in run torture; do
+		if env KVER="${kver:-$KVER}" SHOTS=60 BOOT_TIMEOUT=900 "$TOP/tools/sh/$script.sh" "$name"; then
+			passed=$((passed + 1))
+		else
+			failed=$((failed + 1))
+		fi
+	done
 done
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]

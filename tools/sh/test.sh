@@ -213,6 +213,8 @@ for v in table publish; do
 	needs "module-$v";	run_test "malformed-$v" check_malformed "$v"
 	needs "kernel-$v";	run_test "descriptors-$v" check_table "$v"
 	needs "module-$v" host-tool; run_test "verify-$v" "$T/verify.sh" "$v"
+	needs "run-$v" host-tool; run_test "matrix-$v" srseq matrix "$LOGS/run-$ARCH-$v.log"
+	needs "module-$v";	run_test "torture-$v" "$T/torture.sh" "$v"
 	needs "kernel-$v";	run_test "kunit-$v-lse" check_kunit "$v" max,pauth-impdef=on
 	needs "kernel-$v";	run_test "kunit-$v-llsc" check_kunit "$v" cortex-a57
 done
@@ -221,6 +223,9 @@ needs module-table;	run_test same-code check_same_code table
 needs kernel-table;	run_test compile-fail check_compile_fail table
 needs kernel-table;	run_test rustdoc check_rustdoc table
 needs module-table host-tool; run_test verify-malformed check_verify_malformed table
+needs module-table host-tool; run_test verify-faults check_verify_faults table stale_retry end_short end_long
+needs run-table;	run_test catches-faults-table check_faults table plain stale_retry end_short end_long
+needs run-publish;	run_test catches-faults-publish check_faults publish no_save
 needs module-table;	run_test run-table-vhe check_vhe table
 needs kernel-table;	run_test engine-cannot-panic check_no_panic
 
@@ -244,10 +249,12 @@ for v in table mviy; do
 	needs "s390-module-$v";		run_test "s390-malformed-$v" s390 check_malformed "$v"
 	needs "s390-kernel-$v";		run_test "s390-descriptors-$v" s390 check_table "$v"
 	needs "s390-module-$v" host-tool; run_test "s390-verify-$v" s390 "$T/verify.sh" "$v"
+	needs "s390-module-$v";		run_test "s390-torture-$v" s390 "$T/torture.sh" "$v"
 	needs "s390-kernel-$v";		run_test "s390-kunit-$v" s390 check_kunit "$v" max
 done
 needs s390-run-table;		run_test s390-insns-table s390 check_insns table 2
 needs s390-run-mviy;		run_test s390-insns-mviy s390 check_insns mviy 4
+needs s390-run-table;		run_test s390-catches-faults-table s390 check_faults table plain end_short
 needs s390-kernel-table;	run_test s390-engine-cannot-panic s390 check_no_panic
 
 needs s390-kernel-table s390-kernel-off; run_test s390-figures-table s390 check_figures table

@@ -1,0 +1,51 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+# torture.sh [VARIANT [SECONDS]]: build everything, boot it, and let threads,
+# timers, moves and CPU hotplug loose on per-CPU operations, once for each line
+# "#TORTURE#" of the scenario.  The last line says PASS or FAIL.
+
+. "$(dirname "$0")/lib.sh"
+. "$TOP/tools/sh/tools.sh"
+. "$TOP/tools/sh/guest.sh"
+lock
+
+VARIANT=${1:-$MODE}
+[[ ${2:-1} =~ ^[1-9][0-9]*$ ]] || die "SECONDS=$2 is not a number of seconds"
+"$TOP/tools/sh/module.sh" "$VARIANT"
+qemu_check
+DIR=$(kernel_dir "$VARIANT")
+initramfs "$DIR"
+[ -n "$(directive TORTURE "$VARIANT")" ] || die "scenario $VARIANT has no line #TORTURE#: it is not for this"
+
+# judge: why this run is not good, or nothing.
+judge() {
+	local bad
+	bad=$(complaint torture)
+	[ -z "$bad" ] || { echo "$bad"; return; }
+	bad=$(console | grep -m1 '^sched_rseq_churn: FAIL' || true)
+	[ -z "$bad" ] || { echo "$bad"; return; }
+	[ "$loads" -gt 0 ] || echo "no other module was loaded meanwhile"
+}
+
+failed=0 nr=0
+while read -ra arguments; do
+	nr=$((nr + 1))
+	CONSOLE=$LOGS/torture-$ARCH-$VARIANT-$nr.log
+	[[ " ${arguments[*]} " == *" seconds="* ]] || die "scenario $VARIANT: #TORTURE# without seconds="
+	if [ -n "${2:-}" ]; then
+		arguments=("${arguments[@]/#seconds=*/seconds=$2}")
+	fi
+	step "torture ($VARIANT, $SMP CPUs)" "torture-$ARCH-$VARIANT-$nr" \
+		boot "$DIR" "$BOOT_TIMEOUT" "srseq=torture srseq.torture=$(IFS=,; echo "${arguments[*]}")"
+	loads=$(console | grep -c '^sched_rseq_churn: PASS' || true)
+	reason=$(judge)
+	verdict
+	if [ -n "$reason" ]; then
+		echo "full log: $CONSOLE" >&2
+		echo "torture: FAIL arch=$ARCH mode=$VARIANT reason=\"$reason\""
+		failed=1
+	else
+		echo "torture: PASS arch=$ARCH mode=$VARIANT loads=$loads lost=$(count lost)"
+	fi
+done < <(directive TORTURE "$VARIANT")
+[ "$failed" -eq 0 ]
