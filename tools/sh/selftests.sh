@@ -277,7 +277,7 @@ declare -A BROKEN=(
 caught=0
 if [ -z "$failed" ]; then
 	TESTS=run_param_test.sh LOCK=lock_busted RCU=busted
-	run_guest broken "srseq.seconds=10 srseq.tests=$TESTS srseq.param=-r,$REPS,-4,1000 srseq.lock=$LOCK srseq.rcu=$RCU"
+	run_guest broken "srseq.seconds=$SECONDS_EACH srseq.tests=$TESTS srseq.param=-r,$REPS,-4,1000 srseq.lock=$LOCK srseq.rcu=$RCU"
 	for name in $PARTS; do
 		reason=$(judge "$name")
 		if [[ $reason == *${BROKEN[$name]}* ]]; then
