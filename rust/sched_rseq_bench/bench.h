@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Measures per-CPU operations and what they cost an interrupt: how the C parts
+ * of the module know each other, and how Rust knows them.
+ */
+#ifndef SCHED_RSEQ_BENCH_H
+#define SCHED_RSEQ_BENCH_H
+
+#include <linux/percpu.h>
+#include <linux/types.h>
+
+union bench_var {
+	u32	u32;
+	u64	u64;
+};
+
+/* The variable of all schemes that have a copy for each CPU. */
+DECLARE_PER_CPU(union bench_var, bench_var);
+
+/* What the variable is before an operation, and what CMPXCHG stores. */
+#define BENCH_OLD		3ULL
+#define BENCH_NEW		9ULL
+
+/**
+ * struct bench_op - an operation as one scheme does it
+ * @name:	how reports call it
+ * @bits:	width of the variable, 0 if nothing is done
+ * @after:	what the variable is after one operation
+ * @loop:	does the operation @nr times
+ * @once:	does it one time, and nothing is prepared
+ */
+struct bench_op {
+	const char	*name;
+	u32		bits;
+	u64		after;
+	void		(*loop)(u64 nr, u64 old, u64 new);
+	void		(*once)(u64 old, u64 new);
+};
+
+/**
+ * struct bench_unit - the operations of one scheme, from one file
+ * @name:	what the names of its functions begin with
+ * @scheme:	how reports call it
+ * @lse_only:	compiled for a CPU that has LSE
+ * @fixed:	the variable, if it is no per-CPU variable
+ * @nr_ops:	number of @ops
+ * @ops:	the first one does nothing
+ */
+struct bench_unit {
+	const char		*name;
+	const char		*scheme;
+	bool			lse_only;
+	union bench_var		*fixed;
+	u32			nr_ops;
+	const struct bench_op	*ops;
+};
+
+extern const struct bench_unit bench_native, bench_native_lse, bench_refresh, bench_refresh_lse,
+			       bench_fixed, bench_fixed_lse, bench_preempt;
+
+#ifdef CONFIG_ARM64
+/* What refresh has in thread_info. */
+struct bench_slot {
+	u16	registers;
+};
+
+extern struct bench_slot bench_slot;
+#endif
+
+/**
+ * struct bench_search - what the engine takes for one table
+ * @owner:	who it belongs to
+ * @nr:		descriptors in it
+ * @resumed:	times it was asked for an address inside a section
+ * @passed:	times it was asked for one that is in no section
+ * @wrong:	times it did not do what it should
+ * @sum:	nanoseconds of all @resumed
+ * @most:	nanoseconds of the longest of these
+ * @most_passed: nanoseconds of the longest of @passed
+ * @search:	nanoseconds of the longest search, beyond that in an empty table;
+ *		0 if nothing searches this table
+ */
+struct bench_search {
+	char	owner[64];
+	u32	nr;
+	u32	resumed;
+	u32	passed;
+	u32	wrong;
+	u64	sum;
+	u64	most;
+	u64	most_passed;
+	u64	search;
+};
+
+const struct bench_unit *bench_unit(u32 index);
+const char *bench_atomics(const struct bench_unit *unit);
+u64 bench_try(const struct bench_unit *unit, const struct bench_op *op, bool loop);
+u64 bench_loop_ns(const struct bench_unit *unit, const struct bench_op *op, u64 nr);
+u64 bench_once_ns(const struct bench_unit *unit, const struct bench_op *op, u64 nr);
+int bench_interrupt_start(void);
+void bench_interrupt_stop(void);
+s64 bench_interrupt_ns(bool preempt);
+u32 bench_searches(struct bench_search *searches, u32 nr);
+
+/* Rust: sched_rseq_bench_main.rs */
+bool bench_is_text(unsigned long addr);
+
+#endif /* SCHED_RSEQ_BENCH_H */

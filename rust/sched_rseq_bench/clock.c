@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Times operations with interrupts disabled. In QEMU with -icount shift=0 the
+ * clock advances by a nanosecond an instruction.
+ */
+#include <linux/irqflags.h>
+#include <linux/ktime.h>
+#include <linux/percpu.h>
+#include <linux/timekeeping.h>
+
+#include "bench.h"
+
+DEFINE_PER_CPU(union bench_var, bench_var);
+
+static const struct bench_unit *const units[] = {
+	&bench_native,
+#ifdef CONFIG_ARM64
+	&bench_native_lse,
+	&bench_refresh,
+	&bench_refresh_lse,
+	&bench_fixed,
+	&bench_fixed_lse,
+#else
+	&bench_preempt,
+#endif
+};
+
+#ifdef CONFIG_ARM64
+#include <asm/cpufeature.h>
+#include <asm/sysreg.h>
+
+struct bench_slot bench_slot;
+
+static u64 slot_begin(void)
+{
+	u64 before = read_sysreg(tpidrro_el0);
+
+	write_sysreg((u64)&bench_slot, tpidrro_el0);
+	return before;
+}
+
+static void slot_end(u64 before)
+{
+	write_sysreg(before, tpidrro_el0);
+}
+
+static bool unit_runs(const struct bench_unit *unit)
+{
+	return !unit->lse_only || cpus_have_final_cap(ARM64_HAS_LSE_ATOMICS);
+}
+
+const char *bench_atomics(const struct bench_unit *unit)
+{
+	if (unit->lse_only)
+		return "lse-only";
+	return cpus_have_final_cap(ARM64_HAS_LSE_ATOMICS) ? "lse" : "llsc";
+}
+#else
+static u64 slot_begin(void)
+{
+	return 0;
+}
+
+static void slot_end(u64 before) { }
+
+static bool unit_runs(const struct bench_unit *unit)
+{
+	return true;
+}
+
+const char *bench_atomics(const struct bench_unit *unit)
+{
+	return "interlocked";
+}
+#endif
+
+/* The @index-th of the units that this CPU can execute, or NULL. */
+const struct bench_unit *bench_unit(u32 index)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(units); i++) {
+		if (unit_runs(units[i]) && !index--)
+			return units[i];
+	}
+	return NULL;
+}
+
+static union bench_var *reset(const struct bench_unit *unit, const struct bench_op *op)
+{
+	union bench_var *var = unit->fixed ?: this_cpu_ptr(&bench_var);
+
+	var->u64 = 0;
+	if (op->bits == 32)
+		var->u32 = BENCH_OLD;
+	else
+		var->u64 = BENCH_OLD;
+	return var;
+}
+
+/* What the variable is after one operation. */
+u64 bench_try(const struct bench_unit *unit, const struct bench_op *op, bool loop)
+{
+	union bench_var *var;
+	unsigned long flags;
+	u64 slot, value;
+
+	local_irq_save(flags);
+	slot = slot_begin();
+	var = reset(unit, op);
+	if (loop)
+		op->loop(1, BENCH_OLD, BENCH_NEW);
+	else
+		op->once(BENCH_OLD, BENCH_NEW);
+	value = op->bits == 32 ? var->u32 : var->u64;
+	slot_end(slot);
+	local_irq_restore(flags);
+	return value;
+}
+
+u64 bench_loop_ns(const struct bench_unit *unit, const struct bench_op *op, u64 nr)
+{
+	unsigned long flags;
+	u64 slot, start, end;
+
+	local_irq_save(flags);
+	slot = slot_begin();
+	reset(unit, op);
+	start = ktime_get_ns();
+	op->loop(nr, BENCH_OLD, BENCH_OLD);
+	end = ktime_get_ns();
+	slot_end(slot);
+	local_irq_restore(flags);
+	return end - start;
+}
+
+u64 bench_once_ns(const struct bench_unit *unit, const struct bench_op *op, u64 nr)
+{
+	unsigned long flags;
+	u64 slot, start, end;
+
+	local_irq_save(flags);
+	slot = slot_begin();
+	reset(unit, op);
+	start = ktime_get_ns();
+	for (u64 i = 0; i < nr; i++)
+		op->once(BENCH_OLD, BENCH_OLD);
+	end = ktime_get_ns();
+	slot_end(slot);
+	local_irq_restore(flags);
+	return end - start;
+}

@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What sections cost an interrupt: one that does not preempt, one that does, and
+ * in the latter the engine, for each table that there is.
+ */
+#include <linux/irq_work.h>
+#include <linux/kthread.h>
+#include <linux/math64.h>
+#include <linux/percpu.h>
+#include <linux/ptrace.h>
+#include <linux/sched.h>
+#include <linux/sched_rseq.h>
+#include <linux/string.h>
+#include <linux/timekeeping.h>
+
+#include "bench.h"
+
+static struct kthread_worker *worker;
+static struct kthread_work work;
+static bool preempt;
+
+static void bench_work_fn(struct kthread_work *work)
+{
+}
+
+static void bench_irq(struct irq_work *irq_work)
+{
+	if (preempt)
+		kthread_queue_work(worker, &work);
+}
+
+static struct irq_work bench_irq_work = IRQ_WORK_INIT_HARD(bench_irq);
+
+int bench_interrupt_start(void)
+{
+	worker = kthread_run_worker_on_cpu(raw_smp_processor_id(), 0, "bench/%u");
+	if (IS_ERR(worker))
+		return PTR_ERR(worker);
+	sched_set_fifo(worker->task);
+	kthread_init_work(&work, bench_work_fn);
+	return 0;
+}
+
+void bench_interrupt_stop(void)
+{
+	irq_work_sync(&bench_irq_work);
+	kthread_destroy_worker(worker);
+}
+
+static s64 window_ns(void)
+{
+	u64 start = ktime_get_ns();
+
+	local_irq_enable();
+	/* What is pending interrupts here. */
+	local_irq_disable();
+	return ktime_get_ns() - start;
+}
+
+/**
+ * bench_interrupt_ns - what an interrupt takes
+ * @and_preempt: it wakes a task of higher priority, which runs at once
+ *
+ * Return: nanoseconds, or a negative number if something else happened.
+ */
+s64 bench_interrupt_ns(bool and_preempt)
+{
+	unsigned long switches = current->nivcsw;
+	s64 without, with;
+
+	preempt = and_preempt;
+	local_irq_disable();
+	without = window_ns();
+	irq_work_queue(&bench_irq_work);
+	with = window_ns();
+	local_irq_enable();
+	if (irq_work_is_busy(&bench_irq_work) || current->nivcsw - switches != and_preempt)
+		return -1;
+	return with - without;
+}
+
+#if defined(CONFIG_SCHED_RSEQ) && !defined(CONFIG_SCHED_RSEQ_MVIY)
+
+/* Sections of a table to be asked for, and how often each. */
+#define SAMPLES		64
+#define TURNS		256
+
+struct searches {
+	struct bench_search	*searches;
+	u32			max, nr;
+};
+
+static unsigned long begin_of(const struct sched_rseq_entry *entry)
+{
+	return (unsigned long)&entry->begin + entry->begin;
+}
+
+typedef void (*engine_fn)(struct pt_regs *regs, unsigned int old_cpu);
+
+/* Of one turn. */
+static u64 turn_ns(u64 ns)
+{
+	return DIV_ROUND_CLOSEST_ULL(ns, TURNS);
+}
+
+static noinline void no_engine(struct pt_regs *regs, unsigned int old_cpu)
+{
+	barrier();
+}
+
+/* A CPU that this is not, whose copies are elsewhere. */
+static unsigned int other_cpu(void)
+{
+	return cpumask_any_but(cpu_possible_mask, raw_smp_processor_id());
+}
+
+static void prepare(struct pt_regs *regs, const struct sched_rseq_entry *entry, unsigned long pc)
+{
+	instruction_pointer_set(regs, pc);
+#ifdef CONFIG_SCHED_RSEQ_PUBLISH
+	regs->sched_rseq = (u64)entry;
+#endif
+}
+
+static noinline u64 engine_ns(engine_fn engine, struct pt_regs *regs,
+			      const struct sched_rseq_entry *entry, unsigned long pc)
+{
+	unsigned int cpu = other_cpu();
+	unsigned long flags;
+	u64 start, end;
+
+	local_irq_save(flags);
+	start = ktime_get_ns();
+	for (int i = 0; i < TURNS; i++) {
+		prepare(regs, entry, pc);
+		engine(regs, cpu);
+	}
+	end = ktime_get_ns();
+	local_irq_restore(flags);
+	return end - start;
+}
+
+/* What only the search in a table takes. */
+static u64 search_ns(const struct sched_rseq_table *table, unsigned long pc)
+{
+	struct sched_rseq_table none = {};
+	unsigned long flags;
+	u64 start, middle, end;
+
+	local_irq_save(flags);
+	start = ktime_get_ns();
+	for (int i = 0; i < TURNS; i++)
+		sched_rseq_contains(&none, pc);
+	middle = ktime_get_ns();
+	for (int i = 0; i < TURNS; i++)
+		sched_rseq_contains(table, pc);
+	end = ktime_get_ns();
+	local_irq_restore(flags);
+	return turn_ns(end - middle - (middle - start));
+}
+
+/* What the engine takes for a task that was interrupted at @pc. */
+static u64 ask(const struct sched_rseq_entry *entry, unsigned long pc, bool inside,
+	       struct bench_search *search)
+{
+	struct pt_regs regs = {};
+	bool resumed;
+	u64 ns;
+
+	prepare(&regs, entry, pc);
+	sched_rseq_resume(&regs, other_cpu());
+	if (entry->kind == SCHED_RSEQ_FIXUP)
+		resumed = regs_get_register(&regs, entry->reg);
+	else
+		resumed = instruction_pointer(&regs) == begin_of(entry) + entry->restart;
+	search->wrong += resumed != inside;
+
+	ns = engine_ns(sched_rseq_resume, &regs, entry, pc);
+	return turn_ns(ns - engine_ns(no_engine, &regs, entry, pc));
+}
+
+static int search_table(const char *owner, const struct sched_rseq_table *table, void *data)
+{
+	struct searches *all = data;
+	struct bench_search *search;
+
+	if (all->nr == all->max)
+		return -ENOSPC;
+	search = &all->searches[all->nr++];
+	*search = (struct bench_search) { .nr = table->nr };
+	strscpy(search->owner, owner);
+
+	for (u32 i = 0; i < SAMPLES; i++) {
+		u32 index = (u64)i * (table->nr - 1) / (SAMPLES - 1);
+		const struct sched_rseq_entry *entry = table->entries + index;
+		unsigned long begin = begin_of(entry), end = begin + entry->len;
+		u64 ns;
+
+		/* Init text was freed. */
+		if (!bench_is_text(begin))
+			continue;
+		ns = ask(entry, begin + sched_rseq_insn_length(begin), true, search);
+		search->resumed++;
+		if (table->sorted)
+			search->search = max(search->search, search_ns(table, begin));
+		search->sum += ns;
+		search->most = max(search->most, ns);
+		/* Where one section ends another may begin. */
+		if (index + 1 < table->nr && begin_of(entry + 1) == end)
+			continue;
+		search->passed++;
+		search->most_passed = max(search->most_passed, ask(entry, end, false, search));
+	}
+	return 0;
+}
+
+/* Fills in @searches, one for each table; returns how many there are. */
+u32 bench_searches(struct bench_search *searches, u32 nr)
+{
+	struct searches all = { .searches = searches, .max = nr };
+
+	return sched_rseq_walk_tables(search_table, &all) ? 0 : all.nr;
+}
+
+#else
+
+u32 bench_searches(struct bench_search *searches, u32 nr)
+{
+	return 0;
+}
+
+#endif

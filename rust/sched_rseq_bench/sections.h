@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * A module that has NR_SECTIONS critical sections, each a read, which nothing
+ * ever executes: a table for the engine to search.
+ */
+#include <linux/module.h>
+#include <linux/stringify.h>
+
+#ifdef CONFIG_ARM64
+#define INSNS			"mrs	x0, tpidr_el1\n	ldr	x0, [x1, x0]\n"
+#define KIND_AND_REG		"0, 0"
+#else
+#define INSNS			"ag	%r1,952\n	lg	%r2,0(%r1)\n"
+#define KIND_AND_REG		"1, 1"
+#endif
+
+asm("	.text\n"
+    "	.balign	4\n"
+    "	.type	sections, %function\n"
+    "sections:\n"
+    "	.rept	" __stringify(NR_SECTIONS) "\n"
+    "771:	" INSNS
+    "772:\n"
+    "	.pushsection __sched_rseq, \"a\"\n"
+    "	.balign	4\n"
+    "	.long	771b - .\n"
+    "	.byte	772b - 771b, 0, " KIND_AND_REG "\n"
+    "	.popsection\n"
+    "	.endr\n"
+    "	nop\n"
+    "	.size	sections, . - sections\n");
+
+static int __init sections_init(void)
+{
+	return 0;
+}
+module_init(sections_init);
+
+static void __exit sections_exit(void)
+{
+}
+module_exit(sections_exit);
+
+MODULE_DESCRIPTION("A table of " __stringify(NR_SECTIONS) " critical sections");
+MODULE_LICENSE("GPL");

@@ -1,0 +1,3 @@
+// SPDX-License-Identifier: GPL-2.0
+#define NR_SECTIONS 10000
+#include "sections.h"

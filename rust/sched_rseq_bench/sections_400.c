@@ -1,0 +1,3 @@
+// SPDX-License-Identifier: GPL-2.0
+#define NR_SECTIONS 400
+#include "sections.h"
