@@ -13,10 +13,11 @@
 
 #include "bench.h"
 
+/* On s390 an operation uses up the register with the address. */
 #ifdef CONFIG_S390
 #define BENCH_ADDRESS(p)	asm volatile("" : "+a" (p))
 #else
-#define BENCH_ADDRESS(p)	asm volatile("" : "+r" (p))
+#define BENCH_ADDRESS(p)	asm volatile("" : : "r" (p))
 #endif
 #define BENCH_USE(value)	asm volatile("" : : "r" (value))
 
@@ -24,39 +25,42 @@
 #define _BENCH_FN(unit, name)	__BENCH_FN(unit, name)
 #define BENCH_FN(name)		_BENCH_FN(BENCH_UNIT, name)
 
-/*
- * Each turn of the loop is given the address anew, as some schemes use it up, so
- * that the turns of the empty loop have all that is not the operation.
- */
-#define BENCH_FNS(name, statement)					\
+#define BENCH_LOOP(name, ...)						\
 static noinline void BENCH_FN(name##_loop)(u64 nr, u64 old, u64 new)	\
 {									\
 	do {								\
-		BENCH_PTR p = &BENCH_VAR;				\
-									\
-		BENCH_ADDRESS(p);					\
-		statement;						\
+		__VA_ARGS__;						\
 	} while (--nr);							\
-}									\
-									\
-static noinline void BENCH_FN(name##_once)(u64 old, u64 new)		\
-{									\
-	BENCH_PTR p __maybe_unused = &BENCH_VAR;			\
-									\
-	statement;							\
 }
 
-#define BENCH_ALL_FNS(bits)						\
-BENCH_FNS(read_##bits, BENCH_USE(BENCH_READ(bits, p)))			\
-BENCH_FNS(write_##bits, BENCH_WRITE(bits, p, 1))			\
-BENCH_FNS(add_##bits, BENCH_ADD(bits, p, 1))				\
-BENCH_FNS(add_return_##bits, BENCH_USE(BENCH_ADD_RETURN(bits, p, 1)))	\
-BENCH_FNS(and_##bits, BENCH_AND(bits, p, ~(u##bits)1))			\
-BENCH_FNS(or_##bits, BENCH_OR(bits, p, 4))				\
-BENCH_FNS(xchg_##bits, BENCH_USE(BENCH_XCHG(bits, p, 1)))		\
-BENCH_FNS(cmpxchg_##bits, BENCH_USE(BENCH_CMPXCHG(bits, p, (u##bits)old, (u##bits)new)))
+#define BENCH_ONCE(name, ...)						\
+static noinline void BENCH_FN(name##_once)(u64 old, u64 new)		\
+{									\
+	__VA_ARGS__;							\
+}
 
-BENCH_FNS(nothing, BENCH_USE(old))
+#define BENCH_FNS(name, ...)						\
+BENCH_LOOP(name, __VA_ARGS__)						\
+BENCH_ONCE(name, __VA_ARGS__)
+
+#define BENCH_ALL_FNS(bits)						\
+BENCH_FNS(read_##bits, BENCH_USE(BENCH_READ(bits, &BENCH_VAR)))		\
+BENCH_FNS(write_##bits, BENCH_WRITE(bits, &BENCH_VAR, 1))		\
+BENCH_FNS(add_##bits, BENCH_ADD(bits, &BENCH_VAR, 1))			\
+BENCH_FNS(add_return_##bits, BENCH_USE(BENCH_ADD_RETURN(bits, &BENCH_VAR, 1))) \
+BENCH_FNS(and_##bits, BENCH_AND(bits, &BENCH_VAR, ~(u##bits)1))		\
+BENCH_FNS(or_##bits, BENCH_OR(bits, &BENCH_VAR, 4))			\
+BENCH_FNS(xchg_##bits, BENCH_USE(BENCH_XCHG(bits, &BENCH_VAR, 1)))	\
+BENCH_FNS(cmpxchg_##bits,						\
+	  BENCH_USE(BENCH_CMPXCHG(bits, &BENCH_VAR, (u##bits)old, (u##bits)new)))
+
+/*
+ * What is not the operation. A loop keeps the address in a register, or copies it
+ * for each turn; a single call has to form it.
+ */
+BENCH_LOOP(nothing, ({ BENCH_PTR p = &BENCH_VAR; BENCH_ADDRESS(p); }))
+BENCH_ONCE(nothing, barrier())
+
 BENCH_ALL_FNS(32)
 BENCH_ALL_FNS(64)
 
