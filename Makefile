@@ -4,7 +4,7 @@ export ARCH MODE KSRC O SMP
 
 # What can run in parallel does so inside each of these.
 .NOTPARALLEL:
-.PHONY: help run test prove torture verify selftests shell doctor kernel module series scenarios clean distclean
+.PHONY: help run test prove torture verify selftests bench shell doctor kernel module series scenarios clean distclean
 
 help:
 	@sed -n 's/^#? \{0,1\}//p' Makefile
@@ -26,6 +26,9 @@ verify:
 
 selftests:
 	@tools/sh/selftests.sh
+
+bench:
+	@tools/sh/bench.sh
 
 shell:
 	@tools/sh/shell.sh
@@ -65,6 +68,8 @@ distclean:
 #?                   instructions in an emulator and interrupt it at each one
 #?   make selftests  tests that the kernel brings along: user space's rseq, per-CPU
 #?                   operations, kprobes, torture of locks and RCU under CPU hotplug
+#?   make bench      count the instructions of each per-CPU operation, as each known
+#?                   scheme does it; writes Documentation/benchmarks/
 #?   make shell      the guest's shell, with the module loaded
 #?   make doctor     every tool: found, needed, where from
 #?   make kernel     the patched kernel

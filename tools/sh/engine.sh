@@ -247,3 +247,25 @@ check_pseudo_nmi() {
 		"$TOP/tools/sh/run.sh" "$1"
 	grep 'Pseudo-NMIs enabled' "$LOGS/run-$ARCH-$1.log"
 }
+
+# check_bench: a second run counts the same, and no number of the headline is
+# worse than the stored one.
+check_bench() {
+	local results=$OUT/bench-$ARCH-quick.json first=$LOGS/test/bench-$ARCH.json
+	"$TOP/tools/sh/bench.sh" quick
+	mv "$results" "$first"
+	"$TOP/tools/sh/bench.sh" quick
+	cmp "$first" "$results"
+	srseq compare --headline --threshold 10 "$TOP/Documentation/benchmarks/$ARCH.json" "$results"
+}
+
+# check_bench_clock: without -icount the clock does not count instructions, and
+# the module must say so.
+check_bench_clock() {
+	local command dir out=$LOGS/test/bench-clock-$ARCH.console
+	dir=$(kernel_dir table)
+	initramfs "$dir"
+	qemu_command "$dir" srseq=bench -serial stdio
+	timeout --foreground -k 5 "$BOOT_TIMEOUT" "${command[@]}" </dev/null | tr -d '\r' | tee "$out"
+	grep -E 'sched_rseq_bench: FAIL .* wrong=0 inexact=[1-9]' "$out"
+}

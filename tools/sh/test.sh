@@ -276,6 +276,10 @@ needs s390-module-table;	run_test s390-same-code s390 check_same_code table
 needs x86-kernel;	run_test x86-kunit x86 check_kunit percpu max
 needs x86-module;	run_test x86-same-code x86 check_same_code percpu
 
+needs module-table module-off host-tool; run_test bench check_bench
+needs module-table;	run_test bench-clock check_bench_clock
+needs s390-module-table s390-module-off host-tool; run_test s390-bench s390 check_bench
+
 run_test work-tree-clean check_status "$STATUS"
 
 echo "$passed passed, $failed failed, $skipped skipped"

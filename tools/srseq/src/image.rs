@@ -43,6 +43,16 @@ impl Text {
 struct Alternative {
     address: u64,
     code: Vec<u8>,
+    /// Bytes of text that the replacement takes before it is copied.
+    stored: usize,
+}
+
+/// The bytes of a function with all that belongs to it.
+pub struct Footprint {
+    /// Its instructions, and those that may replace some of them.
+    pub code: u64,
+    /// Descriptors, and records of replacements.
+    pub rodata: u64,
 }
 
 /// The sections of a file at addresses, and its relocations.
@@ -188,6 +198,7 @@ impl<'a> Layout<'a> {
                 code.len() <= record_of.original_len,
                 "record {i} of {name}: the replacement is longer than the original"
             );
+            let stored = code.len();
             // NOPs are what the kernel fills up with.
             while code.len() < record_of.original_len {
                 code.extend(self.arch.nop());
@@ -195,6 +206,7 @@ impl<'a> Layout<'a> {
             alternatives.push(Alternative {
                 address: here.wrapping_add_signed(record_of.original.into()),
                 code,
+                stored,
             });
         }
         alternatives.sort_by_key(|a| a.address);
@@ -347,6 +359,28 @@ impl Image {
             .rev()
             .take(8)
             .find(|f| address - f.address < f.size)
+    }
+
+    /// Address and size of a function.
+    pub fn function(&self, name: &str) -> Option<(u64, u64)> {
+        let function = self.functions.iter().find(|f| f.name == name)?;
+        Some((function.address, function.size))
+    }
+
+    /// What a function takes in memory.
+    pub fn footprint(&self, name: &str) -> Option<Footprint> {
+        let (address, size) = self.function(name)?;
+        let inside = |at: u64| at.wrapping_sub(address) < size;
+        let replacements = self.alternatives.iter().filter(|a| inside(a.address));
+        let (count, stored) = replacements.fold((0, 0), |(n, sum), a| (n + 1, sum + a.stored));
+        let descriptors = self.table().map_or(0, |table| {
+            table.sections().filter(|s| inside(s.begin)).count()
+        });
+        Some(Footprint {
+            code: size + stored as u64,
+            rodata: (descriptors * size_of::<Entry>() + count * self.arch.alt_record_bytes())
+                as u64,
+        })
     }
 
     /// The address of the function that an address is in.

@@ -3,12 +3,16 @@
 //! `srseq`: looks at the restartable sequences in a built kernel.
 
 mod arch;
+mod bench;
 mod code;
+mod compare;
 mod disasm;
 mod emulate;
 mod image;
 mod matrix;
+mod mca;
 mod model;
+mod report;
 mod rules;
 mod verify;
 
@@ -100,6 +104,19 @@ enum Command {
         /// Logs of `make run`, or copies of /sys/kernel/debug/sched_rseq_torture/matrix.
         #[arg(required = true)]
         files: Vec<PathBuf>,
+    },
+    /// Put together what the benchmark module counted in the guest, and sizes; print the headline.
+    Bench(bench::Args),
+    /// Tell what moved between two results of `bench`; more than the threshold is a finding.
+    Compare {
+        /// By how many percent a number may grow.
+        #[arg(long, value_name = "PCT", default_value_t = 0.0)]
+        threshold: f64,
+        /// Compare only the numbers of the headline.
+        #[arg(long)]
+        headline: bool,
+        old: PathBuf,
+        new: PathBuf,
     },
     /// Print sizes and counts, a `name=value` a line.
     Report {
@@ -235,6 +252,23 @@ fn run(args: Args, out: &mut impl Write) -> Result<ExitCode> {
                 Format::Json => writeln!(out, "{}", matrix.json()?)?,
             }
             if !matrix.good() {
+                return Ok(ExitCode::from(1));
+            }
+        }
+        Command::Bench(args) => {
+            let results = bench::run(&args)?;
+            write!(out, "{}", report::text(&results))?;
+        }
+        Command::Compare {
+            threshold,
+            headline,
+            old,
+            new,
+        } => {
+            let (old, new) = (bench::Results::read(&old)?, bench::Results::read(&new)?);
+            let comparison = compare::Comparison::new(&old, &new, threshold, headline);
+            write!(out, "{comparison}")?;
+            if !comparison.good() {
                 return Ok(ExitCode::from(1));
             }
         }

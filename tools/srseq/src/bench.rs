@@ -1,0 +1,463 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Puts together what the benchmark module counted in the guest, and what the files of the kernels
+//! and modules tell, as JSON and as a report.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{bail, ensure, Context, Result};
+use serde::{Deserialize, Serialize};
+
+use crate::arch::Arch;
+use crate::image::Image;
+use crate::mca;
+use crate::report;
+
+/// The operation that cancels out.
+const NOTHING: &str = "nothing";
+
+/// What counts as a kernel of 10,000 sections.
+const MANY: u64 = 10_000;
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// A run: the name of the kernel, and the guest's console while the module was loaded.
+    #[arg(long = "run", value_name = "KERNEL=LOG", required = true, value_parser = pair)]
+    runs: Vec<(String, String)>,
+    /// The directory that this kernel and its modules were built in.
+    #[arg(long = "kernel", value_name = "KERNEL=DIR", required = true, value_parser = pair)]
+    kernels: Vec<(String, String)>,
+    /// The file that is booted, in such a directory.
+    #[arg(long, value_name = "FILE")]
+    image: PathBuf,
+    /// What else to keep, such as versions and commands.
+    #[arg(long = "about", value_name = "NAME=VALUE", value_parser = pair)]
+    about: Vec<(String, String)>,
+    /// Also ask llvm-mca for cycles.
+    #[arg(long)]
+    cycles: bool,
+    /// Leave out functions whose name contains this from the sizes of kernels; may be repeated.
+    #[arg(long, value_name = "TEXT")]
+    ignore: Vec<String>,
+    /// Write tables and charts into this directory.
+    #[arg(long, value_name = "DIR")]
+    report: Option<PathBuf>,
+    /// Where to write all of it.
+    #[arg(long, value_name = "JSON")]
+    out: PathBuf,
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("not NAME=VALUE")?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+/// One number that must not be exceeded.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
+pub struct Headline {
+    pub name: String,
+    pub value: f64,
+    pub at_most: f64,
+}
+
+impl Headline {
+    pub fn reached(&self) -> bool {
+        self.value <= self.at_most
+    }
+}
+
+/// All that was measured. The less the better, for each of the numbers.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Results {
+    pub arch: String,
+    pub about: BTreeMap<String, String>,
+    pub headline: Vec<Headline>,
+    /// `what/of which/...`
+    pub numbers: BTreeMap<String, f64>,
+    /// What could not be measured, and why.
+    pub missing: Vec<String>,
+}
+
+impl Results {
+    pub fn read(path: &Path) -> Result<Self> {
+        let text =
+            fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+        serde_json::from_str(&text)
+            .with_context(|| format!("{} is no result of srseq bench", path.display()))
+    }
+
+    pub fn get(&self, key: &str) -> Option<f64> {
+        self.numbers.get(key).copied()
+    }
+
+    /// Two runs that measured the same must agree.
+    fn put(&mut self, key: String, value: f64) -> Result<()> {
+        match self.numbers.insert(key.clone(), value) {
+            Some(before) if before != value => bail!("{key} is {before} and {value}"),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The fields `name=value` of a line of the module.
+struct Fields<'a>(BTreeMap<&'a str, &'a str>);
+
+impl<'a> Fields<'a> {
+    fn of(text: &'a str) -> Self {
+        Fields(
+            text.split_whitespace()
+                .filter_map(|field| field.split_once('='))
+                .collect(),
+        )
+    }
+
+    fn text(&self, name: &str) -> Result<&'a str> {
+        self.0
+            .get(name)
+            .copied()
+            .with_context(|| format!("no {name}="))
+    }
+
+    fn number(&self, name: &str) -> Result<u64> {
+        let text = self.text(name)?;
+        text.parse()
+            .with_context(|| format!("{name}={text} is no number"))
+    }
+}
+
+/// An operation as one kernel's module has it.
+#[derive(Clone)]
+pub struct Op {
+    /// What the names of its functions begin with.
+    pub unit: String,
+    pub name: String,
+    pub bits: u64,
+    /// Its scheme and how it does atomics, as part of keys.
+    pub scheme: String,
+    pub atomics: String,
+    pub in_loop: u64,
+    pub once: u64,
+}
+
+impl Op {
+    /// The key of some number of this operation.
+    pub fn key(&self, what: &str) -> String {
+        let Op {
+            name,
+            bits,
+            scheme,
+            atomics,
+            ..
+        } = self;
+        format!("{what}/{name}/{bits}/{scheme}/{atomics}")
+    }
+
+    pub fn function(&self, which: &str) -> String {
+        format!("{}_{}_{}_{which}", self.unit, self.name, self.bits)
+    }
+}
+
+/// What the module said in one run.
+#[derive(Default)]
+struct Run {
+    ops: Vec<Op>,
+    /// Key without the kernel's name, and number.
+    interrupts: Vec<(&'static str, u64)>,
+    /// Owner and fields.
+    engine: Vec<(String, BTreeMap<&'static str, u64>)>,
+    /// KiB that are not available once the kernel runs.
+    reserved: Option<u64>,
+}
+
+fn parse_run(log: &str) -> Result<Run> {
+    let mut run = Run::default();
+    let mut verdict = None;
+
+    for line in log.lines() {
+        if let Some((_, rest)) = line.split_once("K bss, ") {
+            run.reserved = rest
+                .split_once("K reserved")
+                .and_then(|(n, _)| n.parse().ok());
+        }
+        let Some((_, said)) = line.split_once("sched_rseq_bench: ") else {
+            continue;
+        };
+        let fields = Fields::of(said);
+        let what = said.split_whitespace().next().unwrap_or_default();
+        let parse = |run: &mut Run| -> Result<()> {
+            match what {
+                "op" => run.ops.push(Op {
+                    unit: fields.text("unit")?.to_owned(),
+                    name: fields.text("op")?.to_owned(),
+                    bits: fields.number("bits")?,
+                    scheme: fields.text("scheme")?.to_owned(),
+                    atomics: fields.text("atomics")?.to_owned(),
+                    in_loop: fields.number("loop")?,
+                    once: fields.number("once")?,
+                }),
+                "interrupt" => {
+                    let which = match fields.number("preempts")? {
+                        0 => "interrupt",
+                        _ => "interrupt-preempts",
+                    };
+                    run.interrupts.push((which, fields.number("insns")?));
+                }
+                "engine" => {
+                    let mut numbers = BTreeMap::new();
+                    for name in ["sections", "resumed", "passed", "search"] {
+                        numbers.insert(name, fields.number(name)?);
+                    }
+                    run.engine.push((fields.text("table")?.to_owned(), numbers));
+                }
+                _ => {}
+            }
+            Ok(())
+        };
+        parse(&mut run).with_context(|| format!("line \"{said}\""))?;
+        if ["PASS", "FAIL"].contains(&what) {
+            verdict = Some(said.to_owned());
+        }
+    }
+    let verdict = verdict.context("the module gave no verdict")?;
+    ensure!(verdict.starts_with("PASS"), "the module says {verdict}");
+    ensure!(!run.ops.is_empty(), "no operation was measured");
+    Ok(run)
+}
+
+/// The file of the module that was loaded.
+fn module_of(dir: &Path) -> PathBuf {
+    dir.join("modules/sched_rseq_bench/sched_rseq_bench.ko")
+}
+
+/// What the code of an operation takes in memory.
+fn sizes(results: &mut Results, image: &Image, op: &Op) -> Result<()> {
+    let of = |function: &str| {
+        image
+            .footprint(function)
+            .with_context(|| format!("no function {function}"))
+    };
+    let with = of(&op.function("once"))?;
+    let without = of(&format!("{}_{NOTHING}_once", op.unit))?;
+    let code = with.code.checked_sub(without.code);
+    let code = code.with_context(|| format!("{} is smaller than nothing", op.function("once")))?;
+    results.put(op.key("bytes/code"), code as f64)?;
+    results.put(op.key("bytes/rodata"), with.rodata as f64)
+}
+
+fn add_run(results: &mut Results, kernel: &str, run: &Run) -> Result<()> {
+    for op in &run.ops {
+        results.put(op.key("insns/loop"), op.in_loop as f64)?;
+        results.put(op.key("insns/once"), op.once as f64)?;
+    }
+    // How the kernel does atomics tells the CPU.
+    let atomics = &run.ops[0].atomics;
+    for (which, insns) in &run.interrupts {
+        results.put(format!("insns/{which}/{kernel}/{atomics}"), *insns as f64)?;
+    }
+    for (owner, numbers) in &run.engine {
+        // The module's own table is like the others.
+        let table = match owner.strip_prefix("sched_rseq_bench_") {
+            Some(_) => "module",
+            None if owner == "vmlinux" => "vmlinux",
+            None => continue,
+        };
+        let sections = numbers["sections"];
+        for name in ["resumed", "passed", "search"] {
+            let key = format!("insns/engine/{name}/{kernel}/{table}/{sections}/{atomics}");
+            results.put(key, numbers[name] as f64)?;
+        }
+    }
+    Ok(())
+}
+
+/// What the engine would take if the kernel itself had so many sections: what differs is the search.
+fn engine_of_many(results: &Results, kernel: &str, atomics: &str, which: &str) -> Option<f64> {
+    let prefix = format!("insns/engine/{which}/{kernel}/vmlinux/");
+    let (key, all) = results
+        .numbers
+        .range(prefix.clone()..)
+        .find(|(key, _)| key.starts_with(&prefix) && key.ends_with(atomics))?;
+    let own = results.get(&key.replace(&format!("/{which}/"), "/search/"))?;
+    let many = format!("insns/engine/search/{kernel}/module/{MANY}/{atomics}");
+    Some(all - own + results.get(&many)?)
+}
+
+/// The numbers that matter most, as far as they were measured.
+fn headline(results: &Results, arch: Arch) -> Vec<Headline> {
+    let mut lines = Vec::new();
+    let mut line = |name: &str, value: Option<f64>, at_most: f64| {
+        if let Some(value) = value {
+            let name = name.to_owned();
+            lines.push(Headline {
+                name,
+                value,
+                at_most,
+            });
+        }
+    };
+    let op = |op: &str, scheme: &str, atomics: &str| {
+        results.get(&format!("insns/loop/{op}/64/{scheme}/{atomics}"))
+    };
+    let ratio =
+        |name: &str, to: &str| Some(op(name, "table", "lse-only")? / op(name, to, "lse-only")?);
+    let atomics = match arch {
+        Arch::Arm64 => {
+            line("add, without NOPs", op("add", "table", "lse-only"), 3.0);
+            line("add, with NOPs", op("add", "table", "lse"), 6.0);
+            line("read", op("read", "table", "lse"), 2.0);
+            line("write", op("write", "table", "lse"), 2.0);
+            line("add, ratio to refresh", ratio("add", "refresh"), 0.5);
+            line("read, ratio to refresh", ratio("read", "refresh"), 0.4);
+            "lse"
+        }
+        Arch::S390 => {
+            line("add", op("add", "table", "interlocked"), 2.0);
+            "interlocked"
+        }
+    };
+    let interrupt = |kernel: &str| results.get(&format!("insns/interrupt/{kernel}/{atomics}"));
+    let added = || Some(interrupt("table")? - interrupt("off")?);
+    line("added to an interrupt that does not preempt", added(), 0.0);
+    line(
+        "added to one that does, outside of sections, with 10,000 in the kernel",
+        engine_of_many(results, "table", atomics, "passed"),
+        150.0,
+    );
+    lines
+}
+
+pub fn run(args: &Args) -> Result<Results> {
+    let mut results = Results::default();
+    let mut images = BTreeMap::new();
+
+    for (name, dir) in &args.kernels {
+        let dir = Path::new(dir);
+        let vmlinux = Image::read(&dir.join("vmlinux"))?;
+        let mut put =
+            |what: &str, value: u64| results.put(format!("kernel/{what}/{name}"), value as f64);
+        for (what, value) in vmlinux.report(&args.ignore)? {
+            put(what, value)?;
+        }
+        let file = dir.join(&args.image);
+        let size =
+            fs::metadata(&file).with_context(|| format!("cannot read {}", file.display()))?;
+        put("image_bytes", size.len())?;
+        let module = module_of(dir);
+        images.insert(name.clone(), (Image::read(&module)?, dir.join("initramfs")));
+    }
+    let mut arch = None;
+    for (kernel, log) in &args.runs {
+        let text = fs::read_to_string(log).with_context(|| format!("cannot read {log}"))?;
+        let run = parse_run(&text).with_context(|| format!("{log} of the kernel {kernel}"))?;
+        let (image, initramfs) = images
+            .get(kernel)
+            .with_context(|| format!("where is the kernel {kernel}?"))?;
+        arch = Some(image.arch);
+        add_run(&mut results, kernel, &run)?;
+        for op in &run.ops {
+            sizes(&mut results, image, op)?;
+        }
+        if let (Some(reserved), Ok(file)) = (run.reserved, fs::metadata(initramfs)) {
+            let kib = reserved.saturating_sub(file.len().div_ceil(1024));
+            let atomics = &run.ops[0].atomics;
+            results.put(
+                format!("kernel/reserved_kib/{kernel}/{atomics}"),
+                kib as f64,
+            )?;
+        }
+        if args.cycles {
+            mca::add(&mut results.numbers, &mut results.missing, image, &run.ops)?;
+        }
+    }
+    let arch = arch.context("no run")?;
+    results.arch = match arch {
+        Arch::Arm64 => "arm64",
+        Arch::S390 => "s390",
+    }
+    .to_owned();
+    results.missing.sort();
+    results.missing.dedup();
+    results.about = args.about.iter().cloned().collect();
+    results.headline = headline(&results, arch);
+    fs::write(&args.out, serde_json::to_string_pretty(&results)? + "\n")
+        .with_context(|| format!("cannot write {}", args.out.display()))?;
+    if let Some(dir) = &args.report {
+        report::write(&results, dir)?;
+    }
+    Ok(results)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LOG: &str = "\
+[    0.001641] Memory: 503168K/524288K available (2880K kernel code, 598K rwdata, 888K rodata, 448K init, 205K bss, 19836K reserved, 0K cma-reserved)
+[    0.1] sched_rseq_bench: loading out-of-tree module taints kernel.
+[    0.1] sched_rseq_bench: op unit=native scheme=table atomics=lse op=add bits=64 loop=6 once=9
+[    0.2] sched_rseq_bench: interrupt preempts=0 insns=558
+[    0.2] sched_rseq_bench: interrupt preempts=1 insns=4143
+[    0.2] sched_rseq_bench: engine table=vmlinux sections=405 resumed_mean=280 resumed=280 passed=213 search=123
+[    0.2] sched_rseq_bench: engine table=sched_rseq_bench_10000 sections=10000 resumed_mean=515 resumed=515 passed=448 search=178
+[    0.2] sched_rseq_bench: PASS numbers=4 wrong=0 inexact=0
+";
+
+    fn results(log: &str) -> Result<Results> {
+        let mut results = Results::default();
+        add_run(&mut results, "table", &parse_run(log)?)?;
+        Ok(results)
+    }
+
+    #[test]
+    fn a_run() {
+        let results = results(LOG).unwrap();
+        let get = |key| results.get(key).unwrap();
+        assert_eq!(get("insns/loop/add/64/table/lse"), 6.0);
+        assert_eq!(get("insns/once/add/64/table/lse"), 9.0);
+        assert_eq!(get("insns/interrupt/table/lse"), 558.0);
+        assert_eq!(get("insns/interrupt-preempts/table/lse"), 4143.0);
+        assert_eq!(get("insns/engine/passed/table/vmlinux/405/lse"), 213.0);
+        assert_eq!(parse_run(LOG).unwrap().reserved, Some(19836));
+    }
+
+    #[test]
+    fn the_search_in_more_sections() {
+        let results = results(LOG).unwrap();
+        let many = engine_of_many(&results, "table", "lse", "passed");
+        assert_eq!(many, Some(213.0 - 123.0 + 178.0));
+        let lines = headline(&results, Arch::Arm64);
+        let engine = lines.iter().find(|l| l.name.contains("10,000")).unwrap();
+        assert!(!engine.reached());
+        assert!(lines
+            .iter()
+            .any(|l| l.name == "add, with NOPs" && l.reached()));
+        // There is nothing to hold it against.
+        assert!(!lines.iter().any(|l| l.name.contains("does not preempt")));
+    }
+
+    #[test]
+    fn no_number_without_a_verdict() {
+        let error = |log: &str| format!("{:#}", results(log).unwrap_err());
+        let cut = LOG
+            .split("[    0.2] sched_rseq_bench: PASS")
+            .next()
+            .unwrap();
+        assert_eq!(error(cut), "the module gave no verdict");
+        let fail = LOG.replace("PASS numbers=4 wrong=0 inexact=0", "FAIL inexact=3");
+        assert_eq!(error(&fail), "the module says FAIL inexact=3");
+        assert!(error(&LOG.replace("loop=6", "loop=six")).contains("loop=six is no number"));
+        assert!(error(&LOG.replace("loop=6 ", "")).ends_with("no loop="));
+    }
+
+    #[test]
+    fn two_runs_that_differ() {
+        let mut results = results(LOG).unwrap();
+        let same = parse_run(LOG).unwrap();
+        add_run(&mut results, "table", &same).unwrap();
+        let other = parse_run(&LOG.replace("loop=6", "loop=7")).unwrap();
+        let error = add_run(&mut results, "table", &other).unwrap_err();
+        assert_eq!(error.to_string(), "insns/loop/add/64/table/lse is 6 and 7");
+    }
+}

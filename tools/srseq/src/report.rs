@@ -1,0 +1,424 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The results of a benchmark for people: tables on a terminal and in reST, charts in SVG.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+use std::fs;
+use std::path::Path;
+
+use anyhow::{anyhow, Context, Result};
+use plotters::prelude::*;
+
+use crate::bench::{Headline, Results};
+
+/// In this order in tables and charts, each with a colour that can be seen on white and on black.
+const SCHEMES: [(&str, RGBColor); 7] = [
+    ("preempt", RGBColor(208, 100, 78)),
+    ("publish", RGBColor(190, 135, 40)),
+    ("mviy", RGBColor(190, 135, 40)),
+    ("mviy-all", RGBColor(150, 120, 190)),
+    ("refresh", RGBColor(90, 135, 205)),
+    ("percpu-vm", RGBColor(130, 130, 130)),
+    ("table", RGBColor(35, 150, 135)),
+];
+
+const OPS: [&str; 8] = [
+    "read",
+    "write",
+    "add",
+    "add_return",
+    "and",
+    "or",
+    "xchg",
+    "cmpxchg",
+];
+
+/// How a scheme does atomics, and what that is called.
+const ATOMICS: [(&str, &str); 4] = [
+    ("lse", "LSE, patched at boot (with NOPs)"),
+    ("lse-only", "LSE, known at build time (without NOPs)"),
+    ("llsc", "LL/SC"),
+    ("interlocked", "Interlocked updates"),
+];
+
+/// The grey of text, which can be read on white and on black.
+const GREY: RGBColor = RGBColor(125, 125, 125);
+
+fn number(value: f64) -> String {
+    let text = format!("{value:.2}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+/// A simple table of reST, which reads well on a terminal, too.
+fn table(rows: &[Vec<String>]) -> String {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let cell = |row: &Vec<String>, i: usize| match row.get(i).map(String::as_str) {
+        None | Some("") => "-".to_owned(),
+        Some(text) => text.to_owned(),
+    };
+    let widths: Vec<usize> = (0..columns)
+        .map(|i| rows.iter().map(|row| cell(row, i).len()).max().unwrap_or(1))
+        .collect();
+    let rule = widths.iter().map(|w| "=".repeat(*w)).collect::<Vec<_>>();
+    let rule = rule.join("  ");
+    let mut out = format!("{rule}\n");
+    for (nr, row) in rows.iter().enumerate() {
+        let cells: Vec<String> = (0..columns)
+            .map(|i| match i {
+                0 => format!("{:<1$}", cell(row, i), widths[i]),
+                _ => format!("{:>1$}", cell(row, i), widths[i]),
+            })
+            .collect();
+        let _ = writeln!(out, "{}", cells.join("  ").trim_end());
+        if nr == 0 {
+            let _ = writeln!(out, "{rule}");
+        }
+    }
+    out + &rule + "\n"
+}
+
+/// One number of each operation and scheme, for one way to do atomics: none if nothing is there.
+fn operations(results: &Results, what: &str, atomics: &str) -> Option<String> {
+    let get = |op: &str, bits: u32, scheme: &str| {
+        results.get(&format!("{what}/{op}/{bits}/{scheme}/{atomics}"))
+    };
+    let all = || OPS.iter().flat_map(|op| [(*op, 32), (*op, 64)]);
+    let schemes: Vec<&str> = SCHEMES
+        .iter()
+        .map(|(scheme, _)| *scheme)
+        .filter(|scheme| all().any(|(op, bits)| get(op, bits, scheme).is_some()))
+        .collect();
+    let mut rows = vec![vec!["operation".to_owned()]];
+    rows[0].extend(schemes.iter().map(|s| (*s).to_owned()));
+    for (op, bits) in all() {
+        let cells = schemes.iter().map(|scheme| get(op, bits, scheme));
+        if cells.clone().all(|cell| cell.is_none()) {
+            continue;
+        }
+        let mut row = vec![format!("{op}, {} bytes", bits / 8)];
+        row.extend(cells.map(|cell| cell.map_or(String::new(), number)));
+        rows.push(row);
+    }
+    (!schemes.is_empty()).then(|| table(&rows))
+}
+
+/// Numbers whose keys are the prefix and a row and a column, the latter the last part.
+fn matrix(results: &Results, prefix: &str, of: &str) -> Option<String> {
+    let mut cells: BTreeMap<&str, BTreeMap<&str, f64>> = BTreeMap::new();
+    for (key, value) in &results.numbers {
+        if let Some((row, column)) = key.strip_prefix(prefix).and_then(|k| k.rsplit_once('/')) {
+            cells.entry(row).or_default().insert(column, *value);
+        }
+    }
+    let columns: BTreeSet<&str> = cells.values().flat_map(|row| row.keys().copied()).collect();
+    let mut rows = vec![vec![of.to_owned()]];
+    rows[0].extend(columns.iter().map(|c| (*c).to_owned()));
+    for (name, row) in &cells {
+        let mut line = vec![name.replace('/', ", ")];
+        line.extend(
+            columns
+                .iter()
+                .map(|c| row.get(c).map_or(String::new(), |v| number(*v))),
+        );
+        rows.push(line);
+    }
+    (rows.len() > 1).then(|| table(&rows))
+}
+
+fn headline(lines: &[Headline]) -> String {
+    let mut rows = vec![["", "measured", "at most", ""].map(str::to_owned).to_vec()];
+    for line in lines {
+        let verdict = if line.reached() {
+            "reached"
+        } else {
+            "NOT reached"
+        };
+        rows.push(vec![
+            line.name.clone(),
+            number(line.value),
+            number(line.at_most),
+            verdict.to_owned(),
+        ]);
+    }
+    rows[0][0] = "number".to_owned();
+    rows[0][3] = "verdict".to_owned();
+    table(&rows)
+}
+
+/// What the terminal shows.
+pub fn text(results: &Results) -> String {
+    let mut out = String::new();
+    for (atomics, title) in ATOMICS {
+        if let Some(table) = operations(results, "insns/loop", atomics) {
+            let _ = writeln!(out, "Instructions in a loop. {title}:\n{table}");
+        }
+    }
+    if let Some(table) = matrix(results, "insns/interrupt", "interrupt") {
+        let _ = writeln!(
+            out,
+            "Instructions of an interrupt:\n{}",
+            table.replace("\n/", "\n ")
+        );
+    }
+    let _ = write!(
+        out,
+        "Headline ({}):\n{}",
+        results.arch,
+        headline(&results.headline)
+    );
+    out
+}
+
+fn section(out: &mut String, title: &str, line: char) {
+    let rule = line.to_string().repeat(title.len());
+    let _ = writeln!(out, "{title}\n{rule}\n");
+}
+
+fn rest(results: &Results, charts: &[(String, String)]) -> String {
+    let mut out = String::from(
+        ".. SPDX-License-Identifier: GPL-2.0\n.. Written by \"make bench\"; see index.rst.\n\n",
+    );
+    let title = format!("Benchmarks of {}", results.arch);
+    let _ = writeln!(out, "{}", "=".repeat(title.len()));
+    section(&mut out, &title, '=');
+    section(&mut out, "Headline", '=');
+    let _ = writeln!(out, "{}", headline(&results.headline));
+    for (file, caption) in charts {
+        let _ = writeln!(out, ".. figure:: {file}\n\n   {caption}\n");
+    }
+    for (what, title) in [
+        ("insns/loop", "Instructions in a loop"),
+        ("insns/once", "Instructions of a single call"),
+        ("bytes/code", "Bytes of code"),
+        ("bytes/rodata", "Bytes of tables"),
+    ] {
+        section(&mut out, title, '=');
+        for (atomics, how) in ATOMICS {
+            if let Some(table) = operations(results, what, atomics) {
+                section(&mut out, how, '-');
+                let _ = writeln!(out, "{table}");
+            }
+        }
+    }
+    let models: BTreeSet<&str> = results
+        .numbers
+        .keys()
+        .filter_map(|key| key.strip_prefix("cycles/")?.split('/').next())
+        .collect();
+    if !models.is_empty() {
+        section(&mut out, "Cycles of a turn of the loop, by llvm-mca", '=');
+        for model in models {
+            for (atomics, how) in ATOMICS {
+                if let Some(table) = operations(results, &format!("cycles/{model}"), atomics) {
+                    section(&mut out, &format!("{model}: {how}"), '-');
+                    let _ = writeln!(out, "{table}");
+                }
+            }
+        }
+    }
+    for (prefix, of, title) in [
+        (
+            "insns/interrupt/",
+            "kernel",
+            "Instructions of an interrupt that does not preempt",
+        ),
+        (
+            "insns/interrupt-preempts/",
+            "kernel",
+            "Instructions of an interrupt that preempts",
+        ),
+        (
+            "insns/engine/",
+            "case, kernel, table, sections",
+            "Instructions of the engine",
+        ),
+        ("kernel/", "of the kernel", "Whole kernels"),
+    ] {
+        if let Some(table) = matrix(results, prefix, of) {
+            section(&mut out, title, '=');
+            let _ = writeln!(out, "{table}");
+        }
+    }
+    if !results.missing.is_empty() {
+        section(&mut out, "Not measured", '=');
+        for line in &results.missing {
+            let _ = writeln!(out, "* {line}");
+        }
+        out.push('\n');
+    }
+    section(&mut out, "Made with", '=');
+    for (name, value) in &results.about {
+        let _ = writeln!(out, ":{name}: ``{value}``");
+    }
+    out
+}
+
+/// The bar of a scheme.
+#[derive(Clone)]
+struct Bar {
+    scheme: &'static str,
+    colour: RGBColor,
+    value: f64,
+}
+
+/// Bars from left to right, in groups.
+struct Bars {
+    groups: Vec<(String, Vec<Bar>)>,
+}
+
+impl Bars {
+    fn of(results: &Results, atomics: &str) -> Option<Self> {
+        let groups = OPS.map(|op| {
+            let bars = SCHEMES.iter().filter_map(|&(scheme, colour)| {
+                let key = format!("insns/loop/{op}/64/{scheme}/{atomics}");
+                Some(Bar {
+                    scheme,
+                    colour,
+                    value: results.get(&key)?,
+                })
+            });
+            (op.to_owned(), bars.collect::<Vec<_>>())
+        });
+        let any = groups.iter().any(|(_, bars)| !bars.is_empty());
+        any.then(|| Bars {
+            groups: groups.to_vec(),
+        })
+    }
+
+    /// Without a background, so that it is that of the page.
+    fn svg(&self) -> Result<String> {
+        const BAR: i32 = 13;
+        const GAP: i32 = 10;
+        const LEFT: i32 = 180;
+        const WIDTH: i32 = 720;
+        let bars: usize = self.groups.iter().map(|(_, bars)| bars.len()).sum();
+        let height = bars as i32 * BAR + self.groups.len() as i32 * GAP + GAP;
+        let most = self
+            .groups
+            .iter()
+            .flat_map(|(_, bars)| bars.iter().map(|bar| bar.value));
+        let scale = f64::from(WIDTH - LEFT - 50) / most.fold(1.0, f64::max);
+        let font = ("sans-serif", 11).into_font().color(&GREY);
+        let mut svg = String::new();
+        {
+            let area = SVGBackend::with_string(&mut svg, (WIDTH as u32, height as u32))
+                .into_drawing_area();
+            let failed = |e| anyhow!("drawing failed: {e:?}");
+            let mut y = GAP;
+            for (name, bars) in &self.groups {
+                area.draw(&Text::new(name.clone(), (4, y), font.clone()))
+                    .map_err(failed)?;
+                for bar in bars {
+                    let end = LEFT + (bar.value * scale) as i32;
+                    area.draw(&Text::new(bar.scheme, (100, y), font.clone()))
+                        .map_err(failed)?;
+                    area.draw(&Rectangle::new(
+                        [(LEFT, y), (end, y + BAR - 2)],
+                        bar.colour.filled(),
+                    ))
+                    .map_err(failed)?;
+                    area.draw(&Text::new(number(bar.value), (end + 4, y), font.clone()))
+                        .map_err(failed)?;
+                    y += BAR;
+                }
+                y += GAP;
+            }
+            area.present().map_err(failed)?;
+        }
+        Ok(svg)
+    }
+}
+
+/// Writes `ARCH.rst` and its charts.
+pub fn write(results: &Results, dir: &Path) -> Result<()> {
+    let write = |name: &str, text: &str| {
+        let path = dir.join(name);
+        fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
+    };
+    fs::create_dir_all(dir).with_context(|| format!("cannot create {}", dir.display()))?;
+    let mut charts = Vec::new();
+    for (atomics, how) in ATOMICS {
+        if let Some(bars) = Bars::of(results, atomics) {
+            let name = format!("{}-{atomics}.svg", results.arch);
+            write(&name, &bars.svg()?)?;
+            charts.push((name, format!("Instructions in a loop, 8 bytes. {how}.")));
+        }
+    }
+    write(&format!("{}.rst", results.arch), &rest(results, &charts))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn results() -> Results {
+        let mut results = Results {
+            arch: "arm64".to_owned(),
+            ..Results::default()
+        };
+        for (key, value) in [
+            ("insns/loop/add/64/preempt/lse", 15.0),
+            ("insns/loop/add/64/table/lse", 6.0),
+            ("insns/interrupt/off/lse", 582.0),
+            ("cycles/neoverse-n1/add/64/table/lse", 3.01),
+        ] {
+            results.numbers.insert(key.to_owned(), value);
+        }
+        results.missing.push("llvm-mca: m has no i".to_owned());
+        results
+    }
+
+    #[test]
+    fn a_table() {
+        let rows = [vec!["a", "b"], vec!["add", "15"], vec!["or"]];
+        let rows = rows.map(|row| row.into_iter().map(str::to_owned).collect());
+        assert_eq!(
+            table(&rows),
+            "===  ==\na     b\n===  ==\nadd  15\nor    -\n===  ==\n"
+        );
+    }
+
+    #[test]
+    fn numbers_without_what_is_not_there() {
+        assert_eq!(number(6.0), "6");
+        assert_eq!(number(0.5), "0.5");
+        assert_eq!(number(100.0), "100");
+        assert_eq!(number(-24.0), "-24");
+        assert!(operations(&results(), "insns/loop", "llsc").is_none());
+        assert!(matrix(&results(), "kernel/", "of").is_none());
+    }
+
+    #[test]
+    fn the_page() {
+        let page = rest(&results(), &[]);
+        let lse = operations(&results(), "insns/loop", "lse").unwrap();
+        assert!(lse.contains("\nadd, 8 bytes       15      6\n"), "{lse}");
+        for text in [&lse, "* llvm-mca: m has no i\n", "3.01", "\noff     582\n"] {
+            assert!(page.contains(text), "{text} is not in\n{page}");
+        }
+    }
+
+    #[test]
+    fn a_chart() {
+        let svg = Bars::of(&results(), "lse").unwrap().svg().unwrap();
+        assert!(svg.starts_with("<svg "));
+        // A bar as long as its number.
+        let widths: Vec<f64> = svg
+            .split("<rect ")
+            .skip(1)
+            .filter_map(|rect| {
+                rect.split_once("width=\"")?
+                    .1
+                    .split('"')
+                    .next()?
+                    .parse()
+                    .ok()
+            })
+            .collect();
+        assert_eq!(widths.len(), 2);
+        assert!((widths[0] / widths[1] - 2.5).abs() < 0.05);
+        assert!(!svg.contains("#FFFFFF") && !svg.contains("#000000"));
+        assert!(Bars::of(&results(), "llsc").is_none());
+    }
+}
