@@ -199,8 +199,8 @@ fn parse_run(log: &str) -> Result<Run> {
                 }),
                 "interrupt" => {
                     let which = match fields.number("preempts")? {
-                        0 => "interrupt",
-                        _ => "interrupt-preempts",
+                        0 => "plain",
+                        _ => "preempts",
                     };
                     run.interrupts.push((which, fields.number("insns")?));
                 }
@@ -254,7 +254,10 @@ fn add_run(results: &mut Results, kernel: &str, run: &Run) -> Result<()> {
     // How the kernel does atomics tells the CPU.
     let atomics = &run.ops[0].atomics;
     for (which, insns) in &run.interrupts {
-        results.put(format!("insns/{which}/{kernel}/{atomics}"), *insns as f64)?;
+        results.put(
+            format!("insns/interrupt/{which}/{kernel}/{atomics}"),
+            *insns as f64,
+        )?;
     }
     for (owner, numbers) in &run.engine {
         // The module's own table is like the others.
@@ -317,7 +320,8 @@ fn headline(results: &Results, arch: Arch) -> Vec<Headline> {
             "interlocked"
         }
     };
-    let interrupt = |kernel: &str| results.get(&format!("insns/interrupt/{kernel}/{atomics}"));
+    let interrupt =
+        |kernel: &str| results.get(&format!("insns/interrupt/plain/{kernel}/{atomics}"));
     let added = || Some(interrupt("table")? - interrupt("off")?);
     line("added to an interrupt that does not preempt", added(), 0.0);
     line(
@@ -359,13 +363,12 @@ pub fn run(args: &Args) -> Result<Results> {
         for op in &run.ops {
             sizes(&mut results, image, op)?;
         }
-        if let (Some(reserved), Ok(file)) = (run.reserved, fs::metadata(initramfs)) {
+        let key = format!("kernel/reserved_kib/{kernel}");
+        if let (None, Some(reserved)) = (results.get(&key), run.reserved) {
+            let file = fs::metadata(initramfs)
+                .with_context(|| format!("cannot read {}", initramfs.display()))?;
             let kib = reserved.saturating_sub(file.len().div_ceil(1024));
-            let atomics = &run.ops[0].atomics;
-            results.put(
-                format!("kernel/reserved_kib/{kernel}/{atomics}"),
-                kib as f64,
-            )?;
+            results.put(key, kib as f64)?;
         }
         if args.cycles {
             mca::add(&mut results.numbers, &mut results.missing, image, &run.ops)?;
@@ -416,8 +419,8 @@ mod tests {
         let get = |key| results.get(key).unwrap();
         assert_eq!(get("insns/loop/add/64/table/lse"), 6.0);
         assert_eq!(get("insns/once/add/64/table/lse"), 9.0);
-        assert_eq!(get("insns/interrupt/table/lse"), 558.0);
-        assert_eq!(get("insns/interrupt-preempts/table/lse"), 4143.0);
+        assert_eq!(get("insns/interrupt/plain/table/lse"), 558.0);
+        assert_eq!(get("insns/interrupt/preempts/table/lse"), 4143.0);
         assert_eq!(get("insns/engine/passed/table/vmlinux/405/lse"), 213.0);
         assert_eq!(parse_run(LOG).unwrap().reserved, Some(19836));
     }

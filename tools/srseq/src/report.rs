@@ -154,12 +154,8 @@ pub fn text(results: &Results) -> String {
             let _ = writeln!(out, "Instructions in a loop. {title}:\n{table}");
         }
     }
-    if let Some(table) = matrix(results, "insns/interrupt", "interrupt") {
-        let _ = writeln!(
-            out,
-            "Instructions of an interrupt:\n{}",
-            table.replace("\n/", "\n ")
-        );
+    if let Some(table) = matrix(results, "insns/interrupt/", "interrupt, kernel") {
+        let _ = writeln!(out, "Instructions of an interrupt:\n{}", table);
     }
     let _ = write!(
         out,
@@ -220,13 +216,8 @@ fn rest(results: &Results, charts: &[(String, String)]) -> String {
     for (prefix, of, title) in [
         (
             "insns/interrupt/",
-            "kernel",
-            "Instructions of an interrupt that does not preempt",
-        ),
-        (
-            "insns/interrupt-preempts/",
-            "kernel",
-            "Instructions of an interrupt that preempts",
+            "interrupt, kernel",
+            "Instructions of an interrupt",
         ),
         (
             "insns/engine/",
@@ -360,7 +351,7 @@ mod tests {
         for (key, value) in [
             ("insns/loop/add/64/preempt/lse", 15.0),
             ("insns/loop/add/64/table/lse", 6.0),
-            ("insns/interrupt/off/lse", 582.0),
+            ("insns/interrupt/plain/off/lse", 582.0),
             ("cycles/neoverse-n1/add/64/table/lse", 3.01),
         ] {
             results.numbers.insert(key.to_owned(), value);
@@ -394,7 +385,12 @@ mod tests {
         let page = rest(&results(), &[]);
         let lse = operations(&results(), "insns/loop", "lse").unwrap();
         assert!(lse.contains("\nadd, 8 bytes       15      6\n"), "{lse}");
-        for text in [&lse, "* llvm-mca: m has no i\n", "3.01", "\noff     582\n"] {
+        for text in [
+            &lse,
+            "* llvm-mca: m has no i\n",
+            "3.01",
+            "\nplain, off         582\n",
+        ] {
             assert!(page.contains(text), "{text} is not in\n{page}");
         }
     }
