@@ -24,7 +24,7 @@ fn models(atomics: &str) -> &'static [&'static str] {
     match atomics {
         "llsc" => &["cortex-a57"],
         "interlocked" => &["z13", "z14", "z15", "z16"],
-        _ => &["neoverse-n1", "neoverse-n2", "neoverse-v1"],
+        _ => &["neoverse-n1", "neoverse-v1", "thunderx2t99", "a64fx"],
     }
 }
 
@@ -129,7 +129,7 @@ pub fn add(
         Arch::S390 => "s390x-linux-gnu",
     };
     for op in ops.iter().filter(|op| op.bits == 64) {
-        let lse = op.atomics == "lse";
+        let lse = op.atomics.starts_with("lse");
         let code = function(image, &disassembler, &op.function("loop"), lse)?;
         let nothing = format!("{}_nothing_loop", op.unit);
         let nothing = function(image, &disassembler, &nothing, lse)?;
