@@ -111,7 +111,8 @@ unsafe impl StaysOnCpu for LocalInterruptDisabled {}
 
 /// A per-CPU variable of any type whose values may be used by many at a time.
 ///
-/// [`PerCpu::shared`] gives out references to this CPU's copy, [`PerCpu::shared_on`] to any.
+/// [`PerCpu::shared`](super::PerCpu::shared) gives out references to this CPU's copy,
+/// [`PerCpu::shared_on`](super::PerCpu::shared_on) to any.
 ///
 /// # Examples
 ///
@@ -222,8 +223,9 @@ impl<T: Send + Sync + 'static> Share for Shared<T> {}
 
 /// A per-CPU variable of any type that is used by one at a time: by whoever runs on the CPU.
 ///
-/// [`PerCpu::exclusive`] lends this CPU's copy to a closure, and says so if it is lent already: to
-/// the caller itself further up, or to what an interrupt, whose handler this is, has interrupted.
+/// [`PerCpu::exclusive`](super::PerCpu::exclusive) lends this CPU's copy to a closure, and says so
+/// if it is lent already: to the caller itself further up, or to what an interrupt, whose handler
+/// this is, has interrupted.
 ///
 /// # Examples
 ///

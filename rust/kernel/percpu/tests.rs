@@ -289,7 +289,7 @@ mod tests {
         assert!(!FLAG.get());
         FLAG.or(true);
         assert!(FLAG.xchg(false));
-        assert_eq!(FLAG.cmpxchg(true, true), Err(false));
+        assert_eq!(FLAG.cmpxchg(true, false), Err(false));
         assert_eq!(FLAG.cmpxchg(false, true), Ok(false));
         assert!(FLAG.get());
 
