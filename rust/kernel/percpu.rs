@@ -53,10 +53,10 @@ use crate::{
 mod access;
 mod counter;
 mod dynamic;
+#[cfg(CONFIG_KUNIT)]
+mod kunit;
 mod place;
 mod scalar;
-#[cfg(CONFIG_KUNIT)]
-mod tests;
 mod word;
 
 #[cfg(all(CONFIG_SCHED_RSEQ, CONFIG_ARM64))]

@@ -222,7 +222,7 @@ impl<T: Value> Initial<T> {
 macro_rules! define_per_cpu {
     ($($(#[$attr:meta])* $vis:vis static $name:ident: $t:ty = $value:expr;)*) => {$(
         $(#[$attr])*
-        #[allow(non_camel_case_types)]
+        #[allow(non_camel_case_types, clippy::upper_case_acronyms)]
         #[derive(Clone, Copy)]
         $vis struct $name;
 
@@ -262,7 +262,7 @@ macro_rules! define_per_cpu {
 macro_rules! declare_per_cpu {
     ($($(#[$attr:meta])* unsafe $vis:vis static $name:ident: $t:ty = $symbol:literal;)*) => {$(
         $(#[$attr])*
-        #[allow(non_camel_case_types)]
+        #[allow(non_camel_case_types, clippy::upper_case_acronyms)]
         #[derive(Clone, Copy)]
         $vis struct $name;
 
