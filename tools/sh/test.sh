@@ -264,6 +264,7 @@ needs s390-module-off host-tool; run_test s390-verify-off s390 "$T/verify.sh" of
 needs s390-module-table s390-module-off; run_test s390-fast-path s390 check_fast_path
 needs s390-kernel-table s390-kernel-off; run_test s390-entry s390 check_entry
 
+needs s390-kernel-break;	run_test s390-kunit-break s390 check_kunit break max
 needs s390-module-break;	run_test s390-run-break s390 env SHOTS=60 "$T/run.sh" break
 # To take the end for later than it is changes nothing: the register is dead.
 for n in 1 2 4 5 6 7; do
