@@ -185,9 +185,9 @@ check_caught() {
 # way.
 check_broken() {
 	local out=$LOGS/test/broken-$ARCH-$2.console
-	guest_job "$1" "srseq=broken srseq.types=inject,ops srseq.shots=60 srseq.broken=$2" | tee "$out"
+	guest_job "$1" "srseq=broken srseq.types=inject srseq.shots=60 srseq.broken=$2" | tee "$out"
 	grep "srseq: broken $2" "$out"
-	check_caught "$out" inject ops
+	check_caught "$out" inject
 }
 
 # check_faults VARIANT FAULT...: the torture must fail on operations that are

@@ -105,7 +105,7 @@ caught() {
 
 part "kernel-to-break" "$TOP/tools/sh/module.sh" "$BREAK"
 for n in $BROKEN; do
-	caught "broken-$n" "torture, broken engine $n" 2 check_broken "$BREAK" "$n"
+	caught "broken-$n" "torture, broken engine $n" 1 check_broken "$BREAK" "$n"
 done
 for kernel in $MODES; do
 	read -ra faults <<<"${FAULTS[$kernel]:-}"
