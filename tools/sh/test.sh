@@ -210,7 +210,7 @@ for v in table publish; do
 	needs "kernel-$v";	run_test "descriptors-$v" check_table "$v"
 	needs "module-$v" host-tool; run_test "verify-$v" "$T/verify.sh" "$v"
 	needs "run-$v" host-tool; run_test "matrix-$v" srseq matrix "$LOGS/run-$ARCH-$v.log"
-	needs "module-$v";	run_test "torture-$v" "$T/torture.sh" "$v"
+	needs "module-$v";	run_test "torture-$v" "$T/torture.sh" "$v" 1
 	needs "kernel-$v";	run_test "kunit-$v-lse" check_kunit "$v" max,pauth-impdef=on
 	needs "kernel-$v";	run_test "kunit-$v-llsc" check_kunit "$v" cortex-a57
 done
@@ -245,7 +245,7 @@ for v in table mviy; do
 	needs "s390-module-$v";		run_test "s390-malformed-$v" s390 check_malformed "$v"
 	needs "s390-kernel-$v";		run_test "s390-descriptors-$v" s390 check_table "$v"
 	needs "s390-module-$v" host-tool; run_test "s390-verify-$v" s390 "$T/verify.sh" "$v"
-	needs "s390-module-$v";		run_test "s390-torture-$v" s390 "$T/torture.sh" "$v"
+	needs "s390-module-$v";		run_test "s390-torture-$v" s390 "$T/torture.sh" "$v" 1
 	needs "s390-kernel-$v";		run_test "s390-kunit-$v" s390 check_kunit "$v" max
 done
 needs s390-run-table;		run_test s390-insns-table s390 check_insns table 2
