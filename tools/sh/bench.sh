@@ -11,9 +11,6 @@ lock
 
 RESULTS=$OUT/bench-$ARCH${1:+-$1}.json
 REPORT=$TOP/Documentation/benchmarks
-# Another CPU would make the clock advance, too; a possible one is enough for the
-# engine to have something to move a register to.
-SMP=1,maxcpus=2
 
 case $ARCH in
 arm64) KERNELS="off publish table" CPUS="max,pauth-impdef=on cortex-a57" ;;
@@ -25,6 +22,8 @@ case ${1:-} in
 quick) KERNELS="off table" CPUS=${CPUS%% *} ;;
 *) die "bench.sh $1: only \"quick\" is known" ;;
 esac
+
+bench_boot() { SMP=$BENCH_SMP boot "$1" "$BOOT_TIMEOUT" srseq=bench; }
 
 qemu_check
 must_step "host tool: build" host-tool cargo build --locked --release --manifest-path "$TOP/tools/Cargo.toml"
@@ -39,12 +38,12 @@ for kernel in $KERNELS; do
 	arguments+=(--kernel "$kernel=$dir" --about "config of $kernel=$(sha256sum <"$dir/.config" | cut -c1-16)")
 	for CPU in $CPUS; do
 		log=bench-$ARCH-$kernel-${CPU%%,*}
-		must_step "bench ($kernel, ${CPU%%,*})" "$log" boot "$dir" "$BOOT_TIMEOUT" srseq=bench
+		must_step "bench ($kernel, ${CPU%%,*})" "$log" bench_boot "$dir"
 		arguments+=(--run "$kernel=$LOGS/$log.log")
 	done
 done
 # Without the directories of this machine.
-qemu_command . srseq=bench -icount shift=0,sleep=off
+SMP=$BENCH_SMP qemu_command . srseq=bench -icount shift=0,sleep=off
 arguments+=(--about "command=${command[*]}")
 
 srseq bench "${arguments[@]}"

@@ -71,11 +71,11 @@ check_refused() {
 # check_kunit VARIANT CPU: the kernel's own test runner on that kernel.
 check_kunit() {
 	local dir log=$LOGS/test/kunit-$ARCH-$1-${2%%,*}.out icount="-icount shift=0,sleep=off"
-	# kunit.py takes KVM there if the host has it.
+	# No section is there to be interrupted.
 	[ "$ARCH" != x86_64 ] || icount=
 	dir=$(kernel_dir "$1")
 	cd "$SRC" || return
-	KUNIT_CPU=$2 kenv python3 tools/testing/kunit/kunit.py exec \
+	PATH=$TOP/tools/kunit/tcg:$PATH KUNIT_CPU=$2 kenv python3 tools/testing/kunit/kunit.py exec \
 		--qemu_config "$TOP/tools/kunit/$ARCH.py" --build_dir "$dir" \
 		--kunitconfig "$dir/wanted.config" --timeout 600 \
 		--qemu_args "-smp $SMP -nic none $icount" | tee "$log"

@@ -265,7 +265,7 @@ check_bench_clock() {
 	local command dir out=$LOGS/test/bench-clock-$ARCH.console
 	dir=$(kernel_dir table)
 	initramfs "$dir"
-	qemu_command "$dir" srseq=bench -serial stdio
+	SMP=$BENCH_SMP qemu_command "$dir" srseq=bench -serial stdio
 	timeout --foreground -k 5 "$BOOT_TIMEOUT" "${command[@]}" </dev/null | tr -d '\r' | tee "$out"
 	grep -E 'sched_rseq_bench: FAIL .* wrong=0 inexact=[1-9]' "$out"
 }

@@ -62,6 +62,10 @@ qemu_command() {
 		-append "console=$CONSOLE_TTY srseq.tty=$CONSOLE_TTY panic=-1 oops=panic kunit.enable=0 printk.devkmsg=on $append" "$@")
 }
 
+# The CPUs of a benchmark.  Another one that runs would make the clock advance, too;
+# a possible one is enough for the engine to have something to move a register to.
+BENCH_SMP=1,maxcpus=2
+
 # boot KERNEL_DIR SECONDS "KERNEL ARGUMENTS": run the guest until it powers
 # itself off, its console on standard output.  -icount: without it QEMU takes
 # an interrupt only between translated blocks, hardly ever inside a section.  An

@@ -20,7 +20,7 @@ x86_64)
 	MODES=percpu RUSTC_MIN=1.85.0
 	case $(basename "$0") in
 	run.sh | shell.sh | prove.sh | verify.sh)
-		die "ARCH=x86_64 has no critical sections; make test runs the KUnit tests of its per-CPU operations"
+		die "ARCH=x86_64 has no critical sections; use ARCH=arm64 or ARCH=s390"
 		;;
 	esac
 	;;

@@ -157,6 +157,7 @@ on() {
 	"$@"
 }
 s390() { on s390 table "$@"; }
+x86() { on x86_64 percpu "$@"; }
 
 T=$TOP/tools/sh
 STATUS=$(git -C "$TOP" status --porcelain 2>/dev/null || true)
@@ -164,6 +165,7 @@ STATUS=$(git -C "$TOP" status --porcelain 2>/dev/null || true)
 run_test setup "$T/setup.sh"
 needs setup;		run_test source "$T/source.sh"
 needs setup;		run_test s390-setup s390 "$T/setup.sh"
+needs setup;		run_test x86-setup x86 "$T/setup.sh"
 
 build kernel-table source "$T/kernel.sh" table
 build module-table kernel-table "$T/module.sh" table
@@ -178,6 +180,8 @@ for v in table mviy off break; do
 	build "s390-kernel-$v" s390-setup s390 "$T/kernel.sh" "$v"
 	build "s390-module-$v" "s390-kernel-$v" s390 "$T/module.sh" "$v"
 done
+build x86-kernel x86-setup x86 "$T/kernel.sh" percpu
+build x86-module x86-kernel x86 "$T/module.sh" percpu samecode
 start_builds
 
 needs setup;		run_test shellcheck check_shell
@@ -271,6 +275,8 @@ done
 needs s390-module-table;	run_test s390-sample s390 check_sample table
 needs s390-module-table;	run_test s390-same-code s390 check_same_code table
 
+needs x86-kernel;	run_test x86-kunit x86 check_kunit percpu max
+needs x86-module;	run_test x86-same-code x86 check_same_code percpu
 
 needs module-table module-off host-tool; run_test bench check_bench
 needs module-table;	run_test bench-clock check_bench_clock
