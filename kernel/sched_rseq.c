@@ -9,7 +9,9 @@
 #include <linux/moduleparam.h>
 #include <linux/sched_rseq.h>
 
-extern const struct sched_rseq_entry __start___sched_rseq[], __stop___sched_rseq[];
+#define CREATE_TRACE_POINTS
+#define CREATE_RUST_TRACE_POINTS
+#include <trace/events/sched_rseq.h>
 
 /*
  * scripts/sorttable.c sorts the kernel's table at build time, and

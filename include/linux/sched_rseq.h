@@ -78,6 +78,9 @@ static inline unsigned int sched_rseq_nr_insns(unsigned long begin, unsigned lon
 	return nr;
 }
 
+/* The kernel's own descriptors: from the linker script, sorted by scripts/sorttable.c. */
+extern const struct sched_rseq_entry __start___sched_rseq[], __stop___sched_rseq[];
+
 /* Rust: rust/kernel/sched_rseq.rs */
 void sched_rseq_resume(struct pt_regs *regs, unsigned int old_cpu);
 bool sched_rseq_contains(const struct sched_rseq_table *table, unsigned long addr);

@@ -43,6 +43,11 @@ static_assert!(Entry::FIXUP as u32 == bindings::SCHED_RSEQ_FIXUP);
 /// The smallest distance between two instructions, in bytes.
 pub const INSN_BYTES: u64 = bindings::SCHED_RSEQ_INSN_BYTES as u64;
 
+/// The section that a descriptor in memory describes.
+fn section_of(entry: &Entry) -> Section {
+    entry.at((&raw const *entry).addr() as u64)
+}
+
 /// Makes a [`Table`] of what C describes.
 ///
 /// # Safety
@@ -84,25 +89,42 @@ fn boundary_inc(section: &Section, pc: u64) {
     let _ = (section, pc);
 }
 
-/// Finds the section that contains the address `pc`, which is about to be returned to. The task
-/// that returns there keeps its module from going away.
-#[cfg(not(CONFIG_SCHED_RSEQ_PUBLISH))]
-fn find(_regs: *mut bindings::pt_regs, pc: u64) -> Option<Section> {
-    find_section(pc)
+mod trace {
+    use super::*;
+
+    crate::tracepoint::declare_trace! {
+        /// include/trace/events/sched_rseq.h
+        ///
+        /// # Safety
+        ///
+        /// Interrupts are disabled.
+        pub(super) unsafe fn sched_rseq_resume(
+            pc: c_ulong,
+            begin: c_ulong,
+            kind: c_uint,
+            old_cpu: c_uint,
+        );
+    }
 }
 
-/// Finds the section that the interrupted task published, if `pc` is still inside it.
+/// Finds the descriptor of the section that contains the address `pc`, which is about to be
+/// returned to. The task that returns there keeps its module from going away.
+#[cfg(not(CONFIG_SCHED_RSEQ_PUBLISH))]
+#[inline]
+fn find<'a>(_regs: *mut bindings::pt_regs, pc: u64) -> Option<&'a Entry> {
+    find_entry(pc)
+}
+
+/// Finds the descriptor of the section that the interrupted task published, if `pc` is still inside
+/// it.
 #[cfg(CONFIG_SCHED_RSEQ_PUBLISH)]
-fn find(regs: *mut bindings::pt_regs, pc: u64) -> Option<Section> {
+fn find<'a>(regs: *mut bindings::pt_regs, pc: u64) -> Option<&'a Entry> {
     // SAFETY: The caller of the engine guarantees that `regs` is valid.
     let entry: *const Entry = unsafe { bindings::sched_rseq_published(regs) }.cast();
-    if entry.is_null() {
-        return None;
-    }
-    // SAFETY: A published pointer is the address of a descriptor of the code that published it,
-    // and the task that is about to return to that code keeps it.
-    let section = unsafe { *entry }.at(entry.addr() as u64);
-    if !section.contains(pc) {
+    // SAFETY: A published pointer is null or the address of a descriptor of the code that published
+    // it, and the task that is about to return to that code keeps it.
+    let entry = unsafe { entry.as_ref() }?;
+    if !section_of(entry).contains(pc) {
         // Published and then committed. A section whose commit can fail publishes again before it
         // retries, so that the pointer can go whatever the task does next.
         stat_inc(bindings::sched_rseq_stat_SCHED_RSEQ_STAT_CLEAR);
@@ -110,7 +132,7 @@ fn find(regs: *mut bindings::pt_regs, pc: u64) -> Option<Section> {
         unsafe { bindings::sched_rseq_unpublish(regs) };
         return None;
     }
-    Some(section)
+    Some(entry)
 }
 
 /// Deliberately broken engines, for tests that must catch them.
@@ -132,7 +154,7 @@ mod broken {
 
     /// As [`super::find`], with the mistake that was asked for. Also returns the address that the
     /// mistaken engine would take the task to be at.
-    pub(super) fn find(regs: *mut bindings::pt_regs, pc: u64) -> Option<(Section, u64)> {
+    pub(super) fn find<'a>(regs: *mut bindings::pt_regs, pc: u64) -> Option<(&'a Entry, u64)> {
         if is(bindings::sched_rseq_break_SCHED_RSEQ_BREAK_NO_RESUME) {
             return None;
         }
@@ -142,16 +164,17 @@ mod broken {
         {
             return None;
         }
-        if let Some(section) = super::find(regs, pc) {
+        if let Some(entry) = super::find(regs, pc) {
+            let section = section_of(entry);
             if is(bindings::sched_rseq_break_SCHED_RSEQ_BREAK_FIXUP_EARLY) && pc == section.begin {
-                return Some((section, pc.wrapping_add(INSN_BYTES)));
+                return Some((entry, pc.wrapping_add(INSN_BYTES)));
             }
             let short = is(bindings::sched_rseq_break_SCHED_RSEQ_BREAK_END_SHORT);
-            return (!short || !is_last(&section, pc)).then_some((section, pc));
+            return (!short || !is_last(&section, pc)).then_some((entry, pc));
         }
         if is(bindings::sched_rseq_break_SCHED_RSEQ_BREAK_END_LONG) {
             let before = pc.wrapping_sub(INSN_BYTES);
-            return super::find(regs, before).map(|section| (section, before));
+            return super::find(regs, before).map(|entry| (entry, before));
         }
         None
     }
@@ -203,10 +226,33 @@ pub unsafe extern "C" fn sched_rseq_resume(regs: *mut bindings::pt_regs, old_cpu
     #[cfg(CONFIG_SCHED_RSEQ_BREAK)]
     let found = broken::find(regs, pc);
     #[cfg(not(CONFIG_SCHED_RSEQ_BREAK))]
-    let found = find(regs, pc).map(|section| (section, pc));
+    let found = find(regs, pc).map(|entry| (entry, pc));
 
-    let Some((section, pc)) = found else { return };
+    if let Some((entry, pc)) = found {
+        // SAFETY: By the safety requirements of this function.
+        unsafe { resume_in(entry, regs, pc, old_cpu) };
+    }
+}
 
+/// Resumes a task that was preempted at `pc`, inside of the section of `entry`. Out of line, because hardly any
+/// is.
+///
+/// # Safety
+///
+/// As for [`sched_rseq_resume`].
+#[cold]
+#[inline(never)]
+unsafe fn resume_in(entry: &Entry, regs: *mut bindings::pt_regs, pc: u64, old_cpu: c_uint) {
+    let section = section_of(entry);
+    // SAFETY: Interrupts are disabled, as the caller guarantees.
+    unsafe {
+        trace::sched_rseq_resume(
+            pc as c_ulong,
+            section.begin as c_ulong,
+            c_uint::from(section.kind),
+            old_cpu,
+        )
+    };
     stat_inc(bindings::sched_rseq_stat_SCHED_RSEQ_STAT_CS);
     boundary_inc(&section, pc);
 
@@ -282,7 +328,7 @@ pub unsafe extern "C" fn sched_rseq_check(
 ) -> *const c_char {
     let entry: *const Entry = entry.cast();
     // SAFETY: By the safety requirements of this function.
-    let section = unsafe { *entry }.at(entry.addr() as u64);
+    let section = section_of(unsafe { &*entry });
     let result = section.check(
         (text as u64, text_size as u64),
         (func as u64, func_size as u64),
@@ -298,14 +344,40 @@ pub unsafe extern "C" fn sched_rseq_check(
 /// The section that contains an address of kernel or module text, as the engine finds it.
 ///
 /// The caller keeps the module that the address belongs to, if any, from going away.
+// Other crates do not see the symbols of the linker script.
+#[inline(never)]
 pub fn find_section(addr: u64) -> Option<Section> {
+    find_entry(addr).map(section_of)
+}
+
+/// The descriptor of that section. `'a` is at most as long as the caller keeps the module.
+#[inline]
+fn find_entry<'a>(addr: u64) -> Option<&'a Entry> {
+    let text = (&raw const bindings::_stext).addr()..(&raw const bindings::_etext).addr();
+    if !text.contains(&(addr as usize)) {
+        return find_entry_elsewhere(addr);
+    }
+    let entries = (&raw const bindings::__start___sched_rseq).cast::<Entry>();
+    let end = (&raw const bindings::__stop___sched_rseq).cast::<Entry>();
+    // SAFETY: The linker script defines these as the two ends of the kernel's table.
+    let entries = unsafe {
+        let nr = end.offset_from(entries) as usize;
+        core::slice::from_raw_parts(entries, nr)
+    };
+    Table::new(entries, cfg!(not(CONFIG_SCHED_RSEQ_PUBLISH))).find_entry(addr)
+}
+
+/// The same for what is not in `.text`: a module, or code that only runs while the kernel boots.
+#[cold]
+#[inline(never)]
+fn find_entry_elsewhere<'a>(addr: u64) -> Option<&'a Entry> {
     let mut table = bindings::sched_rseq_table::default();
     // SAFETY: `table` is valid for writing.
     if !unsafe { bindings::sched_rseq_find_table(addr as c_ulong, &raw mut table) } {
         return None;
     }
     // SAFETY: The table was just filled in, and it stays as long as the text at `addr` does.
-    unsafe { table_from_c(&table) }.find(addr)
+    unsafe { table_from_c(&table) }.find_entry(addr)
 }
 
 /// The section that contains an address, which of its instructions that is, and how many it has.

@@ -59,6 +59,20 @@ check_reload() {
 	quiet "$out"
 }
 
+# check_trace VARIANT: the tracepoint tells of each task that was found in a section.
+# A task may be found between the last event and the look at the counters.
+check_trace() {
+	local events found out=$LOGS/test/trace-$ARCH-$1.console
+	guest_job "$1" "srseq=trace srseq.shots=20" | tee "$out"
+	events=$(awk '/srseq: trace / { n += $NF } END { print n + 0 }' "$out")
+	found=$(awk '/srseq: stats cs: / { print $NF }' "$out")
+	[ "$events" -gt 1000 ]
+	[ "$events" -le "$found" ]
+	[ "$found" -le $((events + 2)) ]
+	grep -E 'srseq: traced .* pc=[a-z0-9_]+\+0x[0-9a-f/x]+ .*section=[a-z0-9_]+\+0x[0-9a-f/x]+ .*kind=[a-z]+ old_cpu=[0-9] new_cpu=[0-9]$' "$out"
+	quiet "$out"
+}
+
 # check_refused VARIANT: on a kernel that cannot do it, no module, but a reason.
 check_refused() {
 	local out=$LOGS/test/refused-$ARCH-$1.console

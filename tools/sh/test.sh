@@ -237,6 +237,7 @@ needs kernel-table kernel-off host-tool; run_test outside check_outside
 needs kernel-table kernel-off; run_test hook-costs-nothing check_hook
 
 needs module-debug;	run_test run-debug env SHOTS=60 "$T/run.sh" debug
+needs module-debug;	run_test trace check_trace debug
 needs kernel-debug;	run_test kunit-debug check_kunit debug max,pauth-impdef=on
 needs module-debug;	run_test run-debug-pseudo-nmi check_pseudo_nmi debug
 for n in 1 2 3 4; do

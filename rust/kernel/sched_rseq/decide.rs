@@ -219,15 +219,41 @@ impl<'a> Table<'a> {
     }
 
     /// The section that contains `pc`.
-    #[inline(never)]
     pub fn find(&self, pc: u64) -> Option<Section> {
+        self.find_entry(pc).map(|entry| self.section(entry))
+    }
+
+    /// The entry of the section that contains `pc`.
+    ///
+    /// If the table is sorted, each step of the search halves a number of entries that is a power
+    /// of two, so that it tests nothing but the address: Shar's method, Knuth, The Art of Computer
+    /// Programming, volume 3, 6.2.1.
+    #[inline]
+    pub fn find_entry(&self, pc: u64) -> Option<&'a Entry> {
+        let has = |entry: &&Entry| self.section(entry).contains(pc);
         if !self.sorted {
-            return self.sections().find(|section| section.contains(pc));
+            return self.entries.iter().find(has);
         }
-        let after = self
-            .entries
-            .partition_point(|entry| self.section(entry).begin <= pc);
-        let entry = self.entries.get(after.checked_sub(1)?)?;
-        Some(self.section(entry)).filter(|section| section.contains(pc))
+        let mut step = 1 << self.entries.len().checked_ilog2()?;
+        // The last entry that begins at or before `pc` is one of the `step` ones from here on, or
+        // there is none and this is the first one.
+        let mut entry = self.entries.as_ptr();
+        let mut skip = |nr: usize| {
+            // SAFETY: There are more than `nr` entries from here on.
+            let middle = unsafe { entry.add(nr) };
+            // SAFETY: As above.
+            if self.section(unsafe { &*middle }).begin <= pc {
+                entry = middle;
+            }
+        };
+        skip(self.entries.len().wrapping_sub(step));
+        while {
+            step /= 2;
+            step != 0
+        } {
+            skip(step);
+        }
+        // SAFETY: It is one of the entries.
+        Some(unsafe { &*entry }).filter(has)
     }
 }
