@@ -89,6 +89,8 @@ fn boundary_inc(section: &Section, pc: u64) {
     let _ = (section, pc);
 }
 
+// About `declare_trace!`, which passes the arguments on from an unsafe block.
+#[allow(clippy::macro_metavars_in_unsafe)]
 mod trace {
     use super::*;
 

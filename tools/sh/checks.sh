@@ -66,7 +66,7 @@ check_trace() {
 	guest_job "$1" "srseq=trace srseq.shots=20" | tee "$out"
 	events=$(awk '/srseq: trace / { n += $NF } END { print n + 0 }' "$out")
 	found=$(awk '/srseq: stats cs: / { print $NF }' "$out")
-	[ "$events" -gt 1000 ]
+	[ "$events" -gt 100 ]
 	[ "$events" -le "$found" ]
 	[ "$found" -le $((events + 2)) ]
 	grep -E 'srseq: traced .* pc=[a-z0-9_]+\+0x[0-9a-f/x]+ .*section=[a-z0-9_]+\+0x[0-9a-f/x]+ .*kind=[a-z]+ old_cpu=[0-9] new_cpu=[0-9]$' "$out"

@@ -78,6 +78,17 @@ pub struct CpuGuard(NotThreadSafe);
 
 impl CpuGuard {
     /// Disables preemption. May be called from any context.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use kernel::percpu::CpuGuard;
+    ///
+    /// let outer = CpuGuard::new();
+    /// let cpu = outer.cpu();
+    /// // They nest.
+    /// assert_eq!(CpuGuard::new().cpu(), cpu);
+    /// ```
     #[inline]
     #[expect(clippy::new_without_default)]
     pub fn new() -> Self {
@@ -87,7 +98,19 @@ impl CpuGuard {
         CpuGuard(NotThreadSafe)
     }
 
-    /// The CPU.
+    /// The CPU that the task stays on.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use kernel::{define_per_cpu, percpu::{CpuGuard, PerCpu}};
+    ///
+    /// define_per_cpu!(static SEEN: u32 = 0);
+    ///
+    /// let guard = CpuGuard::new();
+    /// SEEN.inc();
+    /// assert_eq!(SEEN.on_cpu(guard.cpu()), Some(1));
+    /// ```
     #[inline]
     pub fn cpu(&self) -> CpuId {
         CpuId::current()
@@ -174,11 +197,28 @@ pub struct Shared<T> {
 
 impl<T> Shared<T> {
     /// The value that a copy begins with.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use kernel::percpu::Shared;
+    ///
+    /// kernel::define_per_cpu!(static LIMITS: Shared<[u32; 2]> = Shared::new([1, 9]));
+    /// ```
     pub const fn new(value: T) -> Self {
         Shared { value }
     }
 
     /// The same, initialised in place.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use kernel::{new_spinlock, percpu::{DynamicPerCpu, Shared}};
+    ///
+    /// let totals = DynamicPerCpu::new_with(GFP_KERNEL, |_| Shared::init(new_spinlock!(0u64)))?;
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn init<E>(value: impl PinInit<T, E>) -> impl PinInit<Self, E> {
         try_pin_init!(Shared { value <- value }? E)
     }
@@ -283,6 +323,14 @@ pub struct Exclusive<T> {
 
 impl<T> Exclusive<T> {
     /// The value that a copy begins with.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use kernel::percpu::Exclusive;
+    ///
+    /// kernel::define_per_cpu!(static RECENT: Exclusive<[u32; 4]> = Exclusive::new([0; 4]));
+    /// ```
     pub const fn new(value: T) -> Self {
         Exclusive {
             lent: Atomic::new(false),

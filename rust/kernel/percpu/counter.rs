@@ -44,11 +44,33 @@ impl PerCpuCounter {
     pub const BATCH: u32 = 64;
 
     /// Allocates a counter, at 0. Fails with `ENOMEM`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use kernel::percpu::PerCpuCounter;
+    ///
+    /// let bytes = PerCpuCounter::new(GFP_KERNEL)?;
+    /// assert_eq!(bytes.sum(), 0);
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn new(flags: Flags) -> Result<Self> {
         Self::with_batch(Self::BATCH, flags)
     }
 
     /// The same for a CPU that adds up `batch` before it touches the total, at least 1.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use kernel::percpu::PerCpuCounter;
+    ///
+    /// // Each step is to be seen at once.
+    /// let users = PerCpuCounter::with_batch(1, GFP_KERNEL)?;
+    /// users.add(1);
+    /// assert_eq!(users.read(), 1);
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn with_batch(batch: u32, flags: Flags) -> Result<Self> {
         Ok(PerCpuCounter {
             local: DynamicPerCpu::new_zero(flags)?,
@@ -61,6 +83,17 @@ impl PerCpuCounter {
     ///
     /// The way of C's `percpu_counter_add_batch()`: no CPU ever holds as much as a batch, because
     /// what is stored is less than that on whichever CPU it is stored.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use kernel::percpu::PerCpuCounter;
+    /// let bytes = PerCpuCounter::new(GFP_KERNEL)?;
+    /// bytes.add(1500);
+    /// bytes.add(-500);
+    /// assert_eq!(bytes.sum(), 1000);
+    /// # Ok::<(), Error>(())
+    /// ```
     #[inline]
     pub fn add(&self, n: i64) {
         let mut local = self.local.get();
@@ -77,6 +110,17 @@ impl PerCpuCounter {
     }
 
     /// Subtracts from the counter; wraps around.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use kernel::percpu::PerCpuCounter;
+    /// let queued = PerCpuCounter::new(GFP_KERNEL)?;
+    /// queued.add(3);
+    /// queued.sub(2);
+    /// assert_eq!(queued.sum(), 1);
+    /// # Ok::<(), Error>(())
+    /// ```
     #[inline]
     pub fn sub(&self, n: i64) {
         self.add(n.wrapping_neg());
@@ -90,18 +134,49 @@ impl PerCpuCounter {
 
     /// About what was counted: off by less than [`error`](Self::error) unless CPUs are in the
     /// middle of [`add`](Self::add).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use kernel::percpu::PerCpuCounter;
+    /// let bytes = PerCpuCounter::new(GFP_KERNEL)?;
+    /// bytes.add(1_000_000);
+    /// assert!(bytes.read().abs_diff(1_000_000) < bytes.error());
+    /// # Ok::<(), Error>(())
+    /// ```
     #[inline]
     pub fn read(&self) -> i64 {
         self.total.load(Relaxed)
     }
 
     /// How far [`read`](Self::read) may be off.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use kernel::percpu::PerCpuCounter;
+    /// let bytes = PerCpuCounter::with_batch(1000, GFP_KERNEL)?;
+    /// assert_eq!(bytes.error() % 1000, 0);
+    /// # Ok::<(), Error>(())
+    /// ```
     #[inline]
     pub fn error(&self) -> u64 {
         u64::from(self.batch) * u64::from(nr_cpu_ids())
     }
 
     /// What was counted: exact if nobody adds meanwhile. Looks at each possible CPU.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use kernel::percpu::PerCpuCounter;
+    /// let events = PerCpuCounter::new(GFP_KERNEL)?;
+    /// for _ in 0..100 {
+    ///     events.add(1);
+    /// }
+    /// assert_eq!(events.sum(), 100);
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn sum(&self) -> i64 {
         self.total.load(Relaxed).wrapping_add(self.local.sum())
     }

@@ -126,6 +126,16 @@ impl<T: Value> DynamicPerCpu<T> {
     /// Allocates a variable that is zero on each CPU.
     ///
     /// May sleep if `flags` allow it. Fails with `ENOMEM`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use kernel::percpu::{DynamicPerCpu, PerCpu};
+    ///
+    /// let events = DynamicPerCpu::<u64>::new_zero(GFP_KERNEL)?;
+    /// assert_eq!(events.get(), 0);
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn new_zero(flags: Flags) -> Result<Self>
     where
         T: Zeroable,
@@ -139,6 +149,16 @@ impl<T: Value> DynamicPerCpu<T> {
     ///
     /// May sleep if `flags` allow it. Fails with `ENOMEM`, or as an initialiser does; what was
     /// initialised before is dropped.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use kernel::percpu::{possible_cpus, DynamicPerCpu, PerCpu};
+    ///
+    /// let ids = DynamicPerCpu::<u32>::new_with(GFP_KERNEL, |cpu| cpu.as_u32())?;
+    /// assert_eq!(ids.sum(), possible_cpus().map(|cpu| cpu.as_u32()).sum::<u32>());
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn new_with<I, E>(flags: Flags, mut init: impl FnMut(CpuId) -> I) -> Result<Self>
     where
         I: PinInit<T, E>,

@@ -70,12 +70,33 @@ impl<T> Copy for PerCpuPtr<T> {}
 
 impl<T> PerCpuPtr<T> {
     /// Makes one of the address of a per-CPU variable, without the offset of any CPU.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use kernel::{define_per_cpu, percpu::{PerCpu, PerCpuPtr}};
+    ///
+    /// define_per_cpu!(static SEEN: u32 = 0);
+    ///
+    /// let ptr = PerCpuPtr::new(SEEN.ptr().as_raw().cast::<i32>());
+    /// assert!(ptr.as_raw().is_aligned());
+    /// ```
     #[inline(always)]
     pub const fn new(ptr: *mut T) -> Self {
         PerCpuPtr(ptr)
     }
 
     /// The address, without the offset of any CPU.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use kernel::{define_per_cpu, percpu::PerCpu};
+    ///
+    /// define_per_cpu!(static SEEN: u32 = 0);
+    ///
+    /// assert!(!SEEN.ptr().as_raw().is_null());
+    /// ```
     #[inline(always)]
     pub const fn as_raw(self) -> *mut T {
         self.0
@@ -83,6 +104,17 @@ impl<T> PerCpuPtr<T> {
 
     /// The address of this CPU's copy. Unless the caller stays on its CPU, it may be that of
     /// another by the time it is used.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use kernel::{define_per_cpu, percpu::{CpuGuard, PerCpu}};
+    ///
+    /// define_per_cpu!(static SEEN: u32 = 0);
+    ///
+    /// let guard = CpuGuard::new();
+    /// assert_eq!(Some(SEEN.ptr().this_cpu()), SEEN.ptr().on_cpu(guard.cpu()));
+    /// ```
     #[inline(always)]
     pub fn this_cpu(self) -> *mut T {
         // SAFETY: This is address arithmetic only.
@@ -90,6 +122,18 @@ impl<T> PerCpuPtr<T> {
     }
 
     /// The address of the copy of `cpu`; [`None`] if there can be no such CPU, as it has no copy.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use kernel::{define_per_cpu, percpu::{possible_cpus, PerCpu}};
+    ///
+    /// define_per_cpu!(static SEEN: u32 = 0);
+    ///
+    /// for cpu in possible_cpus() {
+    ///     assert!(SEEN.ptr().on_cpu(cpu).is_some());
+    /// }
+    /// ```
     #[inline]
     pub fn on_cpu(self, cpu: CpuId) -> Option<*mut T> {
         // SAFETY: A `CpuId` is below `nr_cpu_ids`; the rest is address arithmetic.
@@ -154,6 +198,19 @@ impl<T: Value> StaticPerCpu<T> {
     /// `ptr` is to a per-CPU variable that lives as long as this object and its copies, and that is
     /// accessed, by C too, only in ways that go with those of [`PerCpu`]: integers by `this_cpu`
     /// operations, or on their own CPU with interrupts disabled.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use kernel::{define_per_cpu, percpu::{PerCpu, StaticPerCpu}};
+    ///
+    /// define_per_cpu!(static SEEN: u32 = 0);
+    ///
+    /// // SAFETY: A static variable, used by the operations of `PerCpu` only.
+    /// let seen = unsafe { StaticPerCpu::from_ptr(SEEN.ptr()) };
+    /// seen.inc();
+    /// assert_eq!(SEEN.sum(), 1);
+    /// ```
     #[inline(always)]
     pub const unsafe fn from_ptr(ptr: PerCpuPtr<T>) -> Self {
         // INVARIANT: By the safety requirements.
