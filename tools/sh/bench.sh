@@ -16,7 +16,7 @@ case $ARCH in
 arm64) KERNELS="off publish table" CPUS="max,pauth-impdef=on cortex-a57" ;;
 s390) KERNELS="off mviy table" CPUS=max ;;
 esac
-arguments=(--image "$IMAGE" --ignore srk_ --ignore 5tests --out "$RESULTS")
+arguments=(--image "$IMAGE" "${NOT_TESTS[@]}" --out "$RESULTS")
 case ${1:-} in
 "") arguments+=(--cycles --report "$REPORT") ;;
 quick) KERNELS="off table" CPUS=${CPUS%% *} ;;

@@ -9,8 +9,8 @@ value() { sed -n "s/^$1=//p" "$2"; }
 # kernel with sections has more KUnit tests, and tests do not count.
 check_figures() {
 	local with=$LOGS/test/figures.$ARCH-$1 without=$LOGS/test/figures.$ARCH-off
-	srseq report --ignore srk_ --ignore 5tests --ignore 5kunit "$(kernel_dir "$1")/vmlinux" >"$with"
-	srseq report --ignore srk_ --ignore 5tests --ignore 5kunit "$(kernel_dir off)/vmlinux" >"$without"
+	srseq report "${NOT_TESTS[@]}" "$(kernel_dir "$1")/vmlinux" >"$with"
+	srseq report "${NOT_TESTS[@]}" "$(kernel_dir off)/vmlinux" >"$without"
 	paste "$with" "$without"
 	srseq callers "$(kernel_dir "$1")/vmlinux" preempt_schedule_notrace
 	[ "$(value sections "$with")" -gt 300 ]

@@ -285,5 +285,6 @@ needs s390-module-table s390-module-off host-tool; run_test s390-bench s390 chec
 
 run_test work-tree-clean check_status "$STATUS"
 
+echo "$((SECONDS / 60)) minutes on $JOBS CPUs"
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" -eq 0 ]

@@ -65,3 +65,7 @@ qemu_by_hand() {
 
 # srseq ARG...: the host tool.
 srseq() { cargo run --quiet --locked --release --manifest-path "$TOP/tools/Cargo.toml" -- "$@"; }
+
+# What no figure counts: symbols of KUnit tests, which differ between kernels.
+# shellcheck disable=SC2034 # for bench.sh and engine.sh
+NOT_TESTS=(--ignore srk_ --ignore 5tests --ignore 5kunit)
