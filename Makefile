@@ -58,7 +58,8 @@ distclean:
 #?
 #?   make run        install what is missing, build kernel and module, boot them
 #?                   in QEMU, torture per-CPU operations, print the counters
-#?   make test       everything that can be checked; ends in one line of counts
+#?   make test       everything that can be checked; ends in one line of counts;
+#?                   with ARCH=, only what concerns that one
 #?
 #?   make prove      all that shows that nothing is lost: the model, every section,
 #?                   the torture in all modes, and the mistakes each must find

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
-# Everything that can be checked.  A new check is one run_test line; what needs
-# more than a command is a function in checks.sh or badinput.sh.
+# Everything that can be checked, or with ARCH= only what concerns that architecture.
+# A new check is one run_test line; what needs more than a command is a function in
+# checks.sh or badinput.sh.
 
-# Both architectures are tested, whatever the environment says.
+ONLY=${ARCH:-}
 export ARCH=arm64 MODE=table
 unset CPU MACHINE
 . "$(dirname "$0")/lib.sh"
@@ -13,6 +14,10 @@ unset CPU MACHINE
 . "$TOP/tools/sh/checks.sh"
 . "$TOP/tools/sh/badinput.sh"
 . "$TOP/tools/sh/engine.sh"
+case $ONLY in
+"" | arm64 | s390 | x86_64) ;;
+*) die "ARCH=$ONLY is not supported; use ARCH=arm64, ARCH=s390 or ARCH=x86_64, or none for all" ;;
+esac
 lock
 
 mkdir -p "$LOGS/test"
@@ -23,6 +28,22 @@ declare -A result
 
 # needs NAME...: the next test or build makes no sense without these.
 needs() { NEEDS=$*; }
+
+# left_out NAME ARCH: whether ONLY another architecture is asked for, by the name or,
+# if that says nothing, ARCH; or something that NAME needs is left out.
+left_out() {
+	local arch=$2 need
+	case $1 in
+	s390-*) arch=s390 ;;
+	x86-*) arch=x86_64 ;;
+	esac
+	for need in ${NEEDS:-}; do
+		[ "${result[$need]:-}" != out ] || arch=none
+	done
+	[ -n "$ONLY" ] && [ -n "$arch" ] && [ "$arch" != "$ONLY" ] || return 1
+	result[$1]=out
+	NEEDS=
+}
 
 # report NAME SECONDS STATUS: 77 means skipped, for the reason that the last
 # line of the log tells.
@@ -51,6 +72,7 @@ report() {
 # run_test NAME CMD...: CMD's output goes to a log, its exit status decides.
 run_test() {
 	local name=$1 log=$LOGS/test/$1.log start rc=0 need
+	left_out "$name" "" && return
 	shift
 	for need in ${NEEDS:-}; do
 		settle "$need"
@@ -86,6 +108,7 @@ builder=
 # build NAME NEED CMD...: CMD is run if the build NEED, or the test NEED before
 # start_builds, is ok.
 build() {
+	left_out "$1" arm64 && return
 	builds+=("$*")
 	is_build[$1]=1
 }
