@@ -97,6 +97,8 @@ check_kunit() {
 	grep -E 'Testing complete\. Ran [1-9][0-9]* tests: passed: [1-9]' "$log"
 	without grep -E 'Testing complete.*(failed|crashed|errors):' "$log"
 	grep '\[PASSED\] rust_percpu' "$log"
+	! grep -q '^CONFIG_RUST_KERNEL_DOCTESTS=y' "$dir/.config" ||
+		grep '\[PASSED\] rust_doctests_kernel' "$log"
 	grep -q '^CONFIG_SCHED_RSEQ=y' "$dir/.config" || return 0
 	grep '\[PASSED\] rust_sched_rseq' "$log"
 	grep '\[PASSED\] sched_rseq' "$log"

@@ -194,6 +194,7 @@ build kernel-table source "$T/kernel.sh" table
 build module-table kernel-table "$T/module.sh" table
 build kernel-publish source "$T/kernel.sh" publish
 build module-publish kernel-publish "$T/module.sh" publish
+build kernel-doctests kernel-table "$T/kernel.sh" table+doctests
 build kernel-off source "$T/kernel.sh" off
 build module-off kernel-off "$T/module.sh" off
 # Also compiled with clippy, and warnings are errors there.
@@ -241,6 +242,7 @@ for v in table publish; do
 	needs "kernel-$v";	run_test "kunit-$v-lse" check_kunit "$v" max,pauth-impdef=on
 	needs "kernel-$v";	run_test "kunit-$v-llsc" check_kunit "$v" cortex-a57
 done
+needs kernel-doctests;	run_test kunit-doctests check_kunit table+doctests max,pauth-impdef=on
 needs module-table;	run_test sample check_sample table
 needs module-table;	run_test same-code check_same_code table
 needs kernel-table;	run_test compile-fail check_compile_fail table
