@@ -236,8 +236,8 @@ pub unsafe extern "C" fn sched_rseq_resume(regs: *mut bindings::pt_regs, old_cpu
     }
 }
 
-/// Resumes a task that was preempted at `pc`, inside of the section of `entry`. Out of line, because hardly any
-/// is.
+/// Resumes a task that was preempted at `pc`, in the section of `entry`. Out of line, because
+/// hardly any is.
 ///
 /// # Safety
 ///

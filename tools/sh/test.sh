@@ -45,15 +45,16 @@ left_out() {
 	NEEDS=
 }
 
-# report NAME SECONDS STATUS: 77 means skipped, for the reason that the last
-# line of the log tells.
+# report NAME SECONDS STATUS: a line, with the time since the start. 77 means skipped,
+# for the reason that the last line of the log tells.
 report() {
-	local name=$1 log=$LOGS/test/$1.log
+	local name=$1 log=$LOGS/test/$1.log at
+	printf -v at '%d:%02d' $((SECONDS / 60)) $((SECONDS % 60))
 	case $3 in
 	0)
 		result[$name]=ok
 		passed=$((passed + 1))
-		printf 'ok   %-40s %4ds\n' "$name" "$2"
+		printf 'ok   %-40s %4ds  %6s\n' "$name" "$2" "$at"
 		;;
 	77)
 		result[$name]=skip
@@ -63,7 +64,7 @@ report() {
 	*)
 		result[$name]=fail
 		failed=$((failed + 1))
-		printf 'FAIL %-40s %4ds (log: %s)\n' "$name" "$2" "$log"
+		printf 'FAIL %-40s %4ds  %6s (log: %s)\n' "$name" "$2" "$at" "$log"
 		tail -n 8 "$log" | sed 's/^/     | /'
 		;;
 	esac

@@ -20,33 +20,27 @@
  * Context: interrupts disabled, on the CPU on which the task goes on.
  */
 TRACE_EVENT(sched_rseq_resume,
-
-	TP_PROTO(unsigned long pc, unsigned long begin, unsigned int kind, unsigned int old_cpu),
-
-	TP_ARGS(pc, begin, kind, old_cpu),
-
-	TP_STRUCT__entry(
-		__field(void *,		pc)
-		__field(void *,		section)
-		__field(unsigned int,	kind)
-		__field(unsigned int,	old_cpu)
-		__field(unsigned int,	new_cpu)
-	),
-
-	TP_fast_assign(
-		__entry->pc		= (void *)pc;
-		__entry->section	= (void *)begin;
-		__entry->kind		= kind;
-		__entry->old_cpu	= old_cpu;
-		__entry->new_cpu	= raw_smp_processor_id();
-	),
-
-	TP_printk("pc=%pS section=%pS kind=%s old_cpu=%u new_cpu=%u",
-		  __entry->pc, __entry->section,
-		  __print_symbolic(__entry->kind,
-				   { SCHED_RSEQ_RESTART,	"restart" },
-				   { SCHED_RSEQ_FIXUP,		"fixup" }),
-		  __entry->old_cpu, __entry->new_cpu)
+	    TP_PROTO(unsigned long pc, unsigned long begin, unsigned int kind,
+		     unsigned int old_cpu),
+	    TP_ARGS(pc, begin, kind, old_cpu),
+	    TP_STRUCT__entry(__field(void *, pc)
+			     __field(void *, section)
+			     __field(unsigned int, kind)
+			     __field(unsigned int, old_cpu)
+			     __field(unsigned int, new_cpu)
+	    ),
+	    TP_fast_assign(__entry->pc = (void *)pc;
+			   __entry->section = (void *)begin;
+			   __entry->kind = kind;
+			   __entry->old_cpu = old_cpu;
+			   __entry->new_cpu = raw_smp_processor_id();
+	    ),
+	    TP_printk("pc=%pS section=%pS kind=%s old_cpu=%u new_cpu=%u",
+		      __entry->pc, __entry->section,
+		      __print_symbolic(__entry->kind,
+				       { SCHED_RSEQ_RESTART, "restart" },
+				       { SCHED_RSEQ_FIXUP, "fixup" }),
+		      __entry->old_cpu, __entry->new_cpu)
 );
 
 #endif /* _TRACE_SCHED_RSEQ_H */
