@@ -246,15 +246,6 @@ pub unsafe extern "C" fn sched_rseq_resume(regs: *mut bindings::pt_regs, old_cpu
 #[inline(never)]
 unsafe fn resume_in(entry: &Entry, regs: *mut bindings::pt_regs, pc: u64, old_cpu: c_uint) {
     let section = section_of(entry);
-    // SAFETY: Interrupts are disabled, as the caller guarantees.
-    unsafe {
-        trace::sched_rseq_resume(
-            pc as c_ulong,
-            section.begin as c_ulong,
-            c_uint::from(section.kind),
-            old_cpu,
-        )
-    };
     stat_inc(bindings::sched_rseq_stat_SCHED_RSEQ_STAT_CS);
     boundary_inc(&section, pc);
 
@@ -266,7 +257,22 @@ unsafe fn resume_in(entry: &Entry, regs: *mut bindings::pt_regs, pc: u64, old_cp
         Entry::FIXUP => unsafe { offset_delta(old_cpu) },
         _ => 0,
     };
-    match section.resume(pc, delta) {
+    let resume = section.resume(pc, delta);
+    // Who waits for an event is woken by an interrupt, which comes before the task's next
+    // instruction. If that were an event again, a real-time task that waits for each would never
+    // let this one go on.
+    if !matches!(resume, Resume::Continue) && resume != (Resume::Restart { pc }) {
+        // SAFETY: Interrupts are disabled, as the caller guarantees.
+        unsafe {
+            trace::sched_rseq_resume(
+                pc as c_ulong,
+                section.begin as c_ulong,
+                c_uint::from(section.kind),
+                old_cpu,
+            )
+        };
+    }
+    match resume {
         Resume::Continue => {}
         Resume::Restart { pc } => {
             // SAFETY: By the safety requirements of this function.

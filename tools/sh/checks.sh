@@ -59,13 +59,14 @@ check_reload() {
 	quiet "$out"
 }
 
-# check_trace VARIANT: the tracepoint tells of each task that was found in a section.
-# A task may be found between the last event and the look at the counters.
+# check_trace VARIANT: the tracepoint tells of each task that was sent back, but from
+# the first instruction. There may be one between the last event and the look at the
+# counters.
 check_trace() {
 	local events found out=$LOGS/test/trace-$ARCH-$1.console
 	guest_job "$1" "srseq=trace srseq.shots=20" | tee "$out"
 	events=$(awk '/srseq: trace / { n += $NF } END { print n + 0 }' "$out")
-	found=$(awk '/srseq: stats cs: / { print $NF }' "$out")
+	found=$(awk '/srseq: stats restart: / { n += $NF } /srseq: boundary 0: / { n -= $NF } END { print n }' "$out")
 	[ "$events" -gt 100 ]
 	[ "$events" -le "$found" ]
 	[ "$found" -le $((events + 2)) ]

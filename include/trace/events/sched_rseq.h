@@ -10,11 +10,10 @@
 #include <linux/tracepoint.h>
 
 /**
- * sched_rseq_resume - a task that was preempted inside a critical section resumes
- * @pc:		where it was
+ * sched_rseq_resume - registers of a preempted task are changed
+ * @pc:		where it was, inside a critical section
  * @begin:	first instruction of the section
- * @kind:	of the section: SCHED_RSEQ_RESTART, or SCHED_RSEQ_FIXUP, which changes
- *		nothing if the task is about to form the address or still on its CPU
+ * @kind:	of the section: SCHED_RSEQ_RESTART or SCHED_RSEQ_FIXUP
  * @old_cpu:	the CPU on which it was preempted
  *
  * Context: interrupts disabled, on the CPU on which the task goes on.
