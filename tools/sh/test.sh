@@ -253,6 +253,7 @@ for v in table mviy; do
 		{ needs "s390-module-$v"; run_test "s390-torture-$v" s390 "$T/torture.sh" "$v" 1; }
 	needs "s390-kernel-$v";		run_test "s390-kunit-$v" s390 check_kunit "$v" max
 done
+needs s390-module-table host-tool; run_test s390-verify-malformed s390 check_verify_malformed table
 needs s390-run-table;		run_test s390-insns-table s390 check_insns table 2
 needs s390-run-mviy;		run_test s390-insns-mviy s390 check_insns mviy 4
 needs s390-run-table;		run_test s390-catches-faults-table s390 check_faults table plain end_short

@@ -3,7 +3,7 @@
 //! What differs between the architectures that have sections.
 
 use anyhow::{bail, ensure, Result};
-use object::{Architecture, Object};
+use object::{elf, Architecture, Object, Relocation, RelocationFlags, RelocationKind};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Arch {
@@ -56,11 +56,47 @@ impl Arch {
         }
     }
 
-    pub fn i32_bytes(self, value: i32) -> [u8; 4] {
-        match self {
-            Arch::Arm64 => value.to_le_bytes(),
-            Arch::S390 => value.to_be_bytes(),
+    /// Fills in a relocation of some code or data that begins there: it stands at `here` and points to
+    /// `to`. Those of kinds that nothing here looks at are left alone. `None` if it is cut off.
+    pub fn relocate(
+        self,
+        relocation: &Relocation,
+        data: &mut [u8],
+        to: u64,
+        here: u64,
+    ) -> Option<()> {
+        if let (Arch::Arm64, RelocationFlags::Elf { r_type }) = (self, relocation.flags()) {
+            let field = match r_type {
+                // ADRP: the distance in pages
+                elf::R_AARCH64_ADR_PREL_PG_HI21 => {
+                    let pages = ((to >> 12).wrapping_sub(here >> 12)) as u32;
+                    Some((
+                        0x60ff_ffe0,
+                        (pages & 3) << 29 | (pages >> 2 & 0x7_ffff) << 5,
+                    ))
+                }
+                // ADD: the place in a page
+                elf::R_AARCH64_ADD_ABS_LO12_NC => Some((0x003f_fc00, (to as u32 & 0xfff) << 10)),
+                _ => None,
+            };
+            if let Some((mask, bits)) = field {
+                let insn = data.first_chunk_mut()?;
+                *insn = (u32::from_le_bytes(*insn) & !mask | bits).to_le_bytes();
+                return Some(());
+            }
         }
+        let (value, len) = match (relocation.kind(), relocation.size()) {
+            (RelocationKind::Relative, 32) => (to.wrapping_sub(here), 4),
+            (RelocationKind::Absolute, 32) => (to, 4),
+            (RelocationKind::Absolute, 64) => (to, 8),
+            _ => return Some(()),
+        };
+        let field = data.get_mut(..len)?;
+        match self {
+            Arch::Arm64 => field.copy_from_slice(&value.to_le_bytes()[..len]),
+            Arch::S390 => field.copy_from_slice(&value.to_be_bytes()[8 - len..]),
+        }
+        Some(())
     }
 
     /// The size of a record of `.altinstructions`.

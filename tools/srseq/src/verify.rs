@@ -5,16 +5,18 @@
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
+use std::fs;
 use std::path::Path;
 
-use anyhow::{ensure, Result};
+use addr2line::gimli::EndianSlice;
+use anyhow::{ensure, Context, Result};
 use serde::Serialize;
 
 use crate::code::{marked_sections, read_code, Code};
 use crate::decide::{Section, Table};
 use crate::disasm::Disassembler;
 use crate::emulate::{Emulator, Event, Failure, Mistake};
-use crate::image::Image;
+use crate::image::{dwarf, Image};
 use crate::rules::{look, look_outside, look_up};
 
 /// What is wrong at one place.
@@ -91,17 +93,24 @@ fn describe(failure: &Failure, code: &Code) -> String {
 
 /// Verifies one file.
 pub fn verify(path: &Path, options: &Options) -> Result<Report> {
-    let image = Image::read(path)?;
-    let lines = if image.linked {
-        addr2line::Loader::new(path).ok()
-    } else {
-        None
-    };
+    let data = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    verify_data(&data, &path.display().to_string(), options)
+        .with_context(|| path.display().to_string())
+}
+
+fn verify_data(data: &[u8], file: &str, options: &Options) -> Result<Report> {
+    let image = Image::parse(data)?;
+    // Damaged DWARF is as good as none.
+    let dwarf = dwarf(data).ok();
+    let lines = dwarf.as_ref().and_then(|(sections, endian)| {
+        let sections = sections.borrow(|section| EndianSlice::new(section, *endian));
+        addr2line::Context::from_dwarf(sections).ok()
+    });
     let line_of = |address: u64| {
         let location = lines.as_ref()?.find_location(address).ok()??;
         Some(format!("{}:{}", location.file?, location.line?))
     };
-    verify_image(&image, &path.display().to_string(), &line_of, options)
+    verify_image(&image, file, &line_of, options)
 }
 
 fn verify_image(
@@ -446,7 +455,7 @@ mod tests {
             ignore: Vec::new(),
             mistakes: true,
         };
-        verify_image(&Image::parse(data)?, "test", &|_| None, &options)
+        verify_data(data, "test", &options)
     }
 
     fn rules(data: &[u8]) -> Vec<&'static str> {
