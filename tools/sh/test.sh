@@ -225,7 +225,8 @@ needs kernel-table;	run_test rustdoc check_rustdoc table
 needs module-table host-tool; run_test verify-malformed check_verify_malformed table
 needs module-table host-tool; run_test verify-faults check_verify_faults table stale_retry end_short end_long
 needs run-table;	run_test catches-faults-table check_faults table plain stale_retry end_short end_long
-needs run-publish;	run_test catches-faults-publish check_faults publish no_save
+needs module-publish host-tool; run_test verify-faults-publish check_verify_faults publish no_publish
+needs run-publish;	run_test catches-faults-publish check_faults publish no_save no_publish
 needs module-table;	run_test run-table-vhe check_vhe table
 needs kernel-table;	run_test engine-cannot-panic check_no_panic
 

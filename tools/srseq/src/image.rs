@@ -312,6 +312,17 @@ impl Image {
         Some(Table::new(&self.entries, self.linked && !publish).linked_at(self.place?))
     }
 
+    /// The sections that are described, and where their descriptors are.
+    pub fn described(&self) -> Vec<(Section, u64)> {
+        let sections = self.table().map_or(Vec::new(), |t| t.sections().collect());
+        let place = |i: usize| {
+            let offset = (i * size_of::<Entry>()) as u64;
+            self.place.unwrap_or(0).wrapping_add(offset)
+        };
+        let described = sections.into_iter().enumerate();
+        described.map(|(i, section)| (section, place(i))).collect()
+    }
+
     /// The code at an address, as linked; `None` if not all of it is text.
     pub fn code(&self, address: u64, len: usize) -> Option<&[u8]> {
         self.text.iter().find_map(|t| t.get(address, len))
