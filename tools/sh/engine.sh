@@ -52,6 +52,11 @@ check_verify_malformed() {
 		line=$(grep -nE 'asm volatile|^MALFORMED' "$source" | cut -d: -f1)
 		without grep -vF "/$name.c:$line)" "$out.found"
 	done
+	# A linked file, as vmlinux is, has no relocations.
+	ld.lld --unresolved-symbols=ignore-all --entry=0 -o "$out.linked" \
+		"$(kernel_dir "$1")/modules/malformed/kind.ko"
+	without srseq verify --no-run "$out.linked" >"$out"
+	grep ': malformed: .*/kind\.c:' "$out"
 }
 
 # check_verify_faults VARIANT FUNCTION...: the host tool finds each operation that
