@@ -98,7 +98,26 @@ static __always_inline void srt_busted_no_save(unsigned long base)
 	__percpu_rseq_add_64(base, 1);
 }
 
-#define SRT_FAULTS_PUBLISH(fault)	fault(no_save)
+/* A section with a record, which is not published: its task is not restarted. */
+static __always_inline void srt_busted_no_publish(unsigned long base)
+{
+	unsigned long p, tmp;
+
+	asm volatile(
+	__LSE_PREAMBLE
+	"771:\n"
+	__RSEQ_ADDRESS
+	"	ldadd	%[one], %[tmp], [%[p]]\n"
+	"772:\n"
+	__RSEQ_RECORD
+	: [p] "=&r" (p), [tmp] "=&r" (tmp)
+	: [base] "r" (base), [one] "r" (1UL)
+	: "memory");
+}
+
+#define SRT_FAULTS_PUBLISH(fault)					\
+	fault(no_save)							\
+	fault(no_publish)
 #else
 #define SRT_FAULTS_PUBLISH(fault)
 #endif

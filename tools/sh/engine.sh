@@ -36,17 +36,27 @@ check_table() {
 	srseq check "${publish[@]}" "$(kernel_dir "$1")/vmlinux"
 }
 
-# check_verify_malformed VARIANT: the host tool refuses what the kernel refuses.
+# check_verify_malformed VARIANT: the host tool refuses what the kernel refuses, and
+# names the line, but for sections where there is no code.
 check_verify_malformed() {
-	local ko name out=$LOGS/test/verify-malformed.out
+	local ko name line source out=$LOGS/test/verify-malformed-$ARCH.out
 	for ko in "$(kernel_dir "$1")"/modules/malformed/*.ko; do
 		name=$(basename "$ko" .ko)
 		[ "$name" != wellformed ] || continue
 		echo "$name:"
 		without srseq verify --no-run "$ko" >"$out"
 		cat "$out"
-		grep -E ': (malformed|search): ' "$out"
+		grep -E ': (malformed|search): ' "$out" >"$out.found"
+		[[ $name != outside_* ]] || continue
+		source=$TOP/tools/tests/malformed/$name.c
+		line=$(grep -nE 'asm volatile|^MALFORMED' "$source" | cut -d: -f1)
+		without grep -vF "/$name.c:$line)" "$out.found"
 	done
+	# A linked file, as vmlinux is, has no relocations.
+	ld.lld --unresolved-symbols=ignore-all --entry=0 -o "$out.linked" \
+		"$(kernel_dir "$1")/modules/malformed/kind.ko"
+	without srseq verify --no-run "$out.linked" >"$out"
+	grep ': malformed: .*/kind\.c:' "$out"
 }
 
 # check_verify_faults VARIANT FUNCTION...: the host tool finds each operation that

@@ -18,7 +18,7 @@ declare -A FAULTS
 case $ARCH in
 arm64)
 	KERNELS=$MODES BREAK=debug BROKEN="1 2 3 4" CPUS="max,pauth-impdef=on cortex-a57"
-	FAULTS=([table]="plain stale_retry end_short end_long" [publish]=no_save)
+	FAULTS=([table]="plain stale_retry end_short end_long" [publish]="no_save no_publish")
 	;;
 # Mainline's sections, too.  An end that is too late changes nothing there.
 s390)

@@ -21,7 +21,7 @@ ICOUNT_SHIFT=${ICOUNT_SHIFT:-5}
 BOOT_TIMEOUT=${SELFTESTS_TIMEOUT:-3600}
 
 "$TOP/tools/sh/setup.sh" selftests
-"$TOP/tools/sh/module.sh" "$VARIANT"
+"$TOP/tools/sh/module.sh" "$VARIANT" sched_rseq
 qemu_check
 DIR=$(kernel_dir "$VARIANT")
 WORK=$DIR/selftests

@@ -251,7 +251,8 @@ needs kernel-table;	run_test rustdoc check_rustdoc table
 needs module-table host-tool; run_test verify-malformed check_verify_malformed table
 needs module-table host-tool; run_test verify-faults check_verify_faults table stale_retry end_short end_long
 needs run-table;	run_test catches-faults-table check_faults table plain stale_retry end_short end_long
-needs run-publish;	run_test catches-faults-publish check_faults publish no_save
+needs module-publish host-tool; run_test verify-faults-publish check_verify_faults publish no_publish
+needs run-publish;	run_test catches-faults-publish check_faults publish no_save no_publish
 needs module-table;	run_test run-table-vhe check_vhe table
 needs kernel-table;	run_test engine-cannot-panic check_no_panic
 
@@ -280,6 +281,7 @@ for v in table mviy; do
 		{ needs "s390-module-$v"; run_test "s390-torture-$v" s390 "$T/torture.sh" "$v" 1; }
 	needs "s390-kernel-$v";		run_test "s390-kunit-$v" s390 check_kunit "$v" max
 done
+needs s390-module-table host-tool; run_test s390-verify-malformed s390 check_verify_malformed table
 needs s390-run-table;		run_test s390-insns-table s390 check_insns table 2
 needs s390-run-mviy;		run_test s390-insns-mviy s390 check_insns mviy 4
 needs s390-run-table;		run_test s390-catches-faults-table s390 check_faults table plain end_short

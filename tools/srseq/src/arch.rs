@@ -3,7 +3,7 @@
 //! What differs between the architectures that have sections.
 
 use anyhow::{bail, ensure, Result};
-use object::{Architecture, Object};
+use object::{elf, Architecture, Object, Relocation, RelocationFlags, RelocationKind};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Arch {
@@ -56,11 +56,47 @@ impl Arch {
         }
     }
 
-    pub fn i32_bytes(self, value: i32) -> [u8; 4] {
-        match self {
-            Arch::Arm64 => value.to_le_bytes(),
-            Arch::S390 => value.to_be_bytes(),
+    /// Fills in a relocation of some code or data that begins there: it stands at `here` and points to
+    /// `to`. Those of kinds that nothing here looks at are left alone. `None` if it is cut off.
+    pub fn relocate(
+        self,
+        relocation: &Relocation,
+        data: &mut [u8],
+        to: u64,
+        here: u64,
+    ) -> Option<()> {
+        if let (Arch::Arm64, RelocationFlags::Elf { r_type }) = (self, relocation.flags()) {
+            let field = match r_type {
+                // ADRP: the distance in pages
+                elf::R_AARCH64_ADR_PREL_PG_HI21 => {
+                    let pages = ((to >> 12).wrapping_sub(here >> 12)) as u32;
+                    Some((
+                        0x60ff_ffe0,
+                        (pages & 3) << 29 | (pages >> 2 & 0x7_ffff) << 5,
+                    ))
+                }
+                // ADD: the place in a page
+                elf::R_AARCH64_ADD_ABS_LO12_NC => Some((0x003f_fc00, (to as u32 & 0xfff) << 10)),
+                _ => None,
+            };
+            if let Some((mask, bits)) = field {
+                let insn = data.first_chunk_mut()?;
+                *insn = (u32::from_le_bytes(*insn) & !mask | bits).to_le_bytes();
+                return Some(());
+            }
         }
+        let (value, len) = match (relocation.kind(), relocation.size()) {
+            (RelocationKind::Relative, 32) => (to.wrapping_sub(here), 4),
+            (RelocationKind::Absolute, 32) => (to, 4),
+            (RelocationKind::Absolute, 64) => (to, 8),
+            _ => return Some(()),
+        };
+        let field = data.get_mut(..len)?;
+        match self {
+            Arch::Arm64 => field.copy_from_slice(&value.to_le_bytes()[..len]),
+            Arch::S390 => field.copy_from_slice(&value.to_be_bytes()[8 - len..]),
+        }
+        Some(())
     }
 
     /// The size of a record of `.altinstructions`.
@@ -186,6 +222,47 @@ fn lowcore_operand([base_low, low, high]: [u8; 3]) -> Option<u64> {
     (base_low >> 4 == 0 && in_lowcore < 0x1000).then_some(in_lowcore)
 }
 
+/// The register in which two instructions of arm64, the first of them at `address`, form an address,
+/// and that address: ADRP and ADD or, as linkers shorten it, NOP and ADR.
+pub fn formed([first, second]: [u32; 2], address: u64) -> Option<(u8, u64)> {
+    let reg = (second & 0x1f) as u8;
+    // The 21 bits of ADR and ADRP, with their sign.
+    let distance = |insn: u32| {
+        let high = (insn as i32) << 8 >> 13 << 2;
+        i64::from(high) | i64::from(insn >> 29 & 3)
+    };
+    if first & 0x9f00_001f == 0x9000_0000 | u32::from(reg)
+        && second & 0xffc0_03e0 == 0x9100_0000 | u32::from(reg) << 5
+    {
+        let page = (address & !0xfff).wrapping_add_signed(distance(first) << 12);
+        return Some((reg, page.wrapping_add(u64::from(second >> 10 & 0xfff))));
+    }
+    (first == NOP && second & 0x9f00_0000 == 0x1000_0000).then(|| {
+        (
+            reg,
+            address
+                .wrapping_add(4)
+                .wrapping_add_signed(distance(second)),
+        )
+    })
+}
+
+/// For an STR of 64 bits of arm64: the register that it stores, the one it has the address in, and
+/// the offset to that.
+pub fn stored(insn: u32) -> Option<(u8, u8, u32)> {
+    (insn & 0xffc0_0000 == 0xf900_0000).then_some((
+        (insn & 0x1f) as u8,
+        (insn >> 5 & 0x1f) as u8,
+        (insn >> 10 & 0xfff) * 8,
+    ))
+}
+
+/// The number of XZR where an instruction of arm64 stores a register.
+pub const XZR: u8 = 31;
+
+/// The NOP of arm64.
+pub const NOP: u32 = 0xd503_201f;
+
 /// The number that an `mviy` writes to the mark in lowcore, if that is what the instruction does.
 pub fn mark(code: &[u8]) -> Option<u8> {
     match *code {
@@ -224,6 +301,31 @@ mod tests {
         assert_eq!(ag([0xe3, 0x10, 0x03, 0xb8, 0x00, 0x08]), Some(1));
         assert_eq!(ag([0xe3, 0x10, 0x03, 0xb8, 0x70, 0x08]), Some(1));
         assert_eq!(ag([0xe3, 0x11, 0x03, 0xb8, 0x00, 0x08]), None);
+    }
+
+    /// As `llvm-mc` assembles them.
+    #[test]
+    fn publication_is_decoded() {
+        let at = 0xffff_8000_8001_0090;
+        // adrp x10, 0xffff800080431000; add x10, x10, #0x488
+        let pair = [0xb000_210a, 0x9112_214a];
+        assert_eq!(formed(pair, at), Some((10, 0xffff_8000_8043_1488)));
+        // adrp x10, 0xffff80008000f000
+        assert_eq!(
+            formed([0xf0ff_ffea, pair[1]], at),
+            Some((10, 0xffff_8000_8000_f488))
+        );
+        // add x9, x10, #0x488; add x10, x9, #0x488
+        assert_eq!(formed([pair[0], 0x9112_2149], at), None);
+        assert_eq!(formed([pair[0], 0x9112_212a], at), None);
+        // adr x10, .+4; adr x10, .-3
+        assert_eq!(formed([NOP, 0x1000_002a], at), Some((10, at + 8)));
+        assert_eq!(formed([NOP, 0x30ff_ffea], at), Some((10, at + 1)));
+        assert_eq!(formed([NOP, NOP], at), None);
+        // str x10, [x21, #0x18]; str xzr, [x21, #0x18]; ldr x10, [x21, #0x18]
+        assert_eq!(stored(0xf900_0eaa), Some((10, 21, 0x18)));
+        assert_eq!(stored(0xf900_0ebf), Some((XZR, 21, 0x18)));
+        assert_eq!(stored(0xf940_0eaa), None);
     }
 
     #[test]

@@ -19,9 +19,39 @@ pub struct Code {
     /// Its instructions, and behind them its branch back, if it has one.
     pub insns: Vec<Insn>,
     pub bytes: Vec<u8>,
-    /// The instruction in front of the section, if it stores and does nothing else: in publish mode
-    /// that is where a retry goes.
-    before: Option<Insn>,
+    /// In publish mode, what is around the section.
+    pub publication: Option<Publication>,
+}
+
+/// What publishes the descriptor of a section (arm64).
+#[derive(Clone, Copy)]
+pub struct Publication {
+    /// Where the descriptor is.
+    pub descriptor: u64,
+    /// The instructions in front of the section, which publish that, the store last.
+    pub front: [u32; 3],
+    /// Those behind it, one of which takes it back; the other is the branch that retries, or what LSE
+    /// has there.
+    pub behind: [u32; 2],
+}
+
+impl Publication {
+    fn read(image: &Image, section: &Section, descriptor: u64) -> Self {
+        // Where there is no text, an instruction that is none.
+        let insn = |address: u64| {
+            let code = image.code(address, 4).and_then(<[u8]>::first_chunk);
+            code.map_or(0, |insn| u32::from_le_bytes(*insn))
+        };
+        let (begin, end) = (
+            section.begin,
+            section.begin.wrapping_add(section.len.into()),
+        );
+        Publication {
+            descriptor,
+            front: [12, 8, 4].map(|before| insn(begin.wrapping_sub(before))),
+            behind: [0, 4].map(|after| insn(end.wrapping_add(after))),
+        }
+    }
 }
 
 impl Code {
@@ -35,11 +65,12 @@ impl Code {
         &self.insns[..count]
     }
 
-    /// Whether `address` is that of the instruction in front that publishes the section.
-    pub fn publishes_at(&self, address: u64) -> bool {
-        self.before
-            .as_ref()
-            .is_some_and(|insn| insn.address == address)
+    /// Where a retry goes: in publish mode to the store in front that publishes the section.
+    pub fn retry_point(&self) -> u64 {
+        match self.publication {
+            Some(_) => self.section.begin.wrapping_sub(4),
+            None => self.section.begin,
+        }
     }
 
     pub fn marked(&self) -> bool {
@@ -94,12 +125,14 @@ impl Code {
     }
 }
 
-/// Reads the instructions of a section, and the branch behind it that retries.
+/// Reads the instructions of a section, and the branch behind it that retries. `descriptor` is where
+/// its descriptor is, if that is published.
 pub fn read_code(
     image: &Image,
     disassembler: &Disassembler,
     section: Section,
     described: bool,
+    descriptor: Option<u64>,
     alternative: bool,
 ) -> Result<Option<Code>> {
     let longest = 6;
@@ -136,15 +169,9 @@ pub fn read_code(
             }
         }
     }
-    let insn_bytes = u64::from(image.arch.insn_bytes());
-    let in_front = section.begin.wrapping_sub(insn_bytes);
-    let before = image
-        .code(in_front, insn_bytes as usize)
-        .and_then(|bytes| disassembler.decode(bytes, in_front).ok()?.pop())
-        .filter(|insn| insn.stores && !insn.loads && insn.writes.is_empty());
     Ok(Some(Code {
         arch: image.arch,
-        before,
+        publication: descriptor.map(|at| Publication::read(image, &section, at)),
         section,
         described,
         insns,

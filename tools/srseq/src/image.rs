@@ -6,10 +6,11 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 
+use addr2line::gimli::{DwarfSections, RunTimeEndian};
 use anyhow::{bail, ensure, Context, Result};
 use object::{
-    Object, ObjectSection, ObjectSymbol, RelocationKind, RelocationTarget, SectionFlags,
-    SectionIndex, SectionKind, SymbolKind,
+    Endianness, Object, ObjectSection, ObjectSymbol, RelocationTarget, SectionFlags, SectionIndex,
+    SymbolKind,
 };
 
 use crate::arch::Arch;
@@ -55,19 +56,34 @@ pub struct Footprint {
     pub rodata: u64,
 }
 
+fn has_flag(section: &object::Section<'_, '_>, flag: u32) -> bool {
+    matches!(section.flags(), SectionFlags::Elf { sh_flags } if sh_flags & u64::from(flag) != 0)
+}
+
 /// The sections of a file at addresses, and its relocations.
 struct Layout<'a> {
     file: object::File<'a>,
     arch: Arch,
-    /// The sections of a file that is not linked have no address, so they get one here.
+    /// The sections of a file that is not linked have no address, so those that are loaded get one
+    /// here.
     placed: Option<HashMap<SectionIndex, u64>>,
 }
 
 impl<'a> Layout<'a> {
-    fn new(file: object::File<'a>, arch: Arch) -> Self {
+    fn parse(data: &'a [u8]) -> Result<Self> {
+        let file = object::File::parse(data).context("not an ELF file")?;
+        let arch = Arch::of(&file)?;
+        let sizes = file
+            .sections()
+            .map(|s| s.file_range().map_or(0, |(_, size)| size));
+        ensure!(
+            sizes.fold(0, u64::saturating_add) <= data.len() as u64,
+            "the sections overlap"
+        );
         let placed = (file.kind() == object::ObjectKind::Relocatable).then(|| {
             let mut next = 0x10_0000u64;
             file.sections()
+                .filter(|section| has_flag(section, object::elf::SHF_ALLOC))
                 .map(|section| {
                     let align = section.align().clamp(1, 0x1_0000).next_power_of_two();
                     let address = next.next_multiple_of(align);
@@ -77,7 +93,7 @@ impl<'a> Layout<'a> {
                 })
                 .collect()
         });
-        Layout { file, arch, placed }
+        Ok(Layout { file, arch, placed })
     }
 
     fn base(&self, index: SectionIndex) -> u64 {
@@ -96,42 +112,35 @@ impl<'a> Layout<'a> {
         base.wrapping_add(symbol.address())
     }
 
-    /// The content of a section, with offsets to other places filled in.
+    /// The content of a section, with addresses of other places and offsets to them filled in.
     fn data(&self, section: &object::Section<'_, '_>) -> Result<Vec<u8>> {
-        let mut data = section.data()?.to_vec();
+        let mut data = section.uncompressed_data()?.into_owned();
         if self.placed.is_none() {
             return Ok(data);
         }
         for (offset, relocation) in section.relocations() {
-            if relocation.kind() != RelocationKind::Relative || relocation.size() != 32 {
-                continue;
-            }
             let RelocationTarget::Symbol(symbol) = relocation.target() else {
                 continue;
             };
             let to = self
                 .symbol_address(&self.file.symbol_by_index(symbol)?)
                 .wrapping_add_signed(relocation.addend());
-            let value = to.wrapping_sub(self.address(section).wrapping_add(offset));
+            let here = self.address(section).wrapping_add(offset);
             let name = section.name()?;
-            let field = usize::try_from(offset)
+            usize::try_from(offset)
                 .ok()
-                .and_then(|from| data.get_mut(from..from.checked_add(4)?))
+                .and_then(|from| data.get_mut(from..))
+                .and_then(|field| self.arch.relocate(&relocation, field, to, here))
                 .with_context(|| format!("a relocation of {name} is outside of it"))?;
-            field.copy_from_slice(&self.arch.i32_bytes(value as i32));
         }
         Ok(data)
     }
 
     /// All of the file that is executed.
     fn text(&self) -> Result<Vec<Text>> {
-        let executable = |section: &object::Section<'_, '_>| match section.flags() {
-            SectionFlags::Elf { sh_flags } => sh_flags & u64::from(object::elf::SHF_EXECINSTR) != 0,
-            _ => section.kind() == SectionKind::Text,
-        };
         self.file
             .sections()
-            .filter(executable)
+            .filter(|section| has_flag(section, object::elf::SHF_EXECINSTR))
             .map(|section| {
                 Ok(Text {
                     name: section.name()?.to_owned(),
@@ -214,6 +223,21 @@ impl<'a> Layout<'a> {
     }
 }
 
+/// What a file tells about its source: the sections of DWARF, which are empty without, and the order
+/// of their bytes.
+pub fn dwarf(data: &[u8]) -> Result<(DwarfSections<Vec<u8>>, RunTimeEndian)> {
+    let layout = Layout::parse(data)?;
+    let sections = DwarfSections::load(|id| match layout.file.section_by_name(id.name()) {
+        Some(section) => layout.data(&section),
+        None => Ok(Vec::new()),
+    })?;
+    let endian = match layout.file.endianness() {
+        Endianness::Little => RunTimeEndian::Little,
+        Endianness::Big => RunTimeEndian::Big,
+    };
+    Ok((sections, endian))
+}
+
 /// A kernel image or a module.
 pub struct Image {
     pub arch: Arch,
@@ -241,16 +265,8 @@ impl Image {
     }
 
     pub fn parse(data: &[u8]) -> Result<Self> {
-        let file = object::File::parse(data).context("not an ELF file")?;
-        let arch = Arch::of(&file)?;
-        let sizes = file
-            .sections()
-            .map(|s| s.file_range().map_or(0, |(_, size)| size));
-        ensure!(
-            sizes.fold(0, u64::saturating_add) <= data.len() as u64,
-            "the sections overlap"
-        );
-        let layout = Layout::new(file, arch);
+        let layout = Layout::parse(data)?;
+        let arch = layout.arch;
         let text = layout.text()?;
         let section_size = |name: &str| layout.file.section_by_name(name).map_or(0, |s| s.size());
 
@@ -294,6 +310,17 @@ impl Image {
     /// searched from the start.
     pub fn searched_table(&self, publish: bool) -> Option<Table<'_>> {
         Some(Table::new(&self.entries, self.linked && !publish).linked_at(self.place?))
+    }
+
+    /// The sections that are described, and where their descriptors are.
+    pub fn described(&self) -> Vec<(Section, u64)> {
+        let sections = self.table().map_or(Vec::new(), |t| t.sections().collect());
+        let place = |i: usize| {
+            let offset = (i * size_of::<Entry>()) as u64;
+            self.place.unwrap_or(0).wrapping_add(offset)
+        };
+        let described = sections.into_iter().enumerate();
+        described.map(|(i, section)| (section, place(i))).collect()
     }
 
     /// The code at an address, as linked; `None` if not all of it is text.

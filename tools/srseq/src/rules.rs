@@ -2,8 +2,8 @@
 
 //! The rules that can be checked by looking at the instructions of a section.
 
-use crate::arch::Arch;
-use crate::code::Code;
+use crate::arch::{self, Arch};
+use crate::code::{Code, Publication};
 use crate::decide::Table;
 use crate::disasm::{Disassembler, Flow, Insn};
 use crate::image::Image;
@@ -45,7 +45,63 @@ pub fn look(code: &Code) -> Vec<Broken> {
     } else {
         look_at_fixup(code, inside, &mut broken);
     }
+    if let Some(publication) = &code.publication {
+        broken.extend(look_at_publication(code, publication));
+    }
     broken
+}
+
+/// The name of a mistake, and how it is made.
+type Made = (&'static str, fn(&mut Publication));
+
+/// Mistakes that [`look_at_publication`] must find.
+pub const UNPUBLISHED: [Made; 3] = [
+    ("not published", |p| p.front[2] = arch::NOP),
+    ("another one published", |p| p.descriptor ^= 8),
+    ("not taken back", |p| p.behind = [arch::NOP; 2]),
+];
+
+/// In publish mode a task is only resumed if it published the section that it is in, and what it
+/// published must be gone when the section's module is.
+pub fn look_at_publication(code: &Code, publication: &Publication) -> Option<Broken> {
+    let begin = code.section.begin;
+    let [first, second, store] = publication.front;
+    let formed = arch::formed([first, second], begin.wrapping_sub(12));
+    let stored = arch::stored(store);
+    let (Some((reg, descriptor)), Some((source, base, offset))) = (formed, stored) else {
+        return Some((
+            "publish",
+            begin,
+            "the instructions in front do not publish it".into(),
+        ));
+    };
+    if source != reg || descriptor != publication.descriptor {
+        return Some((
+            "publish",
+            begin,
+            format!(
+                "what is published in front is not its descriptor, which is at {:#x}",
+                publication.descriptor
+            ),
+        ));
+    }
+    let overwrites = |insn: &&Insn| insn.writes.iter().any(|r| [base, reg].contains(r));
+    if let Some(insn) = code.insns.iter().find(overwrites) {
+        return Some((
+            "publish",
+            insn.address,
+            "it overwrites a register that the section is published with".into(),
+        ));
+    }
+    let back = Some((arch::XZR, base, offset));
+    let taken_back = publication.behind.map(arch::stored).contains(&back);
+    (!taken_back).then(|| {
+        (
+            "publish",
+            code.end(),
+            "what was published is not taken back behind it".into(),
+        )
+    })
 }
 
 fn look_at_restart(code: &Code, last: &Insn, rest: &[Insn], broken: &mut Vec<Broken>) {
@@ -84,12 +140,12 @@ fn look_at_restart(code: &Code, last: &Insn, rest: &[Insn], broken: &mut Vec<Bro
                 "a branch, but not out of the section forwards".into(),
             ));
         }
-        if insn.address >= end && to != begin && !code.publishes_at(to) {
-            broken.push((
-                "retry",
-                insn.address,
-                "it retries with the address that was formed before".into(),
-            ));
+        if insn.address >= end && to != code.retry_point() {
+            let why = match code.publication {
+                Some(_) if to == begin => "it retries, and does not publish the section again",
+                _ => "it retries with the address that was formed before",
+            };
+            broken.push(("retry", insn.address, why.into()));
         }
     }
     let mut written: Vec<u8> = Vec::new();

@@ -5,17 +5,20 @@
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
+use std::fs;
 use std::path::Path;
 
-use anyhow::{ensure, Result};
+use addr2line::gimli::EndianSlice;
+use anyhow::{ensure, Context, Result};
 use serde::Serialize;
 
+use crate::arch;
 use crate::code::{marked_sections, read_code, Code};
 use crate::decide::{Section, Table};
 use crate::disasm::Disassembler;
 use crate::emulate::{Emulator, Event, Failure, Mistake};
-use crate::image::Image;
-use crate::rules::{look, look_outside, look_up};
+use crate::image::{dwarf, Image};
+use crate::rules::{look, look_at_publication, look_outside, look_up, UNPUBLISHED};
 
 /// What is wrong at one place.
 #[derive(Debug, Serialize)]
@@ -40,6 +43,27 @@ pub struct Caught {
     pub of: usize,
     /// The first one: section, where it was interrupted, and what came out.
     pub example: String,
+}
+
+impl Caught {
+    /// One more: where it was made, and what was told if it was found.
+    fn count(&mut self, mistake: &'static str, place: &str, told: Option<String>) {
+        self.mistake = mistake;
+        self.of += 1;
+        if let Some(told) = told {
+            self.caught += 1;
+            if self.example.is_empty() {
+                self.example = format!("{place}: {told}");
+            }
+        }
+    }
+}
+
+fn no_difference(mistake: &str) -> Failure {
+    Failure {
+        at: Vec::new(),
+        what: format!("a mistake makes no difference: {mistake}"),
+    }
 }
 
 /// The outcome for one file.
@@ -91,17 +115,24 @@ fn describe(failure: &Failure, code: &Code) -> String {
 
 /// Verifies one file.
 pub fn verify(path: &Path, options: &Options) -> Result<Report> {
-    let image = Image::read(path)?;
-    let lines = if image.linked {
-        addr2line::Loader::new(path).ok()
-    } else {
-        None
-    };
+    let data = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    verify_data(&data, &path.display().to_string(), options)
+        .with_context(|| path.display().to_string())
+}
+
+fn verify_data(data: &[u8], file: &str, options: &Options) -> Result<Report> {
+    let image = Image::parse(data)?;
+    // Damaged DWARF is as good as none.
+    let dwarf = dwarf(data).ok();
+    let lines = dwarf.as_ref().and_then(|(sections, endian)| {
+        let sections = sections.borrow(|section| EndianSlice::new(section, *endian));
+        addr2line::Context::from_dwarf(sections).ok()
+    });
     let line_of = |address: u64| {
         let location = lines.as_ref()?.find_location(address).ok()??;
         Some(format!("{}:{}", location.file?, location.line?))
     };
-    verify_image(&image, &path.display().to_string(), &line_of, options)
+    verify_image(&image, file, &line_of, options)
 }
 
 fn verify_image(
@@ -116,8 +147,8 @@ fn verify_image(
         let name = image.function_name(address);
         !options.ignore.iter().any(|text| name.contains(text))
     };
-    let mut described: Vec<Section> = table.map_or(Vec::new(), |t| t.sections().collect());
-    described.retain(|s| wanted(s.begin));
+    let mut described = image.described();
+    described.retain(|(s, _)| wanted(s.begin));
     let (mut marked, open_marks) = marked_sections(image);
     ensure!(
         !options.run || !image.linked || table.is_some() || !marked.is_empty(),
@@ -132,6 +163,7 @@ fn verify_image(
         line_of,
         options,
         emulator: None,
+        slot: None,
         caught: BTreeMap::new(),
         report: Report {
             file: file.to_owned(),
@@ -145,14 +177,15 @@ fn verify_image(
             mistakes: Vec::new(),
         },
     };
-    for section in described {
+    for (section, descriptor) in described {
+        let descriptor = options.publish.then_some(descriptor);
         match image.check_section(&section) {
-            Ok(()) => verifier.section(section, true)?,
+            Ok(()) => verifier.section(section, true, descriptor)?,
             Err(why) => verifier.find(section.begin, section.begin, "malformed", why, None),
         }
     }
     for section in marked {
-        verifier.section(section, false)?;
+        verifier.section(section, false, None)?;
     }
     for at in open_marks {
         let message = "a register is marked, and the mark is not taken back".to_owned();
@@ -171,7 +204,10 @@ struct Verifier<'a> {
     options: &'a Options,
     /// Made for the first section that is run.
     emulator: Option<Emulator>,
-    caught: BTreeMap<Mistake, Caught>,
+    /// Where in its thread_info the first section's task publishes it.
+    slot: Option<u32>,
+    /// By the number of the mistake.
+    caught: BTreeMap<usize, Caught>,
     report: Report,
 }
 
@@ -201,13 +237,19 @@ impl Verifier<'_> {
     }
 
     /// A section as it is linked, and as it is after the kernel replaced instructions.
-    fn section(&mut self, section: Section, described: bool) -> Result<()> {
+    fn section(
+        &mut self,
+        section: Section,
+        described: bool,
+        descriptor: Option<u64>,
+    ) -> Result<()> {
         for alternative in [false, true] {
             match read_code(
                 self.image,
                 self.disassembler,
                 section,
                 described,
+                descriptor,
                 alternative,
             ) {
                 Ok(Some(code)) => self.code(&code)?,
@@ -230,6 +272,12 @@ impl Verifier<'_> {
         self.report.codes += 1;
         let begin = code.section.begin;
         let mut broken = look(code);
+        if let Some((_, _, offset)) = code.publication.and_then(|p| arch::stored(p.front[2])) {
+            if *self.slot.get_or_insert(offset) != offset {
+                let why = format!("it is published at offset {offset}, others are not");
+                broken.push(("publish", begin, why));
+            }
+        }
         if let (Some(table), true) = (&self.table, code.described) {
             broken.extend(look_up(table, code));
         }
@@ -250,26 +298,30 @@ impl Verifier<'_> {
         self.report.proved += 1;
         let mut broken: Vec<_> = emulator.prove(&subject, None)?.into_iter().collect();
         // Without a resume something must go wrong, or nothing is proved at all.
-        for (mistake, name) in Mistake::ALL {
+        for (nr, (mistake, name)) in Mistake::ALL.into_iter().enumerate() {
             let wanted = self.options.mistakes || mistake == Mistake::NoResume;
             if !wanted || !subject.admits(mistake) {
                 continue;
             }
-            let caught = self.caught.entry(mistake).or_default();
-            caught.mistake = name;
-            caught.of += 1;
-            match emulator.prove(&subject, Some(mistake))? {
-                Some(failure) => {
-                    caught.caught += 1;
-                    if caught.example.is_empty() {
-                        let place = self.image.symbolize(begin);
-                        caught.example = format!("{place}: {}", describe(&failure, code));
-                    }
+            let failure = emulator.prove(&subject, Some(mistake))?;
+            let told = failure.map(|failure| describe(&failure, code));
+            if told.is_none() {
+                broken.push(no_difference(name));
+            }
+            let place = self.image.symbolize(begin);
+            self.caught.entry(nr).or_default().count(name, &place, told);
+        }
+        if let (Some(publication), true) = (code.publication, self.options.mistakes) {
+            for (nr, (name, make)) in UNPUBLISHED.into_iter().enumerate() {
+                let mut publication = publication;
+                make(&mut publication);
+                let told = look_at_publication(code, &publication).map(|(_, _, told)| told);
+                if told.is_none() {
+                    broken.push(no_difference(name));
                 }
-                None => broken.push(Failure {
-                    at: Vec::new(),
-                    what: format!("a mistake makes no difference: {name}"),
-                }),
+                let place = self.image.symbolize(begin);
+                let nr = Mistake::ALL.len() + nr;
+                self.caught.entry(nr).or_default().count(name, &place, told);
             }
         }
         for failure in broken {
@@ -388,7 +440,8 @@ mod tests {
         }
     }
 
-    /// A module with one function and descriptors for it.
+    /// A module with one function and descriptors for it. The n-th ADRP and what follows it are for
+    /// the n-th descriptor.
     fn module(arch: Arch, code: &[u8], described: &[Described]) -> Vec<u8> {
         let (architecture, endian, r_type) = match arch {
             Arch::Arm64 => (
@@ -431,6 +484,23 @@ mod tests {
             )
             .unwrap();
         }
+        let insns = code.chunks_exact(4).enumerate();
+        let adrps = insns.filter(|(_, insn)| arch == Arch::Arm64 && *insn == ADRP.to_le_bytes());
+        let symbol = file.section_symbol(table);
+        for (descriptor, (i, _)) in adrps.enumerate() {
+            for (insn, r_type) in [
+                (i, object::elf::R_AARCH64_ADR_PREL_PG_HI21),
+                (i + 1, object::elf::R_AARCH64_ADD_ABS_LO12_NC),
+            ] {
+                let relocation = Relocation {
+                    offset: 4 * insn as u64,
+                    symbol,
+                    addend: 8 * descriptor as i64,
+                    flags: RelocationFlags::Elf { r_type },
+                };
+                file.add_relocation(text, relocation).unwrap();
+            }
+        }
         file.write().unwrap()
     }
 
@@ -439,18 +509,25 @@ mod tests {
         module(Arch::Arm64, &code, described)
     }
 
-    fn verified(data: &[u8]) -> Result<Report> {
+    fn verified_in(data: &[u8], publish: bool) -> Result<Report> {
         let options = Options {
             run: true,
-            publish: false,
+            publish,
             ignore: Vec::new(),
             mistakes: true,
         };
-        verify_image(&Image::parse(data)?, "test", &|_| None, &options)
+        verify_data(data, "test", &options)
+    }
+
+    fn verified(data: &[u8]) -> Result<Report> {
+        verified_in(data, false)
     }
 
     fn rules(data: &[u8]) -> Vec<&'static str> {
-        let report = verified(data).unwrap();
+        rules_of(verified(data).unwrap())
+    }
+
+    fn rules_of(report: Report) -> Vec<&'static str> {
         let mut rules: Vec<_> = report.findings.iter().map(|f| f.rule).collect();
         rules.dedup();
         rules
@@ -545,6 +622,88 @@ mod tests {
         );
     }
 
+    const ADRP: u32 = 0x9000_0005; // adrp x5, descriptor
+    const ADD_LOW: u32 = 0x9100_00a5; // add x5, x5, :lo12:descriptor
+    const PUBLISH: u32 = 0xf900_0cc5; // str x5, [x6, #24]
+    const TAKE_BACK: u32 = 0xf900_0cdf; // str xzr, [x6, #24]
+
+    #[test]
+    fn right_in_publish_mode() {
+        // cbnz w4, .-24
+        let llsc = arm64_module(
+            &[
+                ADRP,
+                ADD_LOW,
+                PUBLISH,
+                MRS,
+                ADD,
+                LDXR,
+                ADD_VALUE,
+                STXR,
+                0x35ff_ff44,
+                TAKE_BACK,
+            ],
+            &[restart(12, 20)],
+        );
+        let report = verified_in(&llsc, true).unwrap();
+        assert!(report.good(), "{report:?}");
+        assert_eq!(report.mistakes.len(), 6);
+        assert!(report.mistakes.iter().all(|m| (m.caught, m.of) == (1, 1)));
+    }
+
+    #[test]
+    fn wrong_in_publish_mode() {
+        let wrong = |rule, insns: &[u32], described: &[Described]| {
+            let report = verified_in(&arm64_module(insns, described), true).unwrap();
+            let found = rules_of(report);
+            assert_eq!(found, [rule]);
+        };
+        let lse = [ADRP, ADD_LOW, PUBLISH, MRS, ADD, LDADD, TAKE_BACK, NOP];
+        let with = |place: usize, insn: u32| {
+            let mut insns = lse;
+            insns[place] = insn;
+            insns
+        };
+        wrong("publish", &with(0, NOP), &[restart(12, 12)]);
+        wrong("publish", &with(2, NOP), &[restart(12, 12)]);
+        wrong("publish", &with(6, NOP), &[restart(12, 12)]);
+        // str x5, [x6, #32]; str xzr, [x6, #32]
+        wrong("publish", &with(2, 0xf900_10c5), &[restart(12, 12)]);
+        wrong("publish", &with(6, 0xf900_10df), &[restart(12, 12)]);
+        let mut other_offset = lse;
+        (other_offset[2], other_offset[6]) = (0xf900_10c5, 0xf900_10df);
+        wrong(
+            "publish",
+            &[lse, other_offset].concat(),
+            &[restart(12, 12), restart(44, 12)],
+        );
+        // ldadd x2, x6, [x0]
+        wrong("publish", &with(5, 0xf822_0006), &[restart(12, 12)]);
+        // Each of two publishes the other one.
+        wrong(
+            "publish",
+            &[lse, lse].concat(),
+            &[restart(44, 12), restart(12, 12)],
+        );
+        // cbnz w4, .-20: to the MRS
+        wrong(
+            "retry",
+            &[
+                ADRP,
+                ADD_LOW,
+                PUBLISH,
+                MRS,
+                ADD,
+                LDXR,
+                ADD_VALUE,
+                STXR,
+                0x35ff_ff64,
+                TAKE_BACK,
+            ],
+            &[restart(12, 20)],
+        );
+    }
+
     const AG: [u8; 6] = [0xe3, 0x10, 0x03, 0xb8, 0x00, 0x08]; // ag %r1,952
     const LAAG: [u8; 6] = [0xeb, 0x32, 0x10, 0x00, 0x00, 0xe8]; // laag %r3,%r2,0(%r1)
     const BR: [u8; 2] = [0x07, 0xfe]; // br %r14
@@ -605,6 +764,10 @@ mod tests {
         let files = [
             arm64_module(&[MRS, ADD, LDADD, NOP], &[restart(0, 12)]),
             module(Arch::S390, &[&AG[..], &LAAG, &BR].concat(), &[fixup(12, 1)]),
+            arm64_module(
+                &[ADRP, ADD_LOW, PUBLISH, MRS, ADD, LDADD, TAKE_BACK, NOP],
+                &[restart(12, 12)],
+            ),
         ];
         let mut state = 1u64;
         let mut random = |below: usize| {
@@ -615,7 +778,7 @@ mod tests {
         };
         let (mut errors, mut findings) = (0, 0);
         for round in 0..5_000 {
-            let mut data = files[round % 2].clone();
+            let mut data = files[round % 3].clone();
             for _ in 0..=random(3) {
                 let at = random(data.len());
                 data[at] = random(256) as u8;
@@ -623,7 +786,7 @@ mod tests {
             if random(8) == 0 {
                 data.truncate(random(data.len()));
             }
-            match verified(&data) {
+            match verified_in(&data, round % 3 == 2) {
                 Err(_) => errors += 1,
                 Ok(report) => findings += usize::from(!report.good()),
             }
