@@ -14,6 +14,7 @@ mod mca;
 mod model;
 mod report;
 mod rules;
+mod stat;
 mod verify;
 
 /// The decision code of the kernel, the very file.
@@ -118,6 +119,11 @@ enum Command {
         old: PathBuf,
         new: PathBuf,
     },
+    /// Show how much the module counts each second, a line each interval, in the manner of vmstat.
+    ///
+    /// The first line is the average since boot. A line says "reset" if counters went backwards: it
+    /// has what was counted since. Of a stream, lines that make no sense are a finding.
+    Stat(stat::Args),
     /// Print sizes and counts, a `name=value` a line.
     Report {
         /// Do not count functions whose name contains this; may be repeated.
@@ -269,6 +275,11 @@ fn run(args: Args, out: &mut impl Write) -> Result<ExitCode> {
             let comparison = compare::Comparison::new(&old, &new, threshold, headline);
             write!(out, "{comparison}")?;
             if !comparison.good() {
+                return Ok(ExitCode::from(1));
+            }
+        }
+        Command::Stat(args) => {
+            if !stat::run(&args, out)? {
                 return Ok(ExitCode::from(1));
             }
         }
