@@ -4,7 +4,7 @@ export ARCH MODE KSRC O SMP
 
 # What can run in parallel does so inside each of these.
 .NOTPARALLEL:
-.PHONY: help run test prove torture verify selftests bench stat shell doctor kernel module series scenarios clean distclean
+.PHONY: help run test prove torture verify selftests bench workloads stat shell doctor kernel module series scenarios clean distclean
 
 help:
 	@sed -n 's/^#? \{0,1\}//p' Makefile
@@ -29,6 +29,9 @@ selftests:
 
 bench:
 	@tools/sh/bench.sh
+
+workloads:
+	@tools/sh/workloads.sh
 
 stat:
 	@tools/sh/stat.sh "$(or $(SECONDS),10)"
@@ -73,6 +76,8 @@ distclean:
 #?                   operations, kprobes, torture of locks and RCU under CPU hotplug
 #?   make bench      count the instructions of each per-CPU operation, as each known
 #?                   scheme does it; writes Documentation/benchmarks/
+#?   make workloads  count the instructions of fork, TCP, kmalloc and others on kernels
+#?                   that differ in the scheme only; writes Documentation/benchmarks/
 #?   make stat       what the module counts in the guest each second, live, while
 #?                   torture runs there for SECONDS= seconds
 #?   make shell      the guest's shell, with the module loaded

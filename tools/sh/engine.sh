@@ -300,3 +300,22 @@ check_stat() {
 	grep -E '^ +time| all ' "$out" | sed '$d' >"$out.less"
 	CONSOLE=$log without adds_up "$out.less"
 }
+
+# check_workloads: a second boot counts the same, a count that differs is refused,
+# and an operation with many sections takes less than without them.
+check_workloads() {
+	local results=$OUT/workloads-$ARCH-quick.json log=$LOGS/workloads-$ARCH-table-1.log
+	local other=$LOGS/test/workloads-$ARCH.other
+	"$TOP/tools/sh/workloads.sh" quick
+	sed 's/work=srcu units=[0-9]* ns=/&9/' "$log" >"$other"
+	without srseq workloads --kernel "table=$(kernel_dir table)" --image "$IMAGE" \
+		--run "table=$log" --run "table=$other" --out "$other.json" 2>"$other.why"
+	grep 'insns/work/srcu/table is [0-9.]* and [0-9.]*$' "$other.why"
+	python3 - "$results" <<-'END'
+	import json, sys
+	numbers = json.load(open(sys.argv[1]))["numbers"]
+	with_sections, without = (numbers[f"insns/work/srcu/{k}"] for k in ("table", "off"))
+	print(f"srcu: {with_sections} with sections, {without} without")
+	sys.exit(with_sections >= without)
+	END
+}

@@ -16,6 +16,7 @@ mod report;
 mod rules;
 mod stat;
 mod verify;
+mod workloads;
 
 /// The decision code of the kernel, the very file.
 #[path = "../../../rust/kernel/sched_rseq/decide.rs"]
@@ -108,7 +109,10 @@ enum Command {
     },
     /// Put together what the benchmark module counted in the guest, and sizes; print the headline.
     Bench(bench::Args),
-    /// Tell what moved between two results of `bench`; more than the threshold is a finding.
+    /// Put together how many instructions fixed work took in the guest, and sizes of the kernels.
+    Workloads(bench::Sources),
+    /// Tell what moved between two results of `bench` or `workloads`; more than the threshold is a
+    /// finding.
     Compare {
         /// By how many percent a number may grow.
         #[arg(long, value_name = "PCT", default_value_t = 0.0)]
@@ -264,6 +268,10 @@ fn run(args: Args, out: &mut impl Write) -> Result<ExitCode> {
         Command::Bench(args) => {
             let results = bench::run(&args)?;
             write!(out, "{}", report::text(&results))?;
+        }
+        Command::Workloads(sources) => {
+            let results = workloads::run(&sources)?;
+            write!(out, "{}", report::workloads_text(&results))?;
         }
         Command::Compare {
             threshold,
