@@ -4,7 +4,7 @@ export ARCH MODE KSRC O SMP
 
 # What can run in parallel does so inside each of these.
 .NOTPARALLEL:
-.PHONY: help run test prove torture verify selftests bench shell doctor kernel module series scenarios clean distclean
+.PHONY: help run test prove torture verify selftests bench workloads stat shell doctor kernel module series scenarios clean distclean
 
 help:
 	@sed -n 's/^#? \{0,1\}//p' Makefile
@@ -29,6 +29,12 @@ selftests:
 
 bench:
 	@tools/sh/bench.sh
+
+workloads:
+	@tools/sh/workloads.sh
+
+stat:
+	@tools/sh/stat.sh "$(or $(SECONDS),10)"
 
 shell:
 	@tools/sh/shell.sh
@@ -71,6 +77,10 @@ distclean:
 #?                   operations, kprobes, torture of locks and RCU under CPU hotplug
 #?   make bench      count the instructions of each per-CPU operation, as each known
 #?                   scheme does it; writes Documentation/benchmarks/
+#?   make workloads  count the instructions of fork, TCP, kmalloc and others on kernels
+#?                   that differ in the scheme only; writes Documentation/benchmarks/
+#?   make stat       what the module counts in the guest each second, live, while
+#?                   torture runs there for SECONDS= seconds
 #?   make shell      the guest's shell, with the module loaded
 #?   make doctor     every tool: found, needed, where from
 #?   make kernel     the patched kernel
@@ -86,5 +96,5 @@ distclean:
 #?                   way), on s390 mviy (mainline's)
 #?   KSRC=DIR        a Linux 7.3 tree to start from; it is copied, not changed
 #?   O=DIR           where everything goes (build); not inside a kernel tree
-#?   SECONDS=2       how long make torture takes, by the guest's clock
+#?   SECONDS=2       how long make torture and make stat take, by the guest's clock
 #?   SMP=2           CPUs of the guest, 2 to 8

@@ -279,3 +279,53 @@ check_bench_clock() {
 	timeout --foreground -k 5 "$BOOT_TIMEOUT" "${command[@]}" </dev/null | tr -d '\r' | tee "$out"
 	grep -E 'sched_rseq_bench: FAIL .* wrong=0 inexact=[1-9]' "$out"
 }
+
+# adds_up OUT: the rates that srseq stat printed, each times its interval, are the
+# counters that the guest told last, in the log $CONSOLE.
+adds_up() {
+	awk '
+		NR == FNR { sub(":", "", $1); last[$1] = $2; next }
+		$1 == "time" { for (f = 3; f <= NF; f++) name[f] = $f; next }
+		$2 == "all" {
+			for (f in name) sum[name[f]] += $f * ($1 - before)
+			before = $1
+		}
+		END {
+			# A rate is rounded to a whole number at most.
+			for (n in last) {
+				printf "%s: %d, by the rates %.1f\n", n, last[n], sum[n]
+				off = sum[n] - last[n]
+				bad += off < 0 ? -off > before / 2 : off > before / 2
+			}
+			exit bad > 0 || last["exit"] == 0 || last["cs"] == 0
+		}' <(told stats) "$1"
+}
+
+# check_stat: the live view of a guest; without its last second it does not add up.
+check_stat() {
+	local out=$LOGS/test/stat-$ARCH.out log=$LOGS/stat-$ARCH-$MODE.log
+	"$TOP/tools/sh/stat.sh" 3 | tee "$out"
+	[ "$(grep -c ' all ' "$out")" -eq 3 ]
+	CONSOLE=$log adds_up "$out"
+	grep -E '^ +time| all ' "$out" | sed '$d' >"$out.less"
+	CONSOLE=$log without adds_up "$out.less"
+}
+
+# check_workloads: a second boot counts the same, a count that differs is refused,
+# and an operation with many sections takes less than without them.
+check_workloads() {
+	local results=$OUT/workloads-$ARCH-quick.json log=$LOGS/workloads-$ARCH-table-1.log
+	local other=$LOGS/test/workloads-$ARCH.other
+	"$TOP/tools/sh/workloads.sh" quick
+	sed 's/work=srcu units=[0-9]* ns=/&9/' "$log" >"$other"
+	without srseq workloads --kernel "table=$(kernel_dir table)" --image "$IMAGE" \
+		--run "table=$log" --run "table=$other" --out "$other.json" 2>"$other.why"
+	grep 'insns/work/srcu/table is [0-9.]* and [0-9.]*$' "$other.why"
+	python3 - "$results" <<-'END'
+	import json, sys
+	numbers = json.load(open(sys.argv[1]))["numbers"]
+	with_sections, without = (numbers[f"insns/work/srcu/{k}"] for k in ("table", "off"))
+	print(f"srcu: {with_sections} with sections, {without} without")
+	sys.exit(with_sections >= without)
+	END
+}

@@ -66,13 +66,13 @@ qemu_command() {
 # a possible one is enough for the engine to have something to move a register to.
 BENCH_SMP=1,maxcpus=2
 
-# boot KERNEL_DIR SECONDS "KERNEL ARGUMENTS": run the guest until it powers
-# itself off, its console on standard output.  -icount: without it QEMU takes
-# an interrupt only between translated blocks, hardly ever inside a section.  An
-# instruction takes 2^ICOUNT_SHIFT ns.
+# boot KERNEL_DIR SECONDS "KERNEL ARGUMENTS" [QEMU-ARGUMENT...]: run the guest until
+# it powers itself off, its console on standard output.  -icount: without it QEMU
+# takes an interrupt only between translated blocks, hardly ever inside a section.
+# An instruction takes 2^ICOUNT_SHIFT ns.
 boot() {
 	local command
-	qemu_command "$1" "$3" -icount "shift=${ICOUNT_SHIFT:-0},sleep=off" -serial stdio
+	qemu_command "$1" "$3" -icount "shift=${ICOUNT_SHIFT:-0},sleep=off" -serial stdio "${@:4}"
 	timeout --foreground -k 5 "$2" "${command[@]}" </dev/null
 }
 

@@ -15,10 +15,11 @@ build() {
 	kenv make --no-print-directory -C "$DIR" ARCH="$ARCH" LLVM=1 -j"$JOBS" $(directive MAKE "$VARIANT") M="$1" MO="$2" modules
 }
 
-for kbuild in "$TOP"/rust/*/Kbuild "$TOP"/tools/tests/*/Kbuild; do
+for kbuild in "$TOP"/rust/*/Kbuild "$TOP"/tools/tests/*/Kbuild "$TOP"/tools/workloads/Kbuild; do
 	from=$(dirname "$kbuild")
 	name=$(basename "$from")
-	[ $# -eq 1 ] || [[ " ${*:2} " == *" $name "* ]] || continue
+	# That one is of use with its program only.
+	[[ $# -eq 1 && $name != workloads || " ${*:2} " == *" $name "* ]] || continue
 	to=$DIR/modules/$name
 	hash=$(cat "$from"/* "$DIR/built" "$0" | sha256sum)
 	[ "$hash" != "$(cat "$to.built" 2>/dev/null)" ] || continue

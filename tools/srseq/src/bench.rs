@@ -21,32 +21,39 @@ const NOTHING: &str = "nothing";
 /// What counts as a kernel of 10,000 sections.
 const MANY: u64 = 10_000;
 
+/// Where numbers come from and go to.
 #[derive(clap::Args)]
-pub struct Args {
-    /// A run: the name of the kernel, and the guest's console while the module was loaded.
+pub struct Sources {
+    /// A run: the name of the kernel, and the guest's console meanwhile.
     #[arg(long = "run", value_name = "KERNEL=LOG", required = true, value_parser = pair)]
-    runs: Vec<(String, String)>,
+    pub runs: Vec<(String, String)>,
     /// The directory that this kernel and its modules were built in.
     #[arg(long = "kernel", value_name = "KERNEL=DIR", required = true, value_parser = pair)]
-    kernels: Vec<(String, String)>,
+    pub kernels: Vec<(String, String)>,
     /// The file that is booted, in such a directory.
     #[arg(long, value_name = "FILE")]
     image: PathBuf,
     /// What else to keep, such as versions and commands.
     #[arg(long = "about", value_name = "NAME=VALUE", value_parser = pair)]
     about: Vec<(String, String)>,
-    /// Also ask llvm-mca for cycles.
-    #[arg(long)]
-    cycles: bool,
     /// Leave out functions whose name contains this from the sizes of kernels; may be repeated.
     #[arg(long, value_name = "TEXT")]
     ignore: Vec<String>,
     /// Write tables and charts into this directory.
     #[arg(long, value_name = "DIR")]
-    report: Option<PathBuf>,
+    pub report: Option<PathBuf>,
     /// Where to write all of it.
     #[arg(long, value_name = "JSON")]
     out: PathBuf,
+}
+
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    sources: Sources,
+    /// Also ask llvm-mca for cycles.
+    #[arg(long)]
+    cycles: bool,
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {
@@ -93,19 +100,78 @@ impl Results {
     }
 
     /// Two runs that measured the same must agree.
-    fn put(&mut self, key: String, value: f64) -> Result<()> {
+    pub fn put(&mut self, key: String, value: f64) -> Result<()> {
         match self.numbers.insert(key.clone(), value) {
             Some(before) if before != value => bail!("{key} is {before} and {value}"),
             _ => Ok(()),
         }
     }
+
+    /// The sizes of the kernels; tells their architecture.
+    pub fn put_kernels(&mut self, sources: &Sources) -> Result<Arch> {
+        let mut arch = None;
+        for (name, dir) in &sources.kernels {
+            let dir = Path::new(dir);
+            let vmlinux = Image::read(&dir.join("vmlinux"))?;
+            arch = Some(vmlinux.arch);
+            let mut put =
+                |what: &str, value: u64| self.put(format!("kernel/{what}/{name}"), value as f64);
+            for (what, value) in vmlinux.report(&sources.ignore)? {
+                put(what, value)?;
+            }
+            let file = dir.join(&sources.image);
+            let size =
+                fs::metadata(&file).with_context(|| format!("cannot read {}", file.display()))?;
+            put("image_bytes", size.len())?;
+        }
+        arch.context("no kernel")
+    }
+
+    /// The memory that is not available once the kernel runs, by its log, but for the initramfs in
+    /// the kernel's directory.
+    pub fn put_reserved(&mut self, sources: &Sources, kernel: &str, log: &str) -> Result<()> {
+        let reserved = reserved_kib(log);
+        let dir = sources.kernels.iter().find(|(name, _)| name == kernel);
+        let (_, dir) = dir.with_context(|| format!("where is the kernel {kernel}?"))?;
+        let initramfs = Path::new(dir).join("initramfs");
+        let key = format!("kernel/reserved_kib/{kernel}");
+        if let (None, Some(reserved)) = (self.get(&key), reserved) {
+            let file = fs::metadata(&initramfs)
+                .with_context(|| format!("cannot read {}", initramfs.display()))?;
+            let kib = reserved.saturating_sub(file.len().div_ceil(1024));
+            self.put(key, kib as f64)?;
+        }
+        Ok(())
+    }
+
+    /// Fills in the rest, and writes the file.
+    pub fn write(&mut self, sources: &Sources, arch: Arch) -> Result<()> {
+        self.arch = match arch {
+            Arch::Arm64 => "arm64",
+            Arch::S390 => "s390",
+        }
+        .to_owned();
+        self.missing.sort();
+        self.missing.dedup();
+        self.about = sources.about.iter().cloned().collect();
+        fs::write(&sources.out, serde_json::to_string_pretty(self)? + "\n")
+            .with_context(|| format!("cannot write {}", sources.out.display()))
+    }
 }
 
-/// The fields `name=value` of a line of the module.
-struct Fields<'a>(BTreeMap<&'a str, &'a str>);
+/// What the kernel tells of its memory.
+fn reserved_kib(log: &str) -> Option<u64> {
+    log.lines().find_map(|line| {
+        let (_, rest) = line.split_once("K bss, ")?;
+        rest.split_once("K reserved")?.0.parse().ok()
+    })
+}
+
+/// The fields `name=value` of a line of a module.
+pub struct Fields<'a>(BTreeMap<&'a str, &'a str>);
 
 impl<'a> Fields<'a> {
-    fn of(text: &'a str) -> Self {
+    pub fn of(text: &'a str) -> Self {
         Fields(
             text.split_whitespace()
                 .filter_map(|field| field.split_once('='))
@@ -113,14 +179,14 @@ impl<'a> Fields<'a> {
         )
     }
 
-    fn text(&self, name: &str) -> Result<&'a str> {
+    pub fn text(&self, name: &str) -> Result<&'a str> {
         self.0
             .get(name)
             .copied()
             .with_context(|| format!("no {name}="))
     }
 
-    fn number(&self, name: &str) -> Result<u64> {
+    pub fn number(&self, name: &str) -> Result<u64> {
         let text = self.text(name)?;
         text.parse()
             .with_context(|| format!("{name}={text} is no number"))
@@ -167,8 +233,6 @@ struct Run {
     interrupts: Vec<(&'static str, u64)>,
     /// Owner and fields.
     engine: Vec<(String, BTreeMap<&'static str, u64>)>,
-    /// KiB that are not available once the kernel runs.
-    reserved: Option<u64>,
 }
 
 fn parse_run(log: &str) -> Result<Run> {
@@ -176,11 +240,6 @@ fn parse_run(log: &str) -> Result<Run> {
     let mut verdict = None;
 
     for line in log.lines() {
-        if let Some((_, rest)) = line.split_once("K bss, ") {
-            run.reserved = rest
-                .split_once("K reserved")
-                .and_then(|(n, _)| n.parse().ok());
-        }
         let Some((_, said)) = line.split_once("sched_rseq_bench: ") else {
             continue;
         };
@@ -337,59 +396,29 @@ fn headline(results: &Results, arch: Arch) -> Vec<Headline> {
 
 pub fn run(args: &Args) -> Result<Results> {
     let mut results = Results::default();
-    let mut images = BTreeMap::new();
+    let sources = &args.sources;
 
-    for (name, dir) in &args.kernels {
-        let dir = Path::new(dir);
-        let vmlinux = Image::read(&dir.join("vmlinux"))?;
-        let mut put =
-            |what: &str, value: u64| results.put(format!("kernel/{what}/{name}"), value as f64);
-        for (what, value) in vmlinux.report(&args.ignore)? {
-            put(what, value)?;
-        }
-        let file = dir.join(&args.image);
-        let size =
-            fs::metadata(&file).with_context(|| format!("cannot read {}", file.display()))?;
-        put("image_bytes", size.len())?;
-        let module = module_of(dir);
-        images.insert(name.clone(), (Image::read(&module)?, dir.join("initramfs")));
+    let arch = results.put_kernels(sources)?;
+    let mut images = BTreeMap::new();
+    for (name, dir) in &sources.kernels {
+        images.insert(name, Image::read(&module_of(Path::new(dir)))?);
     }
-    let mut arch = None;
-    for (kernel, log) in &args.runs {
+    for (kernel, log) in &sources.runs {
         let text = fs::read_to_string(log).with_context(|| format!("cannot read {log}"))?;
         let run = parse_run(&text).with_context(|| format!("{log} of the kernel {kernel}"))?;
-        let (image, initramfs) = images
-            .get(kernel)
-            .with_context(|| format!("where is the kernel {kernel}?"))?;
-        arch = Some(image.arch);
+        results.put_reserved(sources, kernel, &text)?;
         add_run(&mut results, kernel, &run)?;
+        let image = &images[kernel];
         for op in &run.ops {
             sizes(&mut results, image, op)?;
-        }
-        let key = format!("kernel/reserved_kib/{kernel}");
-        if let (None, Some(reserved)) = (results.get(&key), run.reserved) {
-            let file = fs::metadata(initramfs)
-                .with_context(|| format!("cannot read {}", initramfs.display()))?;
-            let kib = reserved.saturating_sub(file.len().div_ceil(1024));
-            results.put(key, kib as f64)?;
         }
         if args.cycles {
             mca::add(&mut results.numbers, &mut results.missing, image, &run.ops)?;
         }
     }
-    let arch = arch.context("no run")?;
-    results.arch = match arch {
-        Arch::Arm64 => "arm64",
-        Arch::S390 => "s390",
-    }
-    .to_owned();
-    results.missing.sort();
-    results.missing.dedup();
-    results.about = args.about.iter().cloned().collect();
     results.headline = headline(&results, arch);
-    fs::write(&args.out, serde_json::to_string_pretty(&results)? + "\n")
-        .with_context(|| format!("cannot write {}", args.out.display()))?;
-    if let Some(dir) = &args.report {
+    results.write(sources, arch)?;
+    if let Some(dir) = &sources.report {
         report::write(&results, dir)?;
     }
     Ok(results)
@@ -425,7 +454,7 @@ mod tests {
         assert_eq!(get("insns/interrupt/plain/table/lse"), 558.0);
         assert_eq!(get("insns/interrupt/preempts/table/lse"), 4143.0);
         assert_eq!(get("insns/engine/passed/table/vmlinux/405/lse"), 213.0);
-        assert_eq!(parse_run(LOG).unwrap().reserved, Some(19836));
+        assert_eq!(reserved_kib(LOG), Some(19836));
     }
 
     #[test]

@@ -14,7 +14,9 @@ mod mca;
 mod model;
 mod report;
 mod rules;
+mod stat;
 mod verify;
+mod workloads;
 
 /// The decision code of the kernel, the very file.
 #[path = "../../../rust/kernel/sched_rseq/decide.rs"]
@@ -107,7 +109,10 @@ enum Command {
     },
     /// Put together what the benchmark module counted in the guest, and sizes; print the headline.
     Bench(bench::Args),
-    /// Tell what moved between two results of `bench`; more than the threshold is a finding.
+    /// Put together how many instructions fixed work took in the guest, and sizes of the kernels.
+    Workloads(bench::Sources),
+    /// Tell what moved between two results of `bench` or `workloads`; more than the threshold is a
+    /// finding.
     Compare {
         /// By how many percent a number may grow.
         #[arg(long, value_name = "PCT", default_value_t = 0.0)]
@@ -118,6 +123,11 @@ enum Command {
         old: PathBuf,
         new: PathBuf,
     },
+    /// Show how much the module counts each second, a line each interval, in the manner of vmstat.
+    ///
+    /// The first line is the average since boot. A line says "reset" if counters went backwards: it
+    /// has what was counted since. Of a stream, lines that make no sense are a finding.
+    Stat(stat::Args),
     /// Print sizes and counts, a `name=value` a line.
     Report {
         /// Do not count functions whose name contains this; may be repeated.
@@ -259,6 +269,10 @@ fn run(args: Args, out: &mut impl Write) -> Result<ExitCode> {
             let results = bench::run(&args)?;
             write!(out, "{}", report::text(&results))?;
         }
+        Command::Workloads(sources) => {
+            let results = workloads::run(&sources)?;
+            write!(out, "{}", report::workloads_text(&results))?;
+        }
         Command::Compare {
             threshold,
             headline,
@@ -269,6 +283,11 @@ fn run(args: Args, out: &mut impl Write) -> Result<ExitCode> {
             let comparison = compare::Comparison::new(&old, &new, threshold, headline);
             write!(out, "{comparison}")?;
             if !comparison.good() {
+                return Ok(ExitCode::from(1));
+            }
+        }
+        Command::Stat(args) => {
+            if !stat::run(&args, out)? {
                 return Ok(ExitCode::from(1));
             }
         }

@@ -34,6 +34,9 @@ const OPS: [&str; 8] = [
     "cmpxchg",
 ];
 
+/// The kernel without sections.
+const OFF: &str = "off";
+
 /// How a scheme does atomics, and what that is called.
 const ATOMICS: [(&str, &str); 4] = [
     ("lse", "LSE, patched at boot (with NOPs)"),
@@ -171,13 +174,25 @@ fn section(out: &mut String, title: &str, line: char) {
     let _ = writeln!(out, "{title}\n{rule}\n");
 }
 
-fn rest(results: &Results, charts: &[(String, String)]) -> String {
-    let mut out = String::from(
-        ".. SPDX-License-Identifier: GPL-2.0\n.. Written by \"make bench\"; see index.rst.\n\n",
+/// The beginning of a page that is written by `make TARGET`.
+fn head(target: &str, title: &str) -> String {
+    let mut out = format!(
+        ".. SPDX-License-Identifier: GPL-2.0\n.. Written by \"make {target}\"; see index.rst.\n\n{}\n",
+        "=".repeat(title.len())
     );
-    let title = format!("Benchmarks of {}", results.arch);
-    let _ = writeln!(out, "{}", "=".repeat(title.len()));
-    section(&mut out, &title, '=');
+    section(&mut out, title, '=');
+    out
+}
+
+fn made_with(out: &mut String, results: &Results) {
+    section(out, "Made with", '=');
+    for (name, value) in &results.about {
+        let _ = writeln!(out, ":{name}: ``{value}``");
+    }
+}
+
+fn rest(results: &Results, charts: &[(String, String)]) -> String {
+    let mut out = head("bench", &format!("Benchmarks of {}", results.arch));
     section(&mut out, "Headline", '=');
     let _ = writeln!(out, "{}", headline(&results.headline));
     for (file, caption) in charts {
@@ -238,10 +253,69 @@ fn rest(results: &Results, charts: &[(String, String)]) -> String {
         }
         out.push('\n');
     }
-    section(&mut out, "Made with", '=');
-    for (name, value) in &results.about {
-        let _ = writeln!(out, ":{name}: ``{value}``");
+    made_with(&mut out, results);
+    out
+}
+
+/// What each kernel takes for a unit of work, what that is of what it takes without sections, and by
+/// how much rounds differ.
+fn work(results: &Results) -> String {
+    let mut works: BTreeMap<&str, BTreeMap<&str, f64>> = BTreeMap::new();
+    for (key, value) in &results.numbers {
+        let place = key.strip_prefix("insns/work/");
+        if let Some((work, kernel)) = place.and_then(|k| k.split_once('/')) {
+            works.entry(work).or_default().insert(kernel, *value);
+        }
     }
+    let all: BTreeSet<&str> = works.values().flat_map(|row| row.keys().copied()).collect();
+    let others = || all.iter().copied().filter(|kernel| *kernel != OFF);
+    let mut rows = vec![vec!["unit of work".to_owned()]];
+    rows[0].extend(all.iter().map(|kernel| (*kernel).to_owned()));
+    rows[0].extend(others().map(|kernel| format!("{kernel}/{OFF}")));
+    rows[0].push("rounds +%".to_owned());
+    for (work, row) in &works {
+        let mut line = vec![work.replace('_', " ")];
+        line.extend(
+            all.iter()
+                .map(|k| row.get(k).map_or(String::new(), |v| number(*v))),
+        );
+        line.extend(
+            others().map(|kernel| match (row.get(kernel), row.get(OFF)) {
+                (Some(value), Some(off)) => format!("{:.4}", value / off),
+                _ => String::new(),
+            }),
+        );
+        let spread = row.iter().filter_map(|(kernel, least)| {
+            Some(results.get(&format!("spread/work/{work}/{kernel}"))? * 100.0 / least)
+        });
+        line.push(number(spread.fold(0.0, f64::max)));
+        rows.push(line);
+    }
+    table(&rows)
+}
+
+fn workload_tables(results: &Results) -> Vec<(&'static str, String)> {
+    let mut tables = vec![("Instructions of a unit of work", work(results))];
+    tables.extend(matrix(results, "kernel/", "of the kernel").map(|table| ("The kernels", table)));
+    tables
+}
+
+/// What the terminal shows.
+pub fn workloads_text(results: &Results) -> String {
+    let mut out = String::new();
+    for (title, table) in workload_tables(results) {
+        let _ = writeln!(out, "{title}:\n{table}");
+    }
+    out
+}
+
+fn workloads_rest(results: &Results) -> String {
+    let mut out = head("workloads", &format!("Workloads on {}", results.arch));
+    for (title, table) in workload_tables(results) {
+        section(&mut out, title, '=');
+        let _ = writeln!(out, "{table}");
+    }
+    made_with(&mut out, results);
     out
 }
 
@@ -321,22 +395,30 @@ impl Bars {
     }
 }
 
+fn write_file(dir: &Path, name: &str, text: &str) -> Result<()> {
+    let path = dir.join(name);
+    fs::create_dir_all(dir).with_context(|| format!("cannot create {}", dir.display()))?;
+    fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// Writes `ARCH-workloads.rst`.
+pub fn write_workloads(results: &Results, dir: &Path) -> Result<()> {
+    let name = format!("{}-workloads.rst", results.arch);
+    write_file(dir, &name, &workloads_rest(results))
+}
+
 /// Writes `ARCH.rst` and its charts.
 pub fn write(results: &Results, dir: &Path) -> Result<()> {
-    let write = |name: &str, text: &str| {
-        let path = dir.join(name);
-        fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
-    };
-    fs::create_dir_all(dir).with_context(|| format!("cannot create {}", dir.display()))?;
     let mut charts = Vec::new();
     for (atomics, how) in ATOMICS {
         if let Some(bars) = Bars::of(results, atomics) {
             let name = format!("{}-{atomics}.svg", results.arch);
-            write(&name, &bars.svg()?)?;
+            write_file(dir, &name, &bars.svg()?)?;
             charts.push((name, format!("Instructions in a loop, 8 bytes. {how}.")));
         }
     }
-    write(&format!("{}.rst", results.arch), &rest(results, &charts))
+    let name = format!("{}.rst", results.arch);
+    write_file(dir, &name, &rest(results, &charts))
 }
 
 #[cfg(test)]
@@ -392,6 +474,32 @@ mod tests {
             "\nplain, off         582\n",
         ] {
             assert!(page.contains(text), "{text} is not in\n{page}");
+        }
+    }
+
+    #[test]
+    fn the_page_of_workloads() {
+        let mut results = results();
+        for (key, value) in [
+            ("insns/work/page_fault/off", 2000.0),
+            ("insns/work/page_fault/table", 1900.5),
+            ("insns/work/udp/table", 100.0),
+            ("spread/work/page_fault/off", 2.0),
+            ("spread/work/page_fault/table", 19.005),
+            ("kernel/text_bytes/off", 5.0),
+        ] {
+            results.numbers.insert(key.to_owned(), value);
+        }
+        let page = workloads_rest(&results);
+        for line in [
+            "unit of work   off   table  table/off  rounds +%",
+            "page fault    2000  1900.5     0.9503          1",
+            "udp              -     100          -          0",
+            "text_bytes       5",
+            "Workloads on arm64",
+        ] {
+            assert!(page.lines().any(|l| l == line), "{line} is not in\n{page}");
+            assert!(line.starts_with("Work") || workloads_text(&results).contains(line));
         }
     }
 

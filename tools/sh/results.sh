@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: GPL-2.0
+# What bench.sh and workloads.sh do with numbers.
+# shellcheck shell=bash
+
+REPORT=$TOP/Documentation/benchmarks
+
+# about KERNEL...: arguments of srseq that tell what the numbers of these kernels
+# were made with, added to $arguments.  Call it after the last boot.
+about() {
+	local kernel command
+	arguments+=(
+		--about "kernel=$KVER" --about "clang=$(clang --version | first_version)"
+		--about "rustc=$(rustc --version | first_version)" --about "qemu=$("$QEMU" --version | first_version)"
+	)
+	for kernel in "$@"; do
+		arguments+=(--about "config of $kernel=$(sha256sum <"$(kernel_dir "$kernel")/.config" | cut -c1-16)")
+	done
+	# Without the directories of this machine.
+	SMP=$BENCH_SMP qemu_command . "$BENCH_APPEND" -icount shift=0,sleep=off "${BENCH_QEMU[@]}"
+	arguments+=(--about "command=${command[*]}")
+}
+
+# keep RESULTS NAME: tell what is new in them, and keep them for the next time.
+keep() {
+	if [ -e "$REPORT/$2.json" ]; then
+		echo "Since the last time:"
+		srseq compare "$REPORT/$2.json" "$1" || true
+	fi
+	cp "$1" "$REPORT/$2.json"
+}

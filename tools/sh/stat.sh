@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+# stat.sh [SECONDS]: build everything, boot it, and show live what the module
+# counts while threads and timers work on per-CPU operations.
+
+. "$(dirname "$0")/lib.sh"
+. "$TOP/tools/sh/tools.sh"
+. "$TOP/tools/sh/guest.sh"
+lock
+
+COUNT=${1:-10}
+[[ $COUNT =~ ^[1-9][0-9]*$ ]] || die "SECONDS=$COUNT is not a number of seconds"
+# A slower CPU than elsewhere, whose second is not a thousand million instructions.
+ICOUNT_SHIFT=${ICOUNT_SHIFT:-5}
+"$TOP/tools/sh/module.sh" "$MODE"
+qemu_check
+must_step "host tool: build" host-tool cargo build --locked --release --manifest-path "$TOP/tools/Cargo.toml"
+DIR=$(kernel_dir "$MODE")
+CONSOLE=$LOGS/stat-$ARCH-$MODE.log
+initramfs "$DIR"
+
+boot "$DIR" "$BOOT_TIMEOUT" "srseq=stat srseq.count=$COUNT" | tee "$CONSOLE" |
+	srseq stat --stream - --per-cpu --top 5
+[ "$(console | grep -c '^srseq: snapshot end$')" -eq "$COUNT" ] ||
+	die "the guest ended before it had told $COUNT snapshots; full log: $CONSOLE"

@@ -1,0 +1,80 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+# workloads.sh [quick]: count the instructions of fixed work on each kernel of one
+# architecture, and write a page and all numbers.  "quick" takes the kernels that are
+# there for other things, leaves out what these cannot do, and writes no page.
+
+. "$(dirname "$0")/lib.sh"
+. "$TOP/tools/sh/tools.sh"
+. "$TOP/tools/sh/guest.sh"
+. "$TOP/tools/sh/results.sh"
+lock
+
+RESULTS=$OUT/workloads-$ARCH${1:+-$1}.json
+PROGRAM=$OUT/workloads-$ARCH
+BY_USER=nothing,fork_exec_wait,pipe,page_fault,tmpfs_file
+BY_KERNEL=nothing,kmalloc,srcu
+
+case $ARCH in
+arm64) KERNELS="off publish table" ;;
+s390) KERNELS="off mviy table" ;;
+esac
+arguments=(--image "$IMAGE" --out "$RESULTS")
+case ${1:-} in
+"")
+	ON_TOP=+workloads
+	BY_USER+=,tcp,udp
+	BY_KERNEL+=,memcg_kmalloc,memcg_page
+	arguments+=(--report "$REPORT")
+	;;
+quick)
+	ON_TOP=
+	KERNELS="off table"
+	;;
+*) die "workloads.sh $1: only \"quick\" is known" ;;
+esac
+BENCH_APPEND="srseq=workloads srseq.user=$BY_USER srseq.kernel=$BY_KERNEL"
+# All that the guest takes for random comes from it.
+BENCH_QEMU=(-seed "${SEED:-1}")
+
+workloads_boot() { SMP=$BENCH_SMP boot "$1" "$BOOT_TIMEOUT" "$BENCH_APPEND" "${BENCH_QEMU[@]}"; }
+
+# build_program KERNEL_DIR: for the kernel's own small C library; the headers are
+# the same in each kernel.
+build_program() {
+	kenv make -C "$SRC" O="$1" ARCH="$ARCH" LLVM=1 headers
+	clang --target="$CROSS" -fuse-ld=lld -Os -Wall -Wextra -Werror -static -fno-pie -nostdlib -nostdinc \
+		-isystem "$(clang -print-resource-dir)/include" -I "$SRC/tools/include/nolibc" \
+		-isystem "$1/usr/include" "$TOP/tools/workloads/user.c" -o "$PROGRAM"
+}
+
+qemu_check
+must_step "host tool: build" host-tool cargo build --locked --release --manifest-path "$TOP/tools/Cargo.toml"
+echo "file /bin/workloads $PROGRAM 0755 0 0" >"$PROGRAM.list"
+built=
+variants=()
+for kernel in $KERNELS; do
+	variant=$kernel$ON_TOP
+	variants+=("$variant")
+	"$TOP/tools/sh/module.sh" "$variant" workloads
+	dir=$(kernel_dir "$variant")
+	if [ -z "$built" ]; then
+		must_step "workloads: program" "workloads-$ARCH" build_program "$dir"
+		built=1
+	fi
+	initramfs "$dir" "$PROGRAM.list"
+	arguments+=(--kernel "$kernel=$dir")
+	# Both must count the same.
+	for nr in 1 2; do
+		log=workloads-$ARCH-$variant-$nr
+		must_step "workloads ($variant, boot $nr)" "$log" workloads_boot "$dir"
+		arguments+=(--run "$kernel=$LOGS/$log.log")
+		[ -z "$ON_TOP" ] || [ "$(CONSOLE=$LOGS/$log.log told memory.peak)" -gt 0 ] ||
+			die "nothing was charged to the memory cgroup; full log: $LOGS/$log.log"
+	done
+done
+about "${variants[@]}"
+
+srseq workloads "${arguments[@]}"
+[ -n "${1:-}" ] || keep "$RESULTS" "$ARCH-workloads"
+echo "workloads: all numbers are in $RESULTS"
