@@ -14,8 +14,8 @@ PARTS="percpu kprobes rseq legacy optimised locktorture rcutorture"
 LOCK=${LOCK:-mutex_lock}
 RCU=${RCU:-rcu}
 SECONDS_EACH=${SECONDS_EACH:-60}
-# Turns of each thread in param_test; the kernel's script has 1000.
-REPS=${REPS:-20}
+# Turns of each thread in param_test; the kernel's script has 1000, and runs it 2048 times.
+REPS=${REPS:-3}
 # A slower CPU than elsewhere, for a minute of torture to take less than that.
 ICOUNT_SHIFT=${ICOUNT_SHIFT:-5}
 BOOT_TIMEOUT=${SELFTESTS_TIMEOUT:-3600}
@@ -110,7 +110,8 @@ guest_files() {
 }
 
 # run_guest BROKEN "ARGUMENTS": boot and do everything; the console goes to
-# $CONSOLE, what it has of each part to $CONSOLE.PART.
+# $CONSOLE, what it has of each part to $CONSOLE.PART, and what its programs printed
+# to $CONSOLE.PART.told.
 run_guest() {
 	local log=selftests-$ARCH-$MODE${1:+-broken}-run name
 	CONSOLE=$LOGS/$log.log
@@ -122,6 +123,7 @@ run_guest() {
 		sed -e 's/\r$//' "$CONSOLE" |
 			sed -n "/srseq: begin $name\$/,/srseq: done $name\$/p" >"$CONSOLE.$name.timed"
 		sed -e 's/^\[ *[0-9.]*\] //' "$CONSOLE.$name.timed" >"$CONSOLE.$name"
+		sed -n 's/^srseq: told //p' "$CONSOLE.$name" >"$CONSOLE.$name.told"
 	done
 }
 
@@ -130,9 +132,6 @@ took() {
 	sed -n 's/^\[ *\([0-9]*\)\..*/\1/p' "$CONSOLE.$1.timed" |
 		awk 'NR == 1 { from = $1 } { to = $1 } END { print to - from }'
 }
-
-# told PART: what its programs printed.
-told() { sed -n 's/^srseq: told //p' "$CONSOLE.$1"; }
 
 # first WORDS... FILE: the first line with one of them, shortened.
 first() { grep -m1 -E "$1" "$2" | cut -c1-100 || true; }
@@ -189,10 +188,10 @@ kunit() { sed -n "s/.*Testing complete. Ran .*$1: \([0-9]*\).*/\1/p" "$CONSOLE.k
 # A test has a line "ok" or "not ok", also if it was skipped; there must be one for
 # each that was asked for.
 judge_rseq() {
-	local name
+	local name told=$CONSOLE.rseq.told
 	for name in $TESTS; do
-		told rseq | grep -qE "^ok [0-9]+ selftests: rseq: $name( # SKIP)?\$" || {
-			echo "$name: $(told rseq | first "^not ok [0-9]+ selftests: rseq: $name( |\$)" - | sed 's/.* # //')"
+		grep -qE "^ok [0-9]+ selftests: rseq: $name( # SKIP)?\$" "$told" || {
+			echo "$name: $(first "^not ok [0-9]+ selftests: rseq: $name( |\$)" "$told" | sed 's/.* # //')"
 			return
 		}
 	done
@@ -212,7 +211,8 @@ judge_rcutorture() {
 
 # skips: what did not run, and why, a line each.
 skips() {
-	told rseq | sed -nE 's/^# ok [0-9]+ ([^ ]*) # SKIP */rseq: \1: /p; s/^# .*([Ss]kipping.*|[^.]*\. [Ss]kipping.*)/rseq: \1/p' | sort -u
+	sed -nE 's/^# ok [0-9]+ ([^ ]*) # SKIP */rseq: \1: /p; s/^# .*([Ss]kipping.*|[^.]*\. [Ss]kipping.*)/rseq: \1/p' \
+		"$CONSOLE.rseq.told" | sort -u
 	sed -n 's/.*\[SKIPPED\] /kprobes: /p' "$CONSOLE.kunit"
 }
 
@@ -259,7 +259,7 @@ done
 counted
 mapfile -t skipped < <(skips)
 [ "${#skipped[@]}" -eq 0 ] || printf 'skipped: %s\n' "${skipped[@]}"
-rseq=$(told rseq | grep -cE '^ok [0-9]+ selftests: rseq: [^ ]*$' || true)
+rseq=$(grep -cE '^ok [0-9]+ selftests: rseq: [^ ]*$' "$CONSOLE.rseq.told" || true)
 kprobes=$(kunit passed)
 cs=$(($(counter 'sched_rseq cs' locktorture) + $(counter 'sched_rseq cs' rcutorture)))
 hotplug=$(($(offlined locktorture) + $(offlined rcutorture)))
@@ -280,7 +280,7 @@ if [ -z "$failed" ]; then
 	run_guest broken "srseq.seconds=$SECONDS_EACH srseq.tests=$TESTS srseq.param=-r,$REPS,-4,1000 srseq.lock=$LOCK srseq.rcu=$RCU"
 	for name in $PARTS; do
 		reason=$(judge "$name")
-		if [[ $reason == *${BROKEN[$name]}* ]]; then
+		if [[ $reason == *"${BROKEN[$name]}"* ]]; then
 			echo "found: $name: $reason"
 			caught=$((caught + 1))
 		else
