@@ -34,8 +34,8 @@ quick)
 *) die "workloads.sh $1: only \"quick\" is known" ;;
 esac
 BENCH_APPEND="srseq=workloads srseq.user=$BY_USER srseq.kernel=$BY_KERNEL"
-# All that the guest takes for random comes from it.
-BENCH_QEMU=(-seed "${SEED:-1}")
+# Where all that the guest takes for random comes from, and its time of day.
+BENCH_QEMU=(-seed "${SEED:-1}" -rtc "base=2026-01-01,clock=vm")
 
 workloads_boot() { SMP=$BENCH_SMP boot "$1" "$BOOT_TIMEOUT" "$BENCH_APPEND" "${BENCH_QEMU[@]}"; }
 
