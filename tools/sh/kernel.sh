@@ -46,7 +46,7 @@ kunit_py() {
 
 # objects LOG: how far the build is; a rebuild may need fewer than all.
 objects() {
-	printf '%d of at most %d objects' "$(find "$DIR" -name '*.o' -newer "$WANT" | wc -l)" "$EXPECT"
+	printf '%d of at most %d objects' "$(find "$DIR" -name "*.o" -newer "$WANT" 2>/dev/null | wc -l)" "$EXPECT"
 }
 
 # build_hash: everything the result depends on.

@@ -311,7 +311,6 @@ needs module-table module-off host-tool; run_test bench check_bench
 needs module-table;	run_test bench-clock check_bench_clock
 needs s390-module-table s390-module-off host-tool; run_test s390-bench s390 check_bench
 needs module-table module-off host-tool; run_test workloads check_workloads
-needs s390-module-table s390-module-off host-tool; run_test s390-workloads s390 check_workloads
 needs module-table host-tool; run_test stat check_stat
 needs s390-module-table host-tool; run_test s390-stat s390 check_stat
 
