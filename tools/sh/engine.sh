@@ -173,12 +173,21 @@ calls() {
 		join - <(llvm-nm "$1" | sed 's/^0*//' | awk '$2 ~ /[tT]/ { print $1, $3 }' | sort)
 }
 
-# check_no_panic: the engine runs where nothing may go wrong.
+# check_no_panic: the engine, which is these three functions, runs where nothing may
+# go wrong.
 check_no_panic() {
-	local calls
-	calls=$(calls "$(kernel_dir table)/vmlinux" sched_rseq_resume)
+	local vmlinux name names calls
+	vmlinux=$(kernel_dir table)/vmlinux
+	names=$(llvm-nm "$vmlinux" | awk '$3 == "sched_rseq_resume" ||
+		$3 ~ /10sched_rseq(20find_entry_elsewhere|9resume_in)$/ { print $3 }')
+	echo "$names"
+	[ "$(wc -l <<<"$names")" -eq 3 ]
+	calls=$(for name in $names; do calls "$vmlinux" "$name"; done)
 	echo "$calls"
+	grep find_entry_elsewhere <<<"$calls"
+	grep resume_in <<<"$calls"
 	grep sched_rseq_find_table <<<"$calls"
+	grep sched_rseq_stat_inc <<<"$calls"
 	without grep panic <<<"$calls"
 }
 
