@@ -133,14 +133,13 @@ impl Lines {
 struct Resumed {
     restart: u64,
     fixup: u64,
-    none: u64,
     /// Of these, how often on another CPU.
     moved: u64,
 }
 
 impl Resumed {
     fn all(&self) -> u64 {
-        self.restart + self.fixup + self.none
+        self.restart + self.fixup
     }
 }
 
@@ -187,7 +186,6 @@ impl Trace {
         *match kind.as_str() {
             "restart" => &mut resumed.restart,
             "fixup" => &mut resumed.fixup,
-            "none" => &mut resumed.none,
             _ => bail!("kind={kind} is not known"),
         } += 1;
         resumed.moved += moved;
@@ -324,17 +322,16 @@ impl<W: Write> View<W> {
             }
         }
         if !top.is_empty() {
-            let head = ["restart", "fixup", "none", "moved"].map(|name| format!("{name:>9}"));
+            let head = ["restart", "fixup", "moved"].map(|name| format!("{name:>9}"));
             writeln!(self.out, "{:>9} {}  section", "", head.join(" "))?;
         }
         for (name, resumed) in top {
             let Resumed {
                 restart,
                 fixup,
-                none,
                 moved,
             } = resumed;
-            let cells = [restart, fixup, none, moved].map(|n| format!("{:>9}", rate(*n, ns)));
+            let cells = [restart, fixup, moved].map(|n| format!("{:>9}", rate(*n, ns)));
             writeln!(self.out, "{:>9} {}  {name}", "", cells.join(" "))?;
         }
         if lost {
@@ -685,7 +682,7 @@ mod tests {
             + &event("a+0x4/0x40", "restart", 0)
             + &event("b+0x4/0x40 [m]", "fixup", 1)
             + &event("b+0x4/0x80 [m]", "restart", 1)
-            + &event("c+0x4/0x40", "none", 0)
+            + &event("c+0x4/0x40", "fixup", 0)
             + "srseq: trace CPU:1 [LOST 12 EVENTS]\n"
             + "srseq: trace sh-1 [000] d..2. 1.5: sched_switch: prev_comm=sh\n"
             + &snapshot(2 * SECOND, &[(0, [150, 0, 0])])
@@ -694,9 +691,9 @@ mod tests {
             "time exit cs restart",
             "1.00 100 0 0",
             "2.00 50 0 0",
-            "restart fixup none moved section",
-            "1.00 1.00 0 2.00 b+0x4 [m]",
-            "1.00 0 0 0 a+0x4",
+            "restart fixup moved section",
+            "1.00 1.00 2.00 b+0x4 [m]",
+            "1.00 0 0 a+0x4",
             "12 events were lost",
             "3.00 0 0 0",
         ];
