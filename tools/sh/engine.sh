@@ -329,11 +329,11 @@ check_workloads() {
 	sed 's/work=srcu units=[0-9]* ns=/&9/' "$log" >"$other"
 	without srseq workloads --kernel "table=$(kernel_dir table)" --image "$IMAGE" \
 		--run "table=$log" --run "table=$other" --out "$other.json" 2>"$other.why"
-	grep 'insns/work/srcu/table is [0-9.]* and [0-9.]*$' "$other.why"
+	grep 'insns/workload/srcu/table is [0-9.]* and [0-9.]*$' "$other.why"
 	python3 - "$results" <<-'END'
 	import json, sys
 	numbers = json.load(open(sys.argv[1]))["numbers"]
-	with_sections, without = (numbers[f"insns/work/srcu/{k}"] for k in ("table", "off"))
+	with_sections, without = (numbers[f"insns/workload/srcu/{k}"] for k in ("table", "off"))
 	print(f"srcu: {with_sections} with sections, {without} without")
 	sys.exit(with_sections >= without)
 	END

@@ -262,7 +262,7 @@ fn rest(results: &Results, charts: &[(String, String)]) -> String {
 fn work(results: &Results) -> String {
     let mut works: BTreeMap<&str, BTreeMap<&str, f64>> = BTreeMap::new();
     for (key, value) in &results.numbers {
-        let place = key.strip_prefix("insns/work/");
+        let place = key.strip_prefix("insns/workload/");
         if let Some((work, kernel)) = place.and_then(|k| k.split_once('/')) {
             works.entry(work).or_default().insert(kernel, *value);
         }
@@ -286,7 +286,7 @@ fn work(results: &Results) -> String {
             }),
         );
         let spread = row.iter().filter_map(|(kernel, least)| {
-            Some(results.get(&format!("spread/work/{work}/{kernel}"))? * 100.0 / least)
+            Some(results.get(&format!("spread/workload/{work}/{kernel}"))? * 100.0 / least)
         });
         line.push(number(spread.fold(0.0, f64::max)));
         rows.push(line);
@@ -481,11 +481,11 @@ mod tests {
     fn the_page_of_workloads() {
         let mut results = results();
         for (key, value) in [
-            ("insns/work/page_fault/off", 2000.0),
-            ("insns/work/page_fault/table", 1900.5),
-            ("insns/work/udp/table", 100.0),
-            ("spread/work/page_fault/off", 2.0),
-            ("spread/work/page_fault/table", 19.005),
+            ("insns/workload/page_fault/off", 2000.0),
+            ("insns/workload/page_fault/table", 1900.5),
+            ("insns/workload/udp/table", 100.0),
+            ("spread/workload/page_fault/off", 2.0),
+            ("spread/workload/page_fault/table", 19.005),
             ("kernel/text_bytes/off", 5.0),
         ] {
             results.numbers.insert(key.to_owned(), value);

@@ -73,8 +73,11 @@ fn add(results: &mut Results, kernel: &str, rounds: &Rounds) -> Result<()> {
         let (turn, _) = of(nothing, *turns);
         // To a hundredth, so that no more is compared than is printed.
         let round = |value: f64| (value * 100.0).round() / 100.0;
-        results.put(format!("insns/work/{work}/{kernel}"), round(least - turn))?;
-        results.put(format!("spread/work/{work}/{kernel}"), round(spread))?;
+        results.put(
+            format!("insns/workload/{work}/{kernel}"),
+            round(least - turn),
+        )?;
+        results.put(format!("spread/workload/{work}/{kernel}"), round(spread))?;
     }
     Ok(())
 }
@@ -120,10 +123,10 @@ mod tests {
         let mut results = Results::default();
         add_log(&mut results, LOG).unwrap();
         let get = |key| results.get(key).unwrap();
-        assert_eq!(get("insns/work/pipe/table"), 9000.0);
-        assert_eq!(get("spread/work/pipe/table"), 10.0);
-        assert_eq!(get("insns/work/srcu/table"), 34.01);
-        assert_eq!(get("spread/work/srcu/table"), 0.0);
+        assert_eq!(get("insns/workload/pipe/table"), 9000.0);
+        assert_eq!(get("spread/workload/pipe/table"), 10.0);
+        assert_eq!(get("insns/workload/srcu/table"), 34.01);
+        assert_eq!(get("spread/workload/srcu/table"), 0.0);
         assert_eq!(results.numbers.len(), 4);
     }
 
@@ -154,6 +157,9 @@ mod tests {
         add_log(&mut results, LOG).unwrap();
         add_log(&mut results, LOG).unwrap();
         let error = add_log(&mut results, &LOG.replace("ns=9008000", "ns=9007000")).unwrap_err();
-        assert_eq!(error.to_string(), "insns/work/pipe/table is 9000 and 8999");
+        assert_eq!(
+            error.to_string(),
+            "insns/workload/pipe/table is 9000 and 8999"
+        );
     }
 }
