@@ -9,7 +9,6 @@ use super::{
 use crate::{
     bindings,
     cpu::CpuId,
-    interrupt::LocalInterruptDisabled,
     prelude::*,
     sync::atomic::{
         Acquire,
@@ -19,6 +18,8 @@ use crate::{
     },
     types::NotThreadSafe, //
 };
+#[cfg(CONFIG_RUST_HAS_LOCAL_INTERRUPT)]
+use crate::interrupt::LocalInterruptDisabled;
 use core::{
     cell::UnsafeCell,
     ops::Deref, //
@@ -32,7 +33,6 @@ use pin_init::Zeroable;
 /// ```
 /// use kernel::{
 ///     define_per_cpu,
-///     interrupt::local_interrupt_disable,
 ///     percpu::{CpuGuard, PerCpu, Shared, StaysOnCpu},
 ///     sync::atomic::{Atomic, Relaxed},
 /// };
@@ -44,7 +44,6 @@ use pin_init::Zeroable;
 /// }
 ///
 /// assert_eq!(depth(&CpuGuard::new()), 0);
-/// assert_eq!(depth(&local_interrupt_disable()), 0);
 /// ```
 ///
 /// # Safety
@@ -128,8 +127,28 @@ impl Drop for CpuGuard {
 // SAFETY: By the type invariants, and it is not `Send`.
 unsafe impl StaysOnCpu for CpuGuard {}
 
+/// With interrupts disabled, a handler that uses the variable never finds it lent.
+///
+/// # Examples
+///
+/// ```
+/// use kernel::{
+///     define_per_cpu,
+///     interrupt::local_interrupt_disable,
+///     percpu::{Exclusive, PerCpu},
+/// };
+///
+/// define_per_cpu! {
+///     static RECENT: Exclusive<[u32; 4]> = Exclusive::new([1; 4]);
+/// }
+///
+/// let irq = local_interrupt_disable();
+/// RECENT.exclusive(&irq, |recent| recent.fill(0))?;
+/// # Ok::<(), Error>(())
+/// ```
 // SAFETY: Interrupts that are disabled do not preempt, and `local_interrupt_disable()` raises the
 // preemption count besides. It is not `Send`.
+#[cfg(CONFIG_RUST_HAS_LOCAL_INTERRUPT)]
 unsafe impl StaysOnCpu for LocalInterruptDisabled {}
 
 /// A per-CPU variable of any type whose values may be used by many at a time.
@@ -272,7 +291,6 @@ impl<T: Send + Sync + 'static> Share for Shared<T> {}
 /// ```
 /// use kernel::{
 ///     define_per_cpu,
-///     interrupt::local_interrupt_disable,
 ///     percpu::{CpuGuard, Exclusive, PerCpu},
 /// };
 ///
@@ -290,10 +308,6 @@ impl<T: Send + Sync + 'static> Share for Shared<T> {}
 ///     recent[0]
 /// })?;
 /// assert_eq!(first, 7);
-///
-/// // With this, a handler that uses the variable never finds it lent.
-/// let irq = local_interrupt_disable();
-/// RECENT.exclusive(&irq, |recent| recent.fill(0))?;
 /// # Ok::<(), Error>(())
 /// ```
 ///

@@ -127,7 +127,6 @@ mod tests {
     use super::*;
     use crate::{
         define_per_cpu,
-        interrupt::local_interrupt_disable,
         prelude::*,
         sync::{
             atomic::{
@@ -369,13 +368,16 @@ mod tests {
     fn exclusive_is() -> Result {
         let var = DynamicPerCpu::<Exclusive<u32>>::new_zero(GFP_KERNEL)?;
         let guard = CpuGuard::new();
-        let irq = local_interrupt_disable();
+        #[cfg(CONFIG_RUST_HAS_LOCAL_INTERRUPT)]
+        let other = crate::interrupt::local_interrupt_disable();
+        #[cfg(not(CONFIG_RUST_HAS_LOCAL_INTERRUPT))]
+        let other = CpuGuard::new();
         let inner = var.exclusive(&guard, |value| {
             *value = 1;
-            var.exclusive(&irq, |value| *value = 2)
+            var.exclusive(&other, |value| *value = 2)
         })?;
         assert_eq!(inner, Err(EBUSY));
-        assert_eq!(var.exclusive(&irq, |value| *value)?, 1);
+        assert_eq!(var.exclusive(&other, |value| *value)?, 1);
         Ok(())
     }
 
