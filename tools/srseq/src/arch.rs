@@ -165,9 +165,9 @@ impl Arch {
                     || insn & !0x1f == 0xd518_4600
                     || insn & 0xffff_fc00 == 0x1100_0400
             }),
-            // STNSM; ASI of lowcore's preemption count
+            // STNSM; ASI or AGSI of lowcore's preemption count
             (Arch::S390, &[0xac, ..]) => true,
-            (Arch::S390, &[0xeb, 1, a, b, c, 0x6a, ..]) => lowcore_operand([a, b, c]).is_some(),
+            (Arch::S390, &[0xeb, 1, a, b, c, 0x6a | 0x7a, ..]) => lowcore_operand([a, b, c]).is_some(),
             _ => false,
         }
     }

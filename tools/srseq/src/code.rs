@@ -125,7 +125,8 @@ impl Code {
     }
 }
 
-/// Reads the instructions of a section, and the branch behind it that retries. `descriptor` is where
+/// Reads the instructions of a section, and the branch behind it that retries: any other section
+/// may stand before the end of somebody's loop. `descriptor` is where
 /// its descriptor is, if that is published.
 pub fn read_code(
     image: &Image,
@@ -149,6 +150,13 @@ pub fn read_code(
     }
     let mut bytes = bytes_of(len).context("it is not all in the text")?;
     let mut insns = disassembler.decode(&bytes, section.begin)?;
+    // The branch of an operation that is retried must not be left behind one that replaces it.
+    let linked = image.code(section.begin, len).unwrap_or_default();
+    let mut all = insns.iter().map(|i| i.fallible);
+    let retried = all.any(|fallible| fallible)
+        || disassembler
+            .prefix(linked, section.begin)
+            .any(|i| i.fallible);
     // What stands behind the section need not be an instruction, nor all there.
     if let Some(more) = image.alternative_code(section.begin, len + longest) {
         let more = match alternative {
@@ -162,6 +170,7 @@ pub fn read_code(
         let end = section.begin.wrapping_add(section.len.into());
         if let Ok([insn]) = disassembler.decode(tail, end).as_deref_mut() {
             if described
+                && retried
                 && matches!(insn.flow, Flow::Branch(to) if to < end && to.wrapping_add(16) > section.begin)
             {
                 bytes.extend_from_slice(tail);

@@ -35,6 +35,10 @@ pub struct Insn {
     pub exclusive: bool,
     /// It reads memory.
     pub loads: bool,
+    /// It reads memory and changes it as one, or is the store that ends doing so (arm64).
+    pub atomic: bool,
+    /// It may find that it cannot store, and is tried again then.
+    pub fallible: bool,
     /// See [`arch::mark`].
     pub mark: Option<u8>,
     /// Numbers of general registers.
@@ -111,6 +115,8 @@ impl Disassembler {
             stores: false,
             exclusive: false,
             loads: false,
+            atomic: false,
+            fallible: false,
             mark: None,
             reads: Vec::new(),
             writes: Vec::new(),
@@ -150,6 +156,8 @@ impl Disassembler {
         insn.stores = starts(&["st"]) || starts(changes);
         insn.exclusive = starts(&["stx", "stlx"]);
         insn.loads = starts(&["ld", "swp", "cas"]);
+        insn.atomic = insn.loads && insn.stores || insn.exclusive;
+        insn.fallible = insn.exclusive;
         for operand in operands {
             match operand.op_type {
                 Arm64OperandType::Reg(id) => {
@@ -207,6 +215,9 @@ impl Disassembler {
         ]) || matches!(mnemonic, "ni" | "niy" | "oi" | "oiy" | "xi" | "xiy")
             || updates
             || compares_and_swaps;
+        // ASI and the like are, too, but compilers increment any variable so.
+        insn.atomic = updates || compares_and_swaps;
+        insn.fallible = compares_and_swaps;
         let memory = operands.iter().any(|o| matches!(o, SysZOperand::Mem(_)));
         insn.loads = memory && !starts(&["st", "mv", "la", "rll", "sl", "sr"]) || updates;
         let first_is_read = starts(&["st", "c", "tm", "j", "mv"]) && !compares_and_swaps;

@@ -86,6 +86,10 @@ enum Command {
         /// Leave out sections in functions whose name contains this; may be repeated.
         #[arg(long, value_name = "TEXT")]
         ignore: Vec<String>,
+        /// The callers of this function disable preemption, so what it does with per-CPU memory is
+        /// right outside of sections; may be repeated.
+        #[arg(long, value_name = "FUNCTION")]
+        callers_disable: Vec<String>,
         /// A vmlinux or modules.
         #[arg(required = true)]
         files: Vec<PathBuf>,
@@ -186,12 +190,14 @@ fn run(args: Args, out: &mut impl Write) -> Result<ExitCode> {
             no_run,
             mistakes,
             ignore,
+            callers_disable,
             files,
         } => {
             let options = verify::Options {
                 run: !no_run,
                 publish,
                 ignore,
+                callers_disable,
                 mistakes,
             };
             let (mut reports, mut outcome) = (Vec::new(), Ok(()));

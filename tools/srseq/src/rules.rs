@@ -4,7 +4,7 @@
 
 use crate::arch::{self, Arch};
 use crate::code::{Code, Publication};
-use crate::decide::Table;
+use crate::decide::{Section, Table};
 use crate::disasm::{Disassembler, Flow, Insn};
 use crate::image::Image;
 
@@ -239,23 +239,37 @@ pub fn look_up(table: &Table<'_>, code: &Code) -> Option<Broken> {
     })
 }
 
+/// Functions of Linux 7.3 that work on per-CPU memory by atomics other than `this_cpu_*()` and rely
+/// on their callers to have disabled preemption or interrupts.
+pub const CALLERS_DISABLE: [&str; 3] = [
+    // Of context_switch(), with the runqueue's lock.
+    "check_and_switch_context",
+    // "Incoming CPU": interrupts are not enabled there yet.
+    "rcutree_report_cpu_starting",
+    // Of the timer interrupt.
+    "tick_check_oneshot_change",
+];
+
 /// Finds operations on per-CPU memory that look like those of `this_cpu_*()` and are in no section:
 /// the address of this CPU's copy is formed, and an atomic works on it within the next
-/// instructions. Where preemption or interrupts are disabled in the same function before, that is
-/// as it should be; a function that relies on its callers for it cannot be told from a wrong one.
+/// instructions. `marked` are the sections that no descriptor describes.
 ///
-/// Only on arm64: on s390 the increment that needs preemption disabled is one instruction, too.
+/// Where preemption or interrupts are disabled in the same function before, that is as it should
+/// be; a function that relies on its callers for it cannot be told from a wrong one.
 pub fn look_outside(
     image: &Image,
     disassembler: &Disassembler,
     table: Option<Table<'_>>,
+    marked: &[Section],
 ) -> Vec<u64> {
     /// How far an operation reaches.
     const REACH: usize = 8;
     let mut found = Vec::new();
-    if image.arch != Arch::Arm64 {
-        return found;
-    }
+    let is_marked = |at: u64| {
+        marked
+            .iter()
+            .any(|s| at.wrapping_sub(s.begin) < s.len.into())
+    };
     for (address, text) in image.texts() {
         let mut pos = 0;
         // The function, and whether it has disabled preemption or interrupts so far.
@@ -270,7 +284,7 @@ pub fn look_outside(
             disabled |= image.arch.disables(&text[pos..]);
             let formed = image.arch.forms_address(&text[pos..]);
             if let (Some(reg), Some(_), false) = (formed, function, disabled) {
-                let in_section = table.is_some_and(|t| t.find(at).is_some());
+                let in_section = table.is_some_and(|t| t.find(at).is_some()) || is_marked(at);
                 if !in_section && atomic_follows(disassembler, &text[pos..], at, reg, REACH) {
                     found.push(at);
                 }
@@ -293,7 +307,7 @@ fn atomic_follows(
     let mut derived = vec![reg];
     for insn in disassembler.prefix(code, address).skip(1).take(reach) {
         let on_it = insn.reads.iter().any(|r| derived.contains(r));
-        if insn.stores && insn.loads || insn.exclusive {
+        if insn.atomic {
             return on_it;
         }
         if insn.flow == Flow::Away {
