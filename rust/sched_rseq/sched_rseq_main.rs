@@ -59,6 +59,6 @@ impl kernel::Module for SchedRseq {
             "this kernel has no restartable sequences: apply the sched_rseq patches \
              and set CONFIG_SCHED_RSEQ=y\n"
         );
-        Err(EOPNOTSUPP)
+        Err(ENODEV)
     }
 }

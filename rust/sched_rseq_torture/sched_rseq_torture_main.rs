@@ -229,7 +229,7 @@ impl Type {
         // SAFETY: Takes any number.
         if fault.is_some_and(|fault| !unsafe { srt_fault_possible(fault) }) {
             pr_err!("torture_type={text}: this CPU does not have the instructions\n");
-            return Err(EOPNOTSUPP);
+            return Err(ENODEV);
         }
         Ok(Self { name, way, fault })
     }
@@ -275,7 +275,7 @@ impl kernel::Module for Torture {
         #[cfg(not(CONFIG_TORTURE_TEST))]
         {
             pr_err!("torture_type=ops needs a kernel with CONFIG_TORTURE_TEST\n");
-            Err(EOPNOTSUPP)
+            Err(ENODEV)
         }
         #[cfg(CONFIG_TORTURE_TEST)]
         Ok(Torture {
