@@ -260,7 +260,7 @@ needs module-off;	run_test refused-off check_refused off
 needs kernel-off;	run_test kunit-off check_kunit off max,pauth-impdef=on
 needs kernel-table kernel-off; run_test figures check_figures table
 needs module-table module-off; run_test fast-path check_fast_path
-needs kernel-table kernel-off host-tool; run_test outside check_outside
+needs module-table kernel-off host-tool; run_test outside check_outside
 needs kernel-table kernel-off; run_test hook-costs-nothing check_hook
 
 needs module-debug;	run_test run-debug env SHOTS=60 "$T/run.sh" debug

@@ -167,7 +167,9 @@ impl Arch {
             }),
             // STNSM; ASI or AGSI of lowcore's preemption count
             (Arch::S390, &[0xac, ..]) => true,
-            (Arch::S390, &[0xeb, 1, a, b, c, 0x6a | 0x7a, ..]) => lowcore_operand([a, b, c]).is_some(),
+            (Arch::S390, &[0xeb, 1, a, b, c, 0x6a | 0x7a, ..]) => {
+                lowcore_operand([a, b, c]).is_some()
+            }
             _ => false,
         }
     }

@@ -241,13 +241,18 @@ pub fn look_up(table: &Table<'_>, code: &Code) -> Option<Broken> {
 
 /// Functions of Linux 7.3 that work on per-CPU memory by atomics other than `this_cpu_*()` and rely
 /// on their callers to have disabled preemption or interrupts.
-pub const CALLERS_DISABLE: [&str; 3] = [
+pub const CALLERS_DISABLE: [&str; 6] = [
+    // sock_gen_cookie() disables preemption around it.
+    "__sock_gen_cookie",
     // Of context_switch(), with the runqueue's lock.
     "check_and_switch_context",
     // "Incoming CPU": interrupts are not enabled there yet.
     "rcutree_report_cpu_starting",
     // Of the timer interrupt.
     "tick_check_oneshot_change",
+    // Of the entry code and the idle task, with interrupts disabled.
+    "ct_kernel_enter_state",
+    "ct_kernel_exit_state",
 ];
 
 /// Finds operations on per-CPU memory that look like those of `this_cpu_*()` and are in no section:
