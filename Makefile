@@ -4,7 +4,7 @@ export ARCH MODE KSRC O SMP
 
 # What can run in parallel does so inside each of these.
 .NOTPARALLEL:
-.PHONY: help run test prove torture verify selftests bench workloads stat shell doctor kernel module series scenarios clean distclean
+.PHONY: help run test prove torture verify selftests bench workloads defconfig stat shell doctor kernel module series scenarios clean distclean
 
 help:
 	@sed -n 's/^#? \{0,1\}//p' Makefile
@@ -32,6 +32,9 @@ bench:
 
 workloads:
 	@tools/sh/workloads.sh
+
+defconfig:
+	@tools/sh/defconfig.sh
 
 stat:
 	@tools/sh/stat.sh "$(or $(SECONDS),10)"
@@ -79,6 +82,8 @@ distclean:
 #?                   scheme does it; writes Documentation/benchmarks/
 #?   make workloads  count the instructions of fork, TCP, kmalloc and others on kernels
 #?                   that differ in the scheme only; writes Documentation/benchmarks/
+#?   make defconfig  sizes of the architecture's whole default kernel with each scheme;
+#?                   takes an hour or more, writes Documentation/benchmarks/
 #?   make stat       what the module counts in the guest each second, live, while
 #?                   torture runs there for SECONDS= seconds
 #?   make shell      the guest's shell, with the module loaded

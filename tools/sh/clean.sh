@@ -6,7 +6,7 @@
 lock
 
 rm -rf "$OUT"/linux-[0-9]* "$OUT"/{arm64,s390,x86_64}-* "$OUT"/{logs,series,cargo,cargo-bindgen,test,bisect,overlay.tmp,lock}
-rm -f "$OUT"/bench-*.json
+rm -rf "$OUT"/{bench,defconfig,matrix,workloads}-*
 if [ "${1:-}" = all ]; then
 	rm -rf "$CACHE"
 	rmdir "$OUT" 2>/dev/null || true

@@ -3,9 +3,12 @@
 # kernel.sh VARIANT: build the patched kernel with .config.fragment and
 # tools/scenarios/VARIANT.config, or several of these joined by "+", through the
 # kernel's own kunit.py.  The directory also serves kunit.py's tests and the
-# modules' build.
+# modules' build.  With "#BASE# target" in one of them, that configuration takes the
+# place of .config.fragment, and only the kernel is built, without modules.
 
 . "$(dirname "$0")/lib.sh"
+. "$TOP/tools/sh/tools.sh"
+. "$TOP/tools/sh/guest.sh"
 lock
 
 VARIANT=$1
@@ -44,9 +47,30 @@ kunit_py() {
 		--build_dir "$DIR" --kunitconfig "$WANT" "${@:2}"
 }
 
+kernel_make() { kenv make -C "$SRC" O="$DIR" ARCH="$ARCH" LLVM=1 -j"$JOBS" "$@"; }
+
+configure() {
+	if [ -z "$BASE" ]; then
+		kunit_py config
+	else
+		kernel_make "$BASE"
+		"$SRC/scripts/kconfig/merge_config.sh" -m -O "$DIR" "$DIR/.config" "$WANT"
+		kernel_make olddefconfig
+	fi
+}
+
+build() {
+	if [ -z "$BASE" ]; then
+		kunit_py build --jobs "$JOBS"
+	else
+		kernel_make vmlinux "$(basename "$IMAGE")"
+	fi
+}
+
 # objects LOG: how far the build is; a rebuild may need fewer than all.
 objects() {
-	printf '%d of at most %d objects' "$(find "$DIR" -name "*.o" -newer "$WANT" 2>/dev/null | wc -l)" "$EXPECT"
+	printf '%d%s objects' "$(find "$DIR" -name "*.o" -newer "$WANT" 2>/dev/null | wc -l)" \
+		"${EXPECT:+ of at most $EXPECT}"
 }
 
 # build_hash: everything the result depends on.
@@ -56,8 +80,10 @@ build_hash() {
 }
 
 # A variant that differs in little starts from what was built for another.
+BASE=$(directive BASE "$VARIANT")
 FROM=${VARIANT%+*}
 [ "$FROM" != "$VARIANT" ] || FROM=$(directive FROM "$VARIANT")
+[ -z "$BASE" ] || FROM=
 if [ -n "$FROM" ] && [ ! -e "$DIR" ] && [ -e "$(kernel_dir "$FROM")/built" ]; then
 	need_space 2000 "$OUT"
 	rm -rf "$DIR.tmp"
@@ -73,10 +99,10 @@ HASH=$(build_hash)
 
 [ -e "$DIR/vmlinux" ] || need_space 1200 "$OUT"
 rm -f "$DIR/built"
-step "$VARIANT kernel: configuration" "config-$ARCH-$VARIANT" kunit_py config
+step "$VARIANT kernel: configuration" "config-$ARCH-$VARIANT" configure
 [ -e "$DIR/.config" ] && check_config
 [ "$STEP_RC" -eq 0 ] || die "configuring the $VARIANT kernel failed; full log: $LOGS/config-$ARCH-$VARIANT.log"
-EXPECT=$(cat "$DIR/objects" 2>/dev/null || echo 720)
-STEP_PROGRESS=objects must_step "$VARIANT kernel: build" "kernel-$ARCH-$VARIANT" kunit_py build --jobs "$JOBS"
+EXPECT=$(cat "$DIR/objects" 2>/dev/null || { [ -n "$BASE" ] || echo 720; })
+STEP_PROGRESS=objects must_step "$VARIANT kernel: build" "kernel-$ARCH-$VARIANT" build
 find "$DIR" -name '*.o' | wc -l >"$DIR/objects"
 echo "$HASH" >"$DIR/built"

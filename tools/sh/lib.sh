@@ -106,12 +106,14 @@ directive() {
 }
 
 # merged_config VARIANT: the wanted options, those that are for this architecture
-# only ("#ARCH-NAME# option") among them; the last word on each counts.
+# only ("#ARCH-NAME# option") among them; the last word on each counts.  They come
+# on top of nothing, or of the configuration that "#BASE# target" makes.
 merged_config() {
 	local files
 	mapfile -t files < <(scenarios "$1")
 	{
-		cat "$TOP/.config.fragment" "$TOP/tools/kunit/$ARCH.config" "${files[@]}"
+		[ -n "$(directive BASE "$1")" ] || cat "$TOP/.config.fragment" "$TOP/tools/kunit/$ARCH.config"
+		cat "${files[@]}"
 		directive "$ARCH" "$1"
 	} | awk -F= '
 		/^CONFIG_/ { if (!($1 in v)) name[++n] = $1; v[$1] = $0 }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-# What bench.sh and workloads.sh do with numbers.
+# What bench.sh, workloads.sh and defconfig.sh do with numbers.
 # shellcheck shell=bash
 
 REPORT=$TOP/Documentation/benchmarks
@@ -9,6 +9,7 @@ REPORT=$TOP/Documentation/benchmarks
 about() {
 	local kernel command
 	arguments+=(
+		--about "commit=$(git -C "$TOP" describe --always --dirty --abbrev=12 2>/dev/null || echo unknown)"
 		--about "kernel=$KVER" --about "clang=$(clang --version | first_version)"
 		--about "rustc=$(rustc --version | first_version)" --about "qemu=$("$QEMU" --version | first_version)"
 	)

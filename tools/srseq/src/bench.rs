@@ -291,7 +291,7 @@ fn module_of(dir: &Path) -> PathBuf {
 }
 
 /// What the code of an operation takes in memory.
-fn sizes(results: &mut Results, image: &Image, op: &Op) -> Result<()> {
+fn op_sizes(results: &mut Results, image: &Image, op: &Op) -> Result<()> {
     let of = |function: &str| {
         image
             .footprint(function)
@@ -394,6 +394,25 @@ fn headline(results: &Results, arch: Arch) -> Vec<Headline> {
     lines
 }
 
+/// The sizes of kernels alone, and the memory that they reserve.
+pub fn sizes(sources: &Sources) -> Result<Results> {
+    let mut results = Results::default();
+    let arch = results.put_kernels(sources)?;
+    for (kernel, log) in &sources.runs {
+        let text = fs::read_to_string(log).with_context(|| format!("cannot read {log}"))?;
+        ensure!(
+            reserved_kib(&text).is_some(),
+            "{log} of the kernel {kernel} does not tell its memory"
+        );
+        results.put_reserved(sources, kernel, &text)?;
+    }
+    results.write(sources, arch)?;
+    if let Some(dir) = &sources.report {
+        report::write_defconfig(&results, dir)?;
+    }
+    Ok(results)
+}
+
 pub fn run(args: &Args) -> Result<Results> {
     let mut results = Results::default();
     let sources = &args.sources;
@@ -410,7 +429,7 @@ pub fn run(args: &Args) -> Result<Results> {
         add_run(&mut results, kernel, &run)?;
         let image = &images[kernel];
         for op in &run.ops {
-            sizes(&mut results, image, op)?;
+            op_sizes(&mut results, image, op)?;
         }
         if args.cycles {
             mca::add(&mut results.numbers, &mut results.missing, image, &run.ops)?;

@@ -115,7 +115,9 @@ enum Command {
     Bench(bench::Args),
     /// Put together how many instructions fixed work took in the guest, and sizes of the kernels.
     Workloads(bench::Sources),
-    /// Tell what moved between two results of `bench` or `workloads`; more than the threshold is a
+    /// Put together the sizes of kernels, and the memory that they reserve, by their logs.
+    Defconfig(bench::Sources),
+    /// Tell what moved between two results of `bench`, `workloads` or `defconfig`; more than the threshold is a
     /// finding.
     Compare {
         /// By how many percent a number may grow.
@@ -277,7 +279,11 @@ fn run(args: Args, out: &mut impl Write) -> Result<ExitCode> {
         }
         Command::Workloads(sources) => {
             let results = workloads::run(&sources)?;
-            write!(out, "{}", report::workloads_text(&results))?;
+            write!(out, "{}", report::tables_text(&results))?;
+        }
+        Command::Defconfig(sources) => {
+            let results = bench::sizes(&sources)?;
+            write!(out, "{}", report::tables_text(&results))?;
         }
         Command::Compare {
             threshold,

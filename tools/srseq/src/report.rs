@@ -258,8 +258,8 @@ fn rest(results: &Results, charts: &[(String, String)]) -> String {
 }
 
 /// What each kernel takes for a unit of work, what that is of what it takes without sections, and by
-/// how much rounds differ.
-fn work(results: &Results) -> String {
+/// how much rounds differ; none if no work was done.
+fn work(results: &Results) -> Option<String> {
     let mut works: BTreeMap<&str, BTreeMap<&str, f64>> = BTreeMap::new();
     for (key, value) in &results.numbers {
         let place = key.strip_prefix("insns/workload/");
@@ -291,27 +291,28 @@ fn work(results: &Results) -> String {
         line.push(number(spread.fold(0.0, f64::max)));
         rows.push(line);
     }
-    table(&rows)
+    (rows.len() > 1).then(|| table(&rows))
 }
 
-fn workload_tables(results: &Results) -> Vec<(&'static str, String)> {
-    let mut tables = vec![("Instructions of a unit of work", work(results))];
-    tables.extend(matrix(results, "kernel/", "of the kernel").map(|table| ("The kernels", table)));
-    tables
+fn tables(results: &Results) -> Vec<(&'static str, String)> {
+    let work = work(results).map(|table| ("Instructions of a unit of work", table));
+    let kernels = matrix(results, "kernel/", "of the kernel").map(|table| ("The kernels", table));
+    work.into_iter().chain(kernels).collect()
 }
 
-/// What the terminal shows.
-pub fn workloads_text(results: &Results) -> String {
+/// What the terminal shows of `workloads` and `defconfig`.
+pub fn tables_text(results: &Results) -> String {
     let mut out = String::new();
-    for (title, table) in workload_tables(results) {
+    for (title, table) in tables(results) {
         let _ = writeln!(out, "{title}:\n{table}");
     }
     out
 }
 
-fn workloads_rest(results: &Results) -> String {
-    let mut out = head("workloads", &format!("Workloads on {}", results.arch));
-    for (title, table) in workload_tables(results) {
+/// A page of `target`.
+fn tables_rest(results: &Results, target: &str, title: &str) -> String {
+    let mut out = head(target, &format!("{title} {}", results.arch));
+    for (title, table) in tables(results) {
         section(&mut out, title, '=');
         let _ = writeln!(out, "{table}");
     }
@@ -404,7 +405,15 @@ fn write_file(dir: &Path, name: &str, text: &str) -> Result<()> {
 /// Writes `ARCH-workloads.rst`.
 pub fn write_workloads(results: &Results, dir: &Path) -> Result<()> {
     let name = format!("{}-workloads.rst", results.arch);
-    write_file(dir, &name, &workloads_rest(results))
+    let page = tables_rest(results, "workloads", "Workloads on");
+    write_file(dir, &name, &page)
+}
+
+/// Writes `ARCH-defconfig.rst`.
+pub fn write_defconfig(results: &Results, dir: &Path) -> Result<()> {
+    let name = format!("{}-defconfig.rst", results.arch);
+    let page = tables_rest(results, "defconfig", "The defconfig of");
+    write_file(dir, &name, &page)
 }
 
 /// Writes `ARCH.rst` and its charts.
@@ -490,7 +499,7 @@ mod tests {
         ] {
             results.numbers.insert(key.to_owned(), value);
         }
-        let page = workloads_rest(&results);
+        let page = tables_rest(&results, "workloads", "Workloads on");
         for line in [
             "unit of work   off   table  table/off  rounds +%",
             "page fault    2000  1900.5     0.9503          1",
@@ -499,8 +508,19 @@ mod tests {
             "Workloads on arm64",
         ] {
             assert!(page.lines().any(|l| l == line), "{line} is not in\n{page}");
-            assert!(line.starts_with("Work") || workloads_text(&results).contains(line));
+            assert!(line.starts_with("Work") || tables_text(&results).contains(line));
         }
+    }
+
+    /// Sizes alone make no table of work.
+    #[test]
+    fn the_page_of_defconfig() {
+        let mut results = results();
+        let value = results.numbers.insert("kernel/text_bytes/off".into(), 5.0);
+        assert!(value.is_none());
+        let page = tables_rest(&results, "defconfig", "The defconfig of");
+        assert!(page.contains("text_bytes       5\n"), "{page}");
+        assert!(!page.contains("unit of work"), "{page}");
     }
 
     #[test]

@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+# defconfig.sh: the sizes of the kernel that the architecture's defconfig makes, with
+# each scheme; writes a page and all numbers.  Hours on a small machine.
+
+. "$(dirname "$0")/lib.sh"
+. "$TOP/tools/sh/tools.sh"
+. "$TOP/tools/sh/guest.sh"
+. "$TOP/tools/sh/results.sh"
+lock
+
+RESULTS=$OUT/defconfig-$ARCH.json
+BENCH_APPEND=srseq=boot
+BENCH_QEMU=()
+
+case $ARCH in
+arm64) KERNELS="off publish table" ;;
+s390) KERNELS="off mviy table" ;;
+*) die "ARCH=$ARCH has no critical sections; use ARCH=arm64 or ARCH=s390" ;;
+esac
+arguments=(--image "$IMAGE" --out "$RESULTS" --report "$REPORT")
+
+defconfig_boot() { SMP=$BENCH_SMP boot "$1" "$BOOT_TIMEOUT" "$BENCH_APPEND"; }
+
+qemu_check
+must_step "host tool: build" host-tool cargo build --locked --release --manifest-path "$TOP/tools/Cargo.toml"
+variants=()
+for kernel in $KERNELS; do
+	variant=$kernel+defconfig
+	variants+=("$variant")
+	"$TOP/tools/sh/kernel.sh" "$variant"
+	dir=$(kernel_dir "$variant")
+	initramfs "$dir"
+	log=defconfig-$ARCH-$kernel
+	must_step "defconfig ($kernel): boot" "$log" defconfig_boot "$dir"
+	arguments+=(--kernel "$kernel=$dir" --run "$kernel=$LOGS/$log.log")
+done
+about "${variants[@]}"
+
+srseq defconfig "${arguments[@]}"
+keep "$RESULTS" "$ARCH-defconfig"
+echo "defconfig: all numbers are in $RESULTS"
