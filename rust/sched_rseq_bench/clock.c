@@ -116,7 +116,8 @@ u64 bench_try(const struct bench_unit *unit, const struct bench_op *op, bool loo
 	return value;
 }
 
-u64 bench_loop_ns(const struct bench_unit *unit, const struct bench_op *op, u64 nr)
+static u64 time_of(const struct bench_unit *unit, const struct bench_op *op, u64 nr,
+		   void (*work)(const struct bench_op *op, u64 nr))
 {
 	unsigned long flags;
 	u64 slot, start, end;
@@ -125,26 +126,30 @@ u64 bench_loop_ns(const struct bench_unit *unit, const struct bench_op *op, u64 
 	slot = slot_begin();
 	reset(unit, op);
 	start = ktime_get_ns();
-	op->loop(nr, BENCH_OLD, BENCH_OLD);
+	work(op, nr);
 	end = ktime_get_ns();
 	slot_end(slot);
 	local_irq_restore(flags);
 	return end - start;
 }
 
+static void turns(const struct bench_op *op, u64 nr)
+{
+	op->loop(nr, BENCH_OLD, BENCH_OLD);
+}
+
+static void calls(const struct bench_op *op, u64 nr)
+{
+	while (nr--)
+		op->once(BENCH_OLD, BENCH_OLD);
+}
+
+u64 bench_loop_ns(const struct bench_unit *unit, const struct bench_op *op, u64 nr)
+{
+	return time_of(unit, op, nr, turns);
+}
+
 u64 bench_once_ns(const struct bench_unit *unit, const struct bench_op *op, u64 nr)
 {
-	unsigned long flags;
-	u64 slot, start, end;
-
-	local_irq_save(flags);
-	slot = slot_begin();
-	reset(unit, op);
-	start = ktime_get_ns();
-	for (u64 i = 0; i < nr; i++)
-		op->once(BENCH_OLD, BENCH_OLD);
-	end = ktime_get_ns();
-	slot_end(slot);
-	local_irq_restore(flags);
-	return end - start;
+	return time_of(unit, op, nr, calls);
 }

@@ -296,6 +296,15 @@ check_bench_clock() {
 	grep -E 'sched_rseq_bench: FAIL .* wrong=0 inexact=[1-9]' "$out"
 }
 
+# check_bench_wrong VARIANT: an engine that never resumes is wrong, and the module
+# must say so, whatever it counted.
+check_bench_wrong() {
+	local out=$LOGS/test/bench-wrong-$ARCH.console
+	SMP=$BENCH_SMP guest_job "$1" "srseq=bench sched_rseq_broken=1" | tee "$out"
+	grep -E 'vmlinux: the engine was wrong [1-9]' "$out"
+	grep -E 'sched_rseq_bench: FAIL .* wrong=[1-9]' "$out"
+}
+
 # adds_up OUT: the rates that srseq stat printed, each times its interval, are the
 # counters that the guest told last, in the log $CONSOLE.
 adds_up() {

@@ -309,6 +309,7 @@ needs x86-module;	run_test x86-same-code x86 check_same_code percpu
 
 needs module-table module-off host-tool; run_test bench check_bench
 needs module-table;	run_test bench-clock check_bench_clock
+needs module-debug;	run_test bench-wrong check_bench_wrong debug
 needs s390-module-table s390-module-off host-tool; run_test s390-bench s390 check_bench
 needs module-table module-off host-tool; run_test workloads check_workloads
 needs module-table host-tool; run_test stat check_stat
