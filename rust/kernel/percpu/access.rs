@@ -6,6 +6,8 @@ use super::{
     private::Sealed,
     Value, //
 };
+#[cfg(CONFIG_RUST_HAS_LOCAL_INTERRUPT)]
+use crate::interrupt::LocalInterruptDisabled;
 use crate::{
     bindings,
     cpu::CpuId,
@@ -18,8 +20,6 @@ use crate::{
     },
     types::NotThreadSafe, //
 };
-#[cfg(CONFIG_RUST_HAS_LOCAL_INTERRUPT)]
-use crate::interrupt::LocalInterruptDisabled;
 use core::{
     cell::UnsafeCell,
     ops::Deref, //
