@@ -83,7 +83,7 @@ distclean:
 #?   make workloads  count the instructions of fork, TCP, kmalloc and others on kernels
 #?                   that differ in the scheme only; writes Documentation/benchmarks/
 #?   make defconfig  sizes of the architecture's whole default kernel with each scheme;
-#?                   takes an hour or more, writes Documentation/benchmarks/
+#?                   takes hours, writes Documentation/benchmarks/
 #?   make stat       what the module counts in the guest each second, live, while
 #?                   torture runs there for SECONDS= seconds
 #?   make shell      the guest's shell, with the module loaded
