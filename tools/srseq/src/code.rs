@@ -126,8 +126,8 @@ impl Code {
 }
 
 /// Reads the instructions of a section, and the branch behind it that retries: any other section
-/// may stand before the end of somebody's loop. `descriptor` is where
-/// its descriptor is, if that is published.
+/// may stand before the end of somebody's loop. `descriptor` is where its descriptor is, if that is
+/// published.
 pub fn read_code(
     image: &Image,
     disassembler: &Disassembler,

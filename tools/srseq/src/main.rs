@@ -117,8 +117,8 @@ enum Command {
     Workloads(bench::Sources),
     /// Put together the sizes of kernels, and the memory that they reserve, by their logs.
     Defconfig(bench::Sources),
-    /// Tell what moved between two results of `bench`, `workloads` or `defconfig`; more than the threshold is a
-    /// finding.
+    /// Tell what moved between two results of `bench`, `workloads` or `defconfig`; more than the
+    /// threshold is a finding.
     Compare {
         /// By how many percent a number may grow.
         #[arg(long, value_name = "PCT", default_value_t = 0.0)]
