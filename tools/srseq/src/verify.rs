@@ -762,6 +762,8 @@ mod tests {
         let s390 = |insns: &[&[u8]]| found(&module(Arch::S390, &insns.concat(), &[]));
         assert_eq!(s390(&[&AG, &LAAG, &BR]), 1);
         assert_eq!(s390(&[&[0xac, 0xfc, 0xf0, 0xa0], &AG, &LAAG, &BR]), 0); // stnsm
+        let count = [0xeb, 1, 0x03, 0xa8, 0x00, 0x7a]; // agsi 936,1
+        assert_eq!(s390(&[&count, &AG, &LAAG, &BR]), 0);
         assert_eq!(s390(&[&mark(1), &AG, &LAAG, &mark(0), &BR]), 0);
     }
 
@@ -775,19 +777,28 @@ mod tests {
         assert!(report.good() && report.outside.len() == 1);
     }
 
-    /// The search finds each of many, and nothing between them: here every second one is adjacent
-    /// to the next.
+    /// The search in a sorted table finds each of many, and nothing between them: every second one
+    /// is adjacent to the next.
     #[test]
     fn many() {
-        for count in 1..40 {
-            let begin = |i: i64| 28 * (i / 2) + 12 * (i % 2);
-            let insns = [MRS, ADD, LDADD, MRS, ADD, LDADD, NOP].repeat(20);
-            let described: Vec<_> = (0..count).map(|i| restart(begin(i), 12)).collect();
-            let mut options = options(false);
-            options.callers_disable.push("function".to_owned());
-            let report = verify_data(&arm64_module(&insns, &described), "test", &options).unwrap();
-            assert!(report.good(), "{report}");
-            assert_eq!(report.proved as i64, count);
+        const PLACE: i64 = 0x1_0000;
+        let begin = |i: i64| 28 * (i / 2) + 12 * (i % 2);
+        for count in 0..40 {
+            let entries: Vec<_> = (0..count)
+                .map(|i| Entry {
+                    begin: (begin(i) - PLACE - 8 * i) as i32,
+                    len: 12,
+                    restart: 0,
+                    kind: Entry::RESTART,
+                    reg: 0,
+                })
+                .collect();
+            let table = Table::new(&entries, true).linked_at(PLACE as u64);
+            for pc in 0..600 {
+                let expected = (0..count).map(begin).find(|b| (*b..b + 12).contains(&pc));
+                let found = table.find(pc as u64).map(|section| section.begin as i64);
+                assert_eq!(found, expected, "{pc} of {count}");
+            }
         }
     }
 
@@ -795,8 +806,11 @@ mod tests {
     #[test]
     fn loop_end() {
         let cbz = 0x34ff_ff83; // cbz w3, .-16
-        let report =
-            verified(&arm64_module(&[NOP, MRS, ADD, LDR, cbz], &[restart(4, 12)])).unwrap();
+        let report = verified(&arm64_module(
+            &[NOP, MRS, ADD, LDR, cbz, NOP],
+            &[restart(4, 12)],
+        ))
+        .unwrap();
         assert!(report.good(), "{report}");
     }
 
