@@ -18,17 +18,20 @@ pub struct Entry {
     pub len: u8,
     /// Bytes from `begin` to the restart point.
     pub restart: i8,
-    /// [`Entry::RESTART`] or [`Entry::FIXUP`].
+    /// [`Entry::RESTART`], [`Entry::FIXUP`] or [`Entry::PLAIN`].
     pub kind: u8,
     /// For [`Entry::FIXUP`], the number of the register that holds the per-CPU address.
     pub reg: u8,
 }
 
 impl Entry {
-    /// The task goes back to the restart point.
+    /// A preempted task goes back to the restart point.
     pub const RESTART: u8 = 0;
     /// The register that holds the per-CPU address is moved to the new CPU's copy.
     pub const FIXUP: u8 = 1;
+    /// Whoever is interrupted goes back to the restart point, preempted or not: the section is no
+    /// atomic operation, so nobody else may have used the variable since it began.
+    pub const PLAIN: u8 = 2;
 
     /// The section that this descriptor, placed at address `place`, describes.
     pub const fn at(self, place: u64) -> Section {
@@ -102,7 +105,7 @@ pub struct Section {
     pub len: u8,
     /// Bytes from `begin` to the restart point.
     pub restart: i8,
-    /// [`Entry::RESTART`] or [`Entry::FIXUP`].
+    /// [`Entry::RESTART`], [`Entry::FIXUP`] or [`Entry::PLAIN`].
     pub kind: u8,
     /// For [`Entry::FIXUP`], the number of the register that holds the per-CPU address.
     pub reg: u8,
@@ -121,7 +124,8 @@ impl Section {
 
     /// Decides how a task that was preempted at `pc`, inside this section, goes on.
     ///
-    /// `delta` is the new CPU's per-CPU offset minus that of the CPU the task was preempted on.
+    /// `delta` is the new CPU's per-CPU offset minus that of the CPU the task was preempted on. For
+    /// [`Entry::PLAIN`] there is nothing left to do, see [`Section::interrupted`].
     ///
     /// A restart does not ask whether the CPU changed: the task may have gone to another CPU and
     /// come back, and meanwhile others may have run here.
@@ -143,6 +147,21 @@ impl Section {
             },
             _ => Resume::Continue,
         }
+    }
+
+    /// Decides how whoever was interrupted at `pc`, inside this section, goes on, by whatever it was
+    /// interrupted and whether or not it was preempted.
+    ///
+    /// Only a section of [`Entry::PLAIN`] cares. To be sent back more often than needed does no harm,
+    /// so it makes no difference when, between the entry of the interrupt and the return, this is
+    /// asked: nothing of a section that is about to begin is left to go wrong.
+    pub const fn interrupted(&self, pc: u64) -> Resume {
+        if self.kind == Entry::PLAIN && self.contains(pc) {
+            return Resume::Restart {
+                pc: self.restart_point(),
+            };
+        }
+        Resume::Continue
     }
 
     /// Checks what must hold for each section, whatever its instructions are.
@@ -175,7 +194,7 @@ impl Section {
             return Err(Malformed::OutsideFunction);
         }
         match self.kind {
-            Entry::RESTART => Ok(()),
+            Entry::RESTART | Entry::PLAIN => Ok(()),
             Entry::FIXUP if self.reg < regs => Ok(()),
             Entry::FIXUP => Err(Malformed::NoRegister),
             _ => Err(Malformed::UnknownKind),
