@@ -4,7 +4,9 @@
  *
  * The engine is rust/kernel/sched_rseq.rs; here is what it needs from C.
  */
+#include <linux/bitmap.h>
 #include <linux/export.h>
+#include <linux/init.h>
 #include <linux/kallsyms.h>
 #include <linux/moduleparam.h>
 #include <linux/sched_rseq.h>
@@ -80,6 +82,64 @@ int sched_rseq_walk_tables(sched_rseq_table_fn fn, void *data)
 	return ret ?: sched_rseq_walk_module_tables(fn, data);
 }
 EXPORT_SYMBOL_GPL(sched_rseq_walk_tables);
+
+#ifdef CONFIG_SCHED_RSEQ_PLAIN
+/* All bits are set until somebody has looked which ones have to be. */
+unsigned long sched_rseq_filter[BITS_TO_LONGS(SCHED_RSEQ_FILTER_BITS)] __read_mostly = {
+	[0 ... BITS_TO_LONGS(SCHED_RSEQ_FILTER_BITS) - 1] = ~0UL,
+};
+
+/**
+ * sched_rseq_filter_add - note where the plain sections of a table are
+ * @table:	the table
+ * @filter:	what to note it in
+ *
+ * Context: Any.
+ */
+void sched_rseq_filter_add(const struct sched_rseq_table *table, unsigned long *filter)
+{
+	/* What takes the end for later than it is must be asked there. */
+	unsigned int more = IS_ENABLED(CONFIG_SCHED_RSEQ_BREAK) ? SCHED_RSEQ_INSN_BYTES : 0;
+
+	for (unsigned int i = 0; i < table->nr; i++) {
+		const struct sched_rseq_entry *entry = table->entries + i;
+		unsigned long addr = sched_rseq_begin(entry);
+		unsigned long end = addr + entry->len + more;
+
+		if (entry->kind != SCHED_RSEQ_PLAIN)
+			continue;
+		addr = round_down(addr, 1UL << SCHED_RSEQ_FILTER_SHIFT);
+		for (; addr < end; addr += 1UL << SCHED_RSEQ_FILTER_SHIFT)
+			set_bit(sched_rseq_filter_bit(addr), filter);
+	}
+}
+
+/**
+ * sched_rseq_filter_rebuild - forget where there are no plain sections any more
+ *
+ * A bit that some section needs stays set all the time.
+ *
+ * Context: Task context, module_mutex is held, or there are no modules yet.
+ */
+void sched_rseq_filter_rebuild(void)
+{
+	static unsigned long wanted[ARRAY_SIZE(sched_rseq_filter)];
+	const struct sched_rseq_table table = kernel_table();
+
+	bitmap_zero(wanted, SCHED_RSEQ_FILTER_BITS);
+	sched_rseq_filter_add(&table, wanted);
+	sched_rseq_module_filter_add(wanted);
+	for (unsigned int i = 0; i < ARRAY_SIZE(wanted); i++)
+		WRITE_ONCE(sched_rseq_filter[i], sched_rseq_filter[i] & wanted[i]);
+}
+
+static int __init sched_rseq_filter_init(void)
+{
+	sched_rseq_filter_rebuild();
+	return 0;
+}
+early_initcall(sched_rseq_filter_init);
+#endif
 
 #ifdef CONFIG_SCHED_RSEQ_BREAK
 unsigned int sched_rseq_broken;

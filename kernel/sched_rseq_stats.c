@@ -13,16 +13,27 @@ EXPORT_PER_CPU_SYMBOL_GPL(sched_rseq_stats);
 /* What every exit would pay for is counted only while somebody looks. */
 DEFINE_STATIC_KEY_FALSE(sched_rseq_stats_key);
 
-/* Called with interrupts disabled, on the way out of an interrupt. */
+/*
+ * Called with interrupts disabled, on the way out of an interrupt. With plain
+ * sections also on the way out of an NMI, which may have interrupted that.
+ */
+static void inc(unsigned long __percpu *count)
+{
+	if (IS_ENABLED(CONFIG_SCHED_RSEQ_PLAIN))
+		this_cpu_inc(*count);
+	else
+		raw_cpu_inc(*count);
+}
+
 void sched_rseq_stat_inc(enum sched_rseq_stat which)
 {
-	raw_cpu_inc(sched_rseq_stats.count[which]);
+	inc(&sched_rseq_stats.count[which]);
 }
 
 void sched_rseq_boundary_inc(unsigned int insn)
 {
 	insn = min(insn, SCHED_RSEQ_NR_BOUNDARIES - 1);
-	raw_cpu_inc(sched_rseq_stats.boundary[insn]);
+	inc(&sched_rseq_stats.boundary[insn]);
 }
 
 void __sched_rseq_note_exit(struct pt_regs *regs)

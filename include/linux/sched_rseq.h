@@ -9,7 +9,8 @@
  * preempted it is either restarted at the section's restart point, or the
  * register that holds the per-CPU address is moved to the new CPU's copy
  * (fixup). For a restart the commit is the last instruction of the section,
- * so that it has not been executed.
+ * so that it has not been executed. A plain section loads, computes and stores,
+ * without an atomic: it is restarted by every interrupt, preempted or not.
  *
  * The sections are described in the linker section __sched_rseq; the asm that
  * makes up a section emits its own record (asm/percpu_rseq.h). The decision is
@@ -28,6 +29,7 @@ struct pt_regs;
 /* How a section is resumed: struct sched_rseq_entry::kind. */
 #define SCHED_RSEQ_RESTART	0
 #define SCHED_RSEQ_FIXUP	1
+#define SCHED_RSEQ_PLAIN	2
 
 /**
  * struct sched_rseq_entry - the descriptor of one critical section
@@ -36,7 +38,7 @@ struct pt_regs;
  *		SCHED_RSEQ_FIXUP, just after the last use of @reg, which may be the
  *		branch that retries the commit
  * @restart:	bytes from @begin to the restart point; may be negative
- * @kind:	SCHED_RSEQ_RESTART or SCHED_RSEQ_FIXUP
+ * @kind:	SCHED_RSEQ_RESTART, SCHED_RSEQ_FIXUP or SCHED_RSEQ_PLAIN
  * @reg:	SCHED_RSEQ_FIXUP: number of the register that holds the per-CPU
  *		address everywhere but on the first instruction, which forms it
  */
@@ -67,6 +69,11 @@ struct sched_rseq_table {
 	unsigned int			nr;
 	bool				sorted;
 };
+
+static inline unsigned long sched_rseq_begin(const struct sched_rseq_entry *entry)
+{
+	return (unsigned long)&entry->begin + entry->begin;
+}
 
 /* How many instructions stand before the one at @addr in a section. */
 static inline unsigned int sched_rseq_nr_insns(unsigned long begin, unsigned long addr)
@@ -122,6 +129,74 @@ static inline void sched_rseq_module_trim_init(struct module *mod) { }
 
 #endif /* CONFIG_SCHED_RSEQ */
 
+#ifdef CONFIG_SCHED_RSEQ_PLAIN
+
+#include <linux/bitops.h>
+
+#include <asm/ptrace.h>
+
+/*
+ * Which pieces of text a plain section may be in. Address bits above those that
+ * choose the bit are not looked at, so that modules, wherever they are, need no
+ * test of their own; what has the bit in common with a section is found out by
+ * the search.
+ */
+#define SCHED_RSEQ_FILTER_SHIFT	6
+#define SCHED_RSEQ_FILTER_BITS	(1UL << 16)
+
+extern unsigned long sched_rseq_filter[BITS_TO_LONGS(SCHED_RSEQ_FILTER_BITS)];
+
+static __always_inline unsigned long sched_rseq_filter_bit(unsigned long addr)
+{
+	return (addr >> SCHED_RSEQ_FILTER_SHIFT) % SCHED_RSEQ_FILTER_BITS;
+}
+
+/* Rust: rust/kernel/sched_rseq.rs */
+void __sched_rseq_interrupted(struct pt_regs *regs);
+
+/**
+ * sched_rseq_interrupted - send who was interrupted in a plain section back
+ * @regs:	the interrupted context; of user mode, too
+ *
+ * To be called once, at any time, by each entry that returns to kernel mode and
+ * can have run code that uses per-CPU variables.
+ *
+ * Context: Interrupts are disabled, NMIs may be not. RCU is watching.
+ */
+static __always_inline void sched_rseq_interrupted(struct pt_regs *regs)
+{
+	unsigned long bit = sched_rseq_filter_bit(instruction_pointer(regs));
+
+	if (unlikely(arch_test_bit(bit, sched_rseq_filter))) {
+		instrumentation_begin();
+		__sched_rseq_interrupted(regs);
+		instrumentation_end();
+	}
+}
+
+/* Rust, too */
+bool sched_rseq_in_plain_section(unsigned long addr);
+
+/* kernel/sched_rseq.c */
+void sched_rseq_filter_add(const struct sched_rseq_table *table, unsigned long *filter);
+void sched_rseq_filter_rebuild(void);
+
+#ifdef CONFIG_MODULES
+/* kernel/module/sched_rseq.c */
+void sched_rseq_module_filter_add(unsigned long *filter);
+void sched_rseq_module_free(struct module *mod);
+#else
+static inline void sched_rseq_module_filter_add(unsigned long *filter) { }
+#endif
+
+#else /* CONFIG_SCHED_RSEQ_PLAIN */
+
+static __always_inline void sched_rseq_interrupted(struct pt_regs *regs) { }
+static inline bool sched_rseq_in_plain_section(unsigned long addr) { return false; }
+static inline void sched_rseq_module_free(struct module *mod) { }
+
+#endif /* CONFIG_SCHED_RSEQ_PLAIN */
+
 #ifndef CONFIG_SCHED_RSEQ_PUBLISH
 struct thread_info;
 
@@ -153,6 +228,8 @@ enum sched_rseq_break {
 	SCHED_RSEQ_BREAK_FIXUP_EARLY,	/* fixup before the address is formed */
 	SCHED_RSEQ_BREAK_FIXUP_SIGN,	/* fixup the wrong way */
 	SCHED_RSEQ_BREAK_FIXUP_OLD_CPU,	/* fixup from the wrong CPU */
+	SCHED_RSEQ_BREAK_PREEMPTED_ONLY, /* plain: no look if nothing was preempted */
+	SCHED_RSEQ_BREAK_NO_NMI,	/* plain: no look on the way out of NMIs */
 };
 
 extern unsigned int sched_rseq_broken;

@@ -10,14 +10,10 @@
 #include <linux/sort.h>
 #include "internal.h"
 
-static unsigned long entry_begin(const struct sched_rseq_entry *entry)
-{
-	return (unsigned long)&entry->begin + entry->begin;
-}
-
 static int cmp_entry(const void *a, const void *b)
 {
-	unsigned long begin_a = entry_begin(a), begin_b = entry_begin(b);
+	unsigned long begin_a = sched_rseq_begin(a);
+	unsigned long begin_b = sched_rseq_begin(b);
 
 	if (begin_a < begin_b)
 		return -1;
@@ -69,7 +65,7 @@ static void find_function(struct module *mod, unsigned long addr,
 /* Returns what is wrong with a descriptor, or NULL. */
 static const char *check_entry(struct module *mod, const struct sched_rseq_entry *entry)
 {
-	unsigned long begin = entry_begin(entry), func, func_size;
+	unsigned long begin = sched_rseq_begin(entry), func, func_size;
 	const struct module_memory *mem = NULL;
 
 	for_each_mod_mem_type(type) {
@@ -85,6 +81,52 @@ static const char *check_entry(struct module *mod, const struct sched_rseq_entry
 	find_function(mod, begin, &func, &func_size);
 	return sched_rseq_check(entry, (unsigned long)mem->base, mem->size, func, func_size);
 }
+
+#ifdef CONFIG_SCHED_RSEQ_PLAIN
+/*
+ * The loader's flush of the instruction cache, which is still to come, has all
+ * CPUs take an interrupt: none executes the module's text and then sees the
+ * filter as it was.
+ */
+static void filter_module(struct module *mod)
+{
+	struct sched_rseq_table table = module_table(mod);
+
+	if (!table.nr)
+		return;
+	guard(mutex)(&module_mutex);
+	sched_rseq_filter_add(&table, sched_rseq_filter);
+	mod->sched_rseq_filtered = true;
+}
+
+/* Called with module_mutex held. */
+void sched_rseq_module_filter_add(unsigned long *filter)
+{
+	struct module *mod;
+
+	list_for_each_entry(mod, &modules, list) {
+		struct sched_rseq_table table = module_table(mod);
+
+		if (mod->sched_rseq_filtered)
+			sched_rseq_filter_add(&table, filter);
+	}
+}
+
+/**
+ * sched_rseq_module_free - forget where the sections of a module were
+ * @mod:	a module that is gone from the list, or was not loaded after all
+ *
+ * Context: Task context, module_mutex is held.
+ */
+void sched_rseq_module_free(struct module *mod)
+{
+	lockdep_assert_held(&module_mutex);
+	if (mod->sched_rseq_filtered)
+		sched_rseq_filter_rebuild();
+}
+#else
+static void filter_module(struct module *mod) { }
+#endif
 
 /**
  * sched_rseq_module_finalize - check and sort the descriptors of a module
@@ -114,18 +156,19 @@ int sched_rseq_module_finalize(struct module *mod)
 
 	sort(mod->sched_rseq, nr, sizeof(*entry), cmp_entry, swap_entry);
 	for (unsigned int i = 1; i < nr; i++) {
-		if (entry_begin(entry + i) - entry_begin(entry + i - 1) < entry[i - 1].len) {
+		if (sched_rseq_begin(entry + i) - sched_rseq_begin(entry + i - 1) < entry[i - 1].len) {
 			pr_err("%s: critical sections overlap at %ps\n",
-			       mod->name, (void *)entry_begin(entry + i));
+			       mod->name, (void *)sched_rseq_begin(entry + i));
 			return -ENOEXEC;
 		}
 	}
+	filter_module(mod);
 	return 0;
 }
 
 static noinline bool in_init(const struct module *mod, const struct sched_rseq_entry *entry)
 {
-	return within_module_init(entry_begin(entry), mod);
+	return within_module_init(sched_rseq_begin(entry), mod);
 }
 
 /**

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
 #include <linux/percpu.h>
+#include <linux/preempt.h>
 #include <linux/ptrace.h>
 #include <linux/sched_rseq.h>
 #include <linux/smp.h>
@@ -31,6 +32,11 @@ __rust_helper unsigned int rust_helper_sched_rseq_nr_insns(unsigned long begin,
 							   unsigned long addr)
 {
 	return sched_rseq_nr_insns(begin, addr);
+}
+
+__rust_helper bool rust_helper_sched_rseq_in_nmi(void)
+{
+	return in_nmi();
 }
 
 __rust_helper const struct sched_rseq_entry *

@@ -5,10 +5,12 @@
 //! A preempted task that was inside a critical section of kernel text, that is, one whose saved
 //! program counter lies in `[begin, end)`, may have formed the address of another CPU's variable.
 //! On the way back to it the engine here finds the section and either restarts it, for it has not
-//! committed, or fixes up the register that holds the address.
+//! committed, or fixes up the register that holds the address. A plain section has also loaded what
+//! it is about to store, so it is restarted by whatever interrupts it.
 //!
-//! The engine is called with interrupts disabled, after the scheduler and before the return to the
-//! interrupted kernel code. It does not allocate, lock or panic.
+//! The engine is called with interrupts disabled, before the return to the interrupted kernel code:
+//! [`sched_rseq_resume`] after the scheduler, [`__sched_rseq_interrupted`] always, but for what a
+//! filter in C keeps away from it. It does not allocate, lock or panic.
 //!
 //! C header: [`include/linux/sched_rseq.h`](srctree/include/linux/sched_rseq.h)
 
@@ -39,6 +41,7 @@ static_assert!(size_of::<Entry>() == size_of::<bindings::sched_rseq_entry>());
 static_assert!(align_of::<Entry>() == align_of::<bindings::sched_rseq_entry>());
 static_assert!(Entry::RESTART as u32 == bindings::SCHED_RSEQ_RESTART);
 static_assert!(Entry::FIXUP as u32 == bindings::SCHED_RSEQ_FIXUP);
+static_assert!(Entry::PLAIN as u32 == bindings::SCHED_RSEQ_PLAIN);
 
 /// The smallest distance between two instructions, in bytes.
 pub const INSN_BYTES: u64 = bindings::SCHED_RSEQ_INSN_BYTES as u64;
@@ -142,7 +145,7 @@ fn find<'a>(regs: *mut bindings::pt_regs, pc: u64) -> Option<&'a Entry> {
 mod broken {
     use super::*;
 
-    fn is(variant: bindings::sched_rseq_break) -> bool {
+    pub(super) fn is(variant: bindings::sched_rseq_break) -> bool {
         // SAFETY: A plain integer that C defines; a racing write changes what is tested, no more.
         let asked_for = unsafe { (&raw const bindings::sched_rseq_broken).read_volatile() };
         asked_for == variant
@@ -223,17 +226,49 @@ unsafe fn offset_delta(old_cpu: c_uint) -> u64 {
 #[export]
 pub unsafe extern "C" fn sched_rseq_resume(regs: *mut bindings::pt_regs, old_cpu: c_uint) {
     // SAFETY: By the safety requirements of this function.
-    let pc = unsafe { bindings::instruction_pointer(regs) } as u64;
-
-    #[cfg(CONFIG_SCHED_RSEQ_BREAK)]
-    let found = broken::find(regs, pc);
-    #[cfg(not(CONFIG_SCHED_RSEQ_BREAK))]
-    let found = find(regs, pc).map(|entry| (entry, pc));
-
-    if let Some((entry, pc)) = found {
+    if let Some((entry, pc)) = unsafe { find_interrupted(regs) } {
         // SAFETY: By the safety requirements of this function.
         unsafe { resume_in(entry, regs, pc, old_cpu) };
     }
+}
+
+/// Sends whoever was interrupted in a plain section back to its start.
+///
+/// # Safety
+///
+/// `regs` is valid and describes kernel code that was interrupted, by whatever; interrupts are
+/// disabled.
+#[cfg(CONFIG_SCHED_RSEQ_PLAIN)]
+#[export]
+pub unsafe extern "C" fn __sched_rseq_interrupted(regs: *mut bindings::pt_regs) {
+    #[cfg(CONFIG_SCHED_RSEQ_BREAK)]
+    if broken::is(bindings::sched_rseq_break_SCHED_RSEQ_BREAK_PREEMPTED_ONLY)
+        // SAFETY: No requirements.
+        || (broken::is(bindings::sched_rseq_break_SCHED_RSEQ_BREAK_NO_NMI) && unsafe { bindings::sched_rseq_in_nmi() })
+    {
+        return;
+    }
+    // SAFETY: By the safety requirements of this function.
+    if let Some((entry, pc)) = unsafe { find_interrupted(regs) } {
+        // SAFETY: By the safety requirements of this function.
+        unsafe { interrupted_in(entry, regs, pc) };
+    }
+}
+
+/// Finds the section that was interrupted, and where.
+///
+/// # Safety
+///
+/// `regs` is valid and describes kernel code that is about to be returned to.
+#[inline(always)]
+unsafe fn find_interrupted<'a>(regs: *mut bindings::pt_regs) -> Option<(&'a Entry, u64)> {
+    // SAFETY: By the safety requirements of this function.
+    let pc = unsafe { bindings::instruction_pointer(regs) } as u64;
+
+    #[cfg(CONFIG_SCHED_RSEQ_BREAK)]
+    return broken::find(regs, pc);
+    #[cfg(not(CONFIG_SCHED_RSEQ_BREAK))]
+    find(regs, pc).map(|entry| (entry, pc))
 }
 
 /// Resumes a task that was preempted at `pc`, in the section of `entry`. Out of line, because
@@ -246,18 +281,61 @@ pub unsafe extern "C" fn sched_rseq_resume(regs: *mut bindings::pt_regs, old_cpu
 #[inline(never)]
 unsafe fn resume_in(entry: &Entry, regs: *mut bindings::pt_regs, pc: u64, old_cpu: c_uint) {
     let section = section_of(entry);
-    stat_inc(bindings::sched_rseq_stat_SCHED_RSEQ_STAT_CS);
-    boundary_inc(&section, pc);
 
     #[cfg(CONFIG_SCHED_RSEQ_BREAK)]
     use broken::offset_delta;
 
-    let delta = match section.kind {
+    let resume = match section.kind {
+        #[cfg(CONFIG_SCHED_RSEQ_BREAK)]
+        Entry::PLAIN
+            if broken::is(bindings::sched_rseq_break_SCHED_RSEQ_BREAK_PREEMPTED_ONLY) =>
+        {
+            section.interrupted(pc)
+        }
+        // Not the preemption is what matters, but the interrupt that led to it.
+        Entry::PLAIN => return,
         // SAFETY: `old_cpu` is a possible CPU.
-        Entry::FIXUP => unsafe { offset_delta(old_cpu) },
-        _ => 0,
+        Entry::FIXUP => section.resume(pc, unsafe { offset_delta(old_cpu) }),
+        _ => section.resume(pc, 0),
     };
-    let resume = section.resume(pc, delta);
+    // SAFETY: By the safety requirements of this function.
+    unsafe { apply(&section, resume, regs, pc, old_cpu) };
+}
+
+/// The same for whoever was interrupted, with or without being preempted.
+///
+/// # Safety
+///
+/// As for [`__sched_rseq_interrupted`].
+#[cfg(CONFIG_SCHED_RSEQ_PLAIN)]
+#[cold]
+#[inline(never)]
+unsafe fn interrupted_in(entry: &Entry, regs: *mut bindings::pt_regs, pc: u64) {
+    let section = section_of(entry);
+
+    if section.kind == Entry::PLAIN {
+        // SAFETY: Always the number of a CPU.
+        let cpu = unsafe { bindings::raw_smp_processor_id() };
+        // SAFETY: By the safety requirements of this function.
+        unsafe { apply(&section, section.interrupted(pc), regs, pc, cpu) };
+    }
+}
+
+/// Does what was decided about whoever was found at `pc` in a section, and counts it.
+///
+/// # Safety
+///
+/// As for [`sched_rseq_resume`].
+#[inline(always)]
+unsafe fn apply(
+    section: &Section,
+    resume: Resume,
+    regs: *mut bindings::pt_regs,
+    pc: u64,
+    old_cpu: c_uint,
+) {
+    stat_inc(bindings::sched_rseq_stat_SCHED_RSEQ_STAT_CS);
+    boundary_inc(section, pc);
     // Who waits for an event is woken by an interrupt, which comes before the task's next
     // instruction. If that were an event again, a real-time task that waits for each would never
     // let this one go on.
@@ -316,6 +394,15 @@ pub unsafe extern "C" fn sched_rseq_contains(
 ) -> bool {
     // SAFETY: By the safety requirements of this function.
     unsafe { table_from_c(&*table) }.find(addr as u64).is_some()
+}
+
+/// Whether an address is in a plain section.
+///
+/// The caller keeps the module that the address belongs to, if any, from going away.
+#[cfg(CONFIG_SCHED_RSEQ_PLAIN)]
+#[export]
+pub extern "C" fn sched_rseq_in_plain_section(addr: c_ulong) -> bool {
+    find_section(addr as u64).is_some_and(|section| section.kind == Entry::PLAIN)
 }
 
 /// Checks a descriptor. Returns what is wrong with it in words, or null.
@@ -632,6 +719,31 @@ mod tests {
     }
 
     #[test]
+    fn decide_plain() {
+        let section = Section {
+            begin: PLACE,
+            len: 16,
+            restart: 0,
+            kind: Entry::PLAIN,
+            reg: 0,
+        };
+        assert_eq!(section.interrupted(PLACE - 4), Resume::Continue);
+        for offset in [0, 4, 8, 12] {
+            let restart = Resume::Restart { pc: PLACE };
+            assert_eq!(section.interrupted(PLACE + offset), restart);
+            // Whoever was preempted was interrupted, too.
+            assert_eq!(section.resume(PLACE + offset, 0x1000), Resume::Continue);
+        }
+        assert_eq!(section.interrupted(PLACE + 16), Resume::Continue);
+        assert_eq!(section.interrupted(0x40_0000), Resume::Continue);
+        // The others do not care, for their commits are atomic.
+        for kind in [Entry::RESTART, Entry::FIXUP, 0xff] {
+            let section = Section { kind, ..section };
+            assert_eq!(section.interrupted(PLACE + 8), Resume::Continue);
+        }
+    }
+
+    #[test]
     fn decide_unknown_kind() {
         let section = Section {
             begin: PLACE,
@@ -719,8 +831,10 @@ mod tests {
         // The end: the last one that fits, and one too far.
         assert_eq!(check(Section { len: 48, ..good }), Ok(()));
         assert_eq!(check(Section { len: 52, ..good }), outside);
+        let kind = Entry::PLAIN;
+        assert_eq!(check(Section { kind, ..good }), Ok(()));
         assert_eq!(
-            check(Section { kind: 2, ..good }),
+            check(Section { kind: 3, ..good }),
             Err(Malformed::UnknownKind)
         );
         let kind = Entry::FIXUP;

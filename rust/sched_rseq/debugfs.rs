@@ -112,6 +112,7 @@ fn show_section(f: &mut fmt::Formatter<'_>, owner: &CStr, section: &Section) -> 
     let kind = match section.kind {
         sched_rseq::Entry::RESTART => "restart",
         sched_rseq::Entry::FIXUP => "fixup",
+        sched_rseq::Entry::PLAIN => "plain",
         _ => "unknown",
     };
     writeln!(f, "{name} {} {kind} {owner}", section.len)

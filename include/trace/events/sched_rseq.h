@@ -10,13 +10,14 @@
 #include <linux/tracepoint.h>
 
 /**
- * sched_rseq_resume - registers of a preempted task are changed
- * @pc:		where it was, inside a critical section
+ * sched_rseq_resume - registers of whoever was interrupted are changed
+ * @pc:		where that was, inside a critical section
  * @begin:	first instruction of the section
- * @kind:	of the section: SCHED_RSEQ_RESTART or SCHED_RSEQ_FIXUP
- * @old_cpu:	the CPU on which it was preempted
+ * @kind:	of the section: SCHED_RSEQ_RESTART, SCHED_RSEQ_FIXUP or SCHED_RSEQ_PLAIN
+ * @old_cpu:	the CPU on which a task was preempted; for SCHED_RSEQ_PLAIN, which
+ *		does not care, always this one
  *
- * Context: interrupts disabled, on the CPU on which the task goes on.
+ * Context: interrupts disabled, on the CPU on which it goes on; may be NMI.
  */
 TRACE_EVENT(sched_rseq_resume,
 	    TP_PROTO(unsigned long pc, unsigned long begin, unsigned int kind,
@@ -38,7 +39,8 @@ TRACE_EVENT(sched_rseq_resume,
 		      __entry->pc, __entry->section,
 		      __print_symbolic(__entry->kind,
 				       { SCHED_RSEQ_RESTART, "restart" },
-				       { SCHED_RSEQ_FIXUP, "fixup" }),
+				       { SCHED_RSEQ_FIXUP, "fixup" },
+				       { SCHED_RSEQ_PLAIN, "plain" }),
 		      __entry->old_cpu, __entry->new_cpu)
 );
 
