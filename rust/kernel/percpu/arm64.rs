@@ -52,14 +52,28 @@ fn current_thread_info() -> u64 {
     ti
 }
 
+/// The same with the operand that only a retry needs.
+#[cfg(not(CONFIG_SCHED_RSEQ_PLAIN))]
+macro_rules! modify_section {
+    ($place:expr, $text:expr, $($operands:tt)*) => {
+        section!($place, $text, loop = out(reg) _, $($operands)*)
+    };
+}
+
+#[cfg(CONFIG_SCHED_RSEQ_PLAIN)]
+macro_rules! modify_section {
+    ($($section:tt)*) => {
+        section!($($section)*)
+    };
+}
+
 /// An operation that returns nothing, as a read-modify-write.
 macro_rules! op {
-    ($place:expr, $val:expr, $bits:tt, $llsc:literal, $lse:literal) => {
-        section!(
-            $place, text!(op, $bits, $llsc, $lse),
+    ($place:expr, $val:expr, $bits:tt, $insn:literal, $lse:literal) => {
+        modify_section!(
+            $place, text!(op, $bits, $insn, $lse),
             p = out(reg) _,
             tmp = out(reg) _,
-            loop = out(reg) _,
             val = in(reg) u64::from($val)
         )
     };
@@ -69,11 +83,10 @@ macro_rules! op {
 macro_rules! op_return {
     ($place:expr, $val:expr, $text:expr) => {{
         let ret: u64;
-        section!(
+        modify_section!(
             $place, $text,
             p = out(reg) _,
             ret = out(reg) ret,
-            loop = out(reg) _,
             val = in(reg) u64::from($val)
         );
         ret as Self
@@ -117,8 +130,16 @@ macro_rules! impl_word {
 
             #[inline(always)]
             unsafe fn this_cpu_and(place: &impl Place, val: Self) {
+                #[cfg(not(CONFIG_SCHED_RSEQ_PLAIN))]
                 // SAFETY: By the safety requirements of the trait.
-                unsafe { op!(place, !val, $bits, "bic", "ldclr") };
+                unsafe {
+                    op!(place, !val, $bits, "bic", "ldclr")
+                };
+                #[cfg(CONFIG_SCHED_RSEQ_PLAIN)]
+                // SAFETY: By the safety requirements of the trait.
+                unsafe {
+                    op!(place, val, $bits, "and", "")
+                };
             }
 
             #[inline(always)]
@@ -138,11 +159,10 @@ macro_rules! impl_word {
                 let ret: u64;
                 // SAFETY: By the safety requirements of the trait.
                 unsafe {
-                    section!(
+                    modify_section!(
                         place, text!(cmpxchg, $bits),
                         p = out(reg) _,
                         ret = out(reg) ret,
-                        loop = out(reg) _,
                         old = in(reg) u64::from(old),
                         new = in(reg) u64::from(new)
                     )

@@ -29,6 +29,21 @@
  *   after instructions that follow the commit, and a task preempted on one of
  *   them would do the operation twice.
  *
+ * With CONFIG_SCHED_RSEQ_PLAIN what reads, modifies and writes needs no atomic,
+ * because every interrupt sends it back to begin:
+ *
+ *   begin:	mrs	p, tpidr_el1
+ *		ldr	tmp, [base, p]
+ *		add	tmp, tmp, val
+ *		str	tmp, [base, p]		<- commit
+ *   end:
+ *
+ * The conditions are the same; there is no retry, and LSE or not makes no
+ * difference. What is a single access has no use for this. cmpxchg of 128 bits
+ * has none, either: it would commit by STP, which is one access only where there
+ * is LSE2, so that an interrupt could come when one half is stored; sent back,
+ * the comparison would see its own half.
+ *
  * All memory is clobbered, as by the preempt_disable() and preempt_enable()
  * that these operations replace: callers may rely on that.
  *
@@ -61,14 +76,17 @@
 
 /*
  * The record of the section between the local labels 771 and 772, restarted
- * at its first instruction. The layout is that of struct sched_rseq_entry.
+ * at its first instruction. The layout is that of struct sched_rseq_entry, the
+ * kind SCHED_RSEQ_RESTART or SCHED_RSEQ_PLAIN.
  */
-#define __RSEQ_RECORD							\
+#define __RSEQ_RECORD_OF(kind)						\
 	"	.pushsection __sched_rseq, \"a\"\n"			\
 	"	.balign	4\n"						\
 	"773:	.long	771b - .\n"					\
-	"	.byte	772b - 771b, 0, 0, 0\n"				\
+	"	.byte	772b - 771b, 0, " kind ", 0\n"			\
 	"	.popsection\n"
+#define __RSEQ_RECORD		__RSEQ_RECORD_OF("0")
+#define __RSEQ_RECORD_PLAIN	__RSEQ_RECORD_OF("2")
 
 #ifdef CONFIG_SCHED_RSEQ_PUBLISH
 
@@ -168,6 +186,62 @@
 	"772:\n"							\
 	__RSEQ_END
 
+#ifdef CONFIG_SCHED_RSEQ_PLAIN
+
+/* The memory operand of this CPU, whose offset is in p. */
+#define __RSEQ_AT_BASE		", [" __RSEQ_ARG(base) ", " __RSEQ_ARG(p) "]\n"
+
+#define __RSEQ_LOAD(sz, reg)						\
+	"	ldr" __S_##sz "	" __R_##sz(reg) __RSEQ_AT_BASE
+#define __RSEQ_STORE(sz, reg)						\
+	"	str" __S_##sz "	" __R_##sz(reg) __RSEQ_AT_BASE		\
+	"772:\n"							\
+	__RSEQ_RECORD_PLAIN
+
+#define __RSEQ_TEXT_OP(sz, insn, lse)					\
+	"	// operation\n"						\
+	__RSEQ_BEGIN							\
+	__RSEQ_OFFSET							\
+	__RSEQ_LOAD(sz, tmp)						\
+	"	" insn "	" __R_##sz(tmp) ", " __R_##sz(tmp) ", " __R_##sz(val) "\n" \
+	__RSEQ_STORE(sz, tmp)
+
+/* ret is the sum. */
+#define __RSEQ_TEXT_ADD_RETURN(sz)					\
+	"	// add and return\n"					\
+	__RSEQ_BEGIN							\
+	__RSEQ_OFFSET							\
+	__RSEQ_LOAD(sz, ret)						\
+	"	add	" __R_##sz(ret) ", " __R_##sz(ret) ", " __R_##sz(val) "\n" \
+	__RSEQ_STORE(sz, ret)
+
+/* ret is what was there. */
+#define __RSEQ_TEXT_XCHG(sz)						\
+	"	// exchange\n"						\
+	__RSEQ_BEGIN							\
+	__RSEQ_OFFSET							\
+	__RSEQ_LOAD(sz, ret)						\
+	__RSEQ_STORE(sz, val)
+
+/*
+ * old is zero-extended from the width of the variable, like what is loaded. A
+ * comparison that fails leaves the section from the inside, with nothing stored.
+ */
+#define __RSEQ_TEXT_CMPXCHG(sz)						\
+	"	// compare and exchange\n"				\
+	__RSEQ_BEGIN							\
+	__RSEQ_OFFSET							\
+	__RSEQ_LOAD(sz, ret)						\
+	"	cmp	" __R_##sz(ret) ", " __R_##sz(old) "\n"		\
+	"	b.ne	774f\n"						\
+	__RSEQ_STORE(sz, new)						\
+	"774:\n"
+
+/* The operand that only the retry needs. */
+#define __RSEQ_LOOP
+
+#else /* CONFIG_SCHED_RSEQ_PLAIN */
+
 /*
  * The LSE atomics are the value-returning ones, as in the operations that
  * these replace: those are likely to execute near the CPU.
@@ -242,6 +316,11 @@
 	"774:\n"							\
 	__RSEQ_END
 
+#define __RSEQ_LOOP							\
+	[loop] "=&r" (loop),
+
+#endif /* CONFIG_SCHED_RSEQ_PLAIN */
+
 #define __RSEQ_READ(sz)							\
 static __always_inline unsigned long __percpu_rseq_read_##sz(unsigned long base) \
 {									\
@@ -273,11 +352,12 @@ static __always_inline void __percpu_rseq_write_##sz(unsigned long base, u64 val
 static __always_inline void __percpu_rseq_##name##_##sz(unsigned long base, u64 val) \
 {									\
 	unsigned long p, tmp, desc __maybe_unused;			\
-	unsigned int loop;						\
+	unsigned int loop __maybe_unused;				\
 									\
 	asm volatile(__RSEQ_TEXT_OP(sz, llsc, lse)	\
 	: __RSEQ_OUT							\
-	  [p] "=&r" (p), [tmp] "=&r" (tmp), [loop] "=&r" (loop)		\
+	  __RSEQ_LOOP							\
+	  [p] "=&r" (p), [tmp] "=&r" (tmp)				\
 	: __RSEQ_IN							\
 	  [base] "r" (base), [val] "r" (val)				\
 	: "memory");							\
@@ -294,11 +374,12 @@ static __always_inline void __percpu_rseq_and_##sz(unsigned long base, u64 val) 
 static __always_inline unsigned long __percpu_rseq_##name##_##sz(unsigned long base, u64 val) \
 {									\
 	unsigned long p, ret, desc __maybe_unused;			\
-	unsigned int loop;						\
+	unsigned int loop __maybe_unused;				\
 									\
 	asm volatile(TEXT(sz)				\
 	: __RSEQ_OUT							\
-	  [p] "=&r" (p), [ret] "=&r" (ret), [loop] "=&r" (loop)		\
+	  __RSEQ_LOOP							\
+	  [p] "=&r" (p), [ret] "=&r" (ret)				\
 	: __RSEQ_IN							\
 	  [base] "r" (base), [val] "r" (val)				\
 	: "memory");							\
@@ -309,14 +390,16 @@ static __always_inline unsigned long __percpu_rseq_##name##_##sz(unsigned long b
 static __always_inline unsigned long __percpu_rseq_cmpxchg_##sz(unsigned long base, \
 								 u64 old, u64 new) \
 {									\
-	unsigned long p, ret, loop, desc __maybe_unused;		\
+	unsigned long p, ret, desc __maybe_unused;			\
+	unsigned long loop __maybe_unused;				\
 									\
 	asm volatile(__RSEQ_TEXT_CMPXCHG(sz)		\
 	: __RSEQ_OUT							\
-	  [p] "=&r" (p), [ret] "=&r" (ret), [loop] "=&r" (loop)		\
+	  __RSEQ_LOOP							\
+	  [p] "=&r" (p), [ret] "=&r" (ret)				\
 	: __RSEQ_IN							\
 	  [base] "r" (base), [old] "r" (old), [new] "r" (new)		\
-	: "memory");							\
+	: "cc", "memory");						\
 	return ret;							\
 }
 
@@ -335,6 +418,12 @@ __RSEQ_OP(16, add, "add", "ldadd")
 __RSEQ_OP(32, add, "add", "ldadd")
 __RSEQ_OP(64, add, "add", "ldadd")
 
+#ifdef CONFIG_SCHED_RSEQ_PLAIN
+__RSEQ_OP(8, and, "and", )
+__RSEQ_OP(16, and, "and", )
+__RSEQ_OP(32, and, "and", )
+__RSEQ_OP(64, and, "and", )
+#else
 __RSEQ_OP(8, andnot, "bic", "ldclr")
 __RSEQ_OP(16, andnot, "bic", "ldclr")
 __RSEQ_OP(32, andnot, "bic", "ldclr")
@@ -344,6 +433,7 @@ __RSEQ_AND(8)
 __RSEQ_AND(16)
 __RSEQ_AND(32)
 __RSEQ_AND(64)
+#endif
 
 __RSEQ_OP(8, or, "orr", "ldset")
 __RSEQ_OP(16, or, "orr", "ldset")
