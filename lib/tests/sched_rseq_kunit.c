@@ -5,9 +5,11 @@
  * the sections around them.
  */
 #include <kunit/test.h>
+#include <linux/hw_breakpoint.h>
 #include <linux/kallsyms.h>
 #include <linux/kprobes.h>
 #include <linux/percpu.h>
+#include <linux/perf_event.h>
 #include <linux/sched_rseq.h>
 
 /*
@@ -273,7 +275,7 @@ static int srk_search_table(const char *owner, const struct sched_rseq_table *ta
 
 	for (unsigned int i = 0; i < table->nr; i++) {
 		const struct sched_rseq_entry *entry = table->entries + i;
-		unsigned long begin = (unsigned long)&entry->begin + entry->begin;
+		unsigned long begin = sched_rseq_begin(entry);
 
 		if (begin - search->start < search->size) {
 			search->begin = begin;
@@ -350,6 +352,217 @@ static void srk_kprobe(struct kunit *test)
 	for (unsigned int i = 0; i < s.len; i += sched_rseq_insn_length(s.begin + i))
 		KUNIT_EXPECT_EQ(test, srk_probe(test, s.begin + i), expected);
 	KUNIT_EXPECT_EQ(test, srk_probe(test, s.begin + s.len), 0);
+}
+#endif
+
+#ifdef CONFIG_SCHED_RSEQ_PLAIN
+/* Whoever is interrupted in a section is sent back, and nobody else. */
+static void srk_interrupted(struct kunit *test)
+{
+	struct pt_regs regs = { };
+	struct srk_search s;
+
+	srk_find(test, &s);
+	for (unsigned int i = 0; i < s.len; i += sched_rseq_insn_length(s.begin + i)) {
+		KUNIT_EXPECT_TRUE(test, sched_rseq_in_plain_section(s.begin + i));
+		instruction_pointer_set(&regs, s.begin + i);
+		scoped_guard(irqsave)
+			sched_rseq_interrupted(&regs);
+		KUNIT_EXPECT_EQ(test, instruction_pointer(&regs), s.begin);
+	}
+	for (unsigned int i = 0; i < 2; i++) {
+		unsigned long pc = i ? s.begin + s.len : s.begin - SCHED_RSEQ_INSN_BYTES;
+
+		KUNIT_EXPECT_FALSE(test, sched_rseq_in_plain_section(pc));
+		instruction_pointer_set(&regs, pc);
+		scoped_guard(irqsave)
+			sched_rseq_interrupted(&regs);
+		KUNIT_EXPECT_EQ(test, instruction_pointer(&regs), pc);
+	}
+}
+
+static int srk_filter_table(const char *owner, const struct sched_rseq_table *table, void *data)
+{
+	unsigned int *plain = data;
+
+	for (unsigned int i = 0; i < table->nr; i++) {
+		const struct sched_rseq_entry *entry = table->entries + i;
+		unsigned long begin = sched_rseq_begin(entry);
+
+		if (entry->kind != SCHED_RSEQ_PLAIN)
+			continue;
+		(*plain)++;
+		for (unsigned int at = 0; at < entry->len; at++) {
+			if (!test_bit(sched_rseq_filter_bit(begin + at), sched_rseq_filter))
+				return -EINVAL;
+		}
+	}
+	return 0;
+}
+
+/* No section is filtered out, and most of the rest is. */
+static void srk_filter(struct kunit *test)
+{
+	unsigned int bits, plain = 0;
+
+	KUNIT_EXPECT_EQ(test, sched_rseq_walk_tables(srk_filter_table, &plain), 0);
+	bits = bitmap_weight(sched_rseq_filter, SCHED_RSEQ_FILTER_BITS);
+	kunit_info(test, "%u plain sections, %u of %lu bits", plain, bits,
+		   SCHED_RSEQ_FILTER_BITS);
+	KUNIT_EXPECT_GT(test, plain, 0);
+	KUNIT_EXPECT_LE(test, bits, 2 * plain);
+}
+#endif
+
+#if defined(CONFIG_ARM64) && defined(CONFIG_PERF_EVENTS)
+#define SRK_TURNS	100
+
+static DEFINE_PER_CPU_ALIGNED(u64, srk_watched);
+
+static noinline void srk_add_watched(void)
+{
+	this_cpu_add(srk_watched, 3);
+}
+
+/* What @attr counts on this CPU while the operation is executed. */
+static u64 srk_count(struct kunit *test, struct perf_event_attr *attr)
+{
+	u64 count, enabled, running;
+	struct perf_event *event;
+
+	event = perf_event_create_kernel_counter(attr, smp_processor_id(), NULL, NULL, NULL);
+	if (IS_ERR(event))
+		kunit_skip(test, "no such event (error %ld)", PTR_ERR(event));
+	this_cpu_write(srk_watched, 0);
+	scoped_guard(irqsave) {
+		for (int i = 0; i < SRK_TURNS; i++)
+			srk_add_watched();
+	}
+	count = perf_event_read_value(event, &enabled, &running);
+	KUNIT_EXPECT_EQ(test, this_cpu_read(srk_watched), 3 * SRK_TURNS);
+	perf_event_release_kernel(event);
+	return count;
+}
+
+/* A watchpoint on the variable is hit once in each turn, and lets it go on. */
+static void srk_watchpoint(struct kunit *test)
+{
+	static const u32 types[] = { HW_BREAKPOINT_R, HW_BREAKPOINT_W, HW_BREAKPOINT_RW };
+	struct perf_event_attr attr;
+
+	migrate_disable();
+	for (int i = 0; i < ARRAY_SIZE(types); i++) {
+		hw_breakpoint_init(&attr);
+		attr.bp_addr = (unsigned long)this_cpu_ptr(&srk_watched);
+		attr.bp_len = HW_BREAKPOINT_LEN_8;
+		attr.bp_type = types[i];
+		KUNIT_EXPECT_GE(test, srk_count(test, &attr), SRK_TURNS);
+		if (IS_ENABLED(CONFIG_SCHED_RSEQ_PLAIN))
+			KUNIT_EXPECT_LE(test, srk_count(test, &attr), SRK_TURNS + 1);
+	}
+	migrate_enable();
+}
+
+/* So is a breakpoint on each of its instructions. */
+static void srk_breakpoint(struct kunit *test)
+{
+	struct srk_search s = { .start = (unsigned long)srk_add_watched };
+	struct perf_event_attr attr;
+
+	KUNIT_ASSERT_TRUE(test, kallsyms_lookup_size_offset(s.start, &s.size, NULL));
+	KUNIT_ASSERT_EQ(test, sched_rseq_walk_tables(srk_search_table, &s), 0);
+	KUNIT_ASSERT_EQ(test, s.nr, 1);
+	migrate_disable();
+	for (unsigned int i = 0; i <= s.len; i += SCHED_RSEQ_INSN_BYTES) {
+		hw_breakpoint_init(&attr);
+		attr.bp_addr = s.begin + i;
+		attr.bp_len = HW_BREAKPOINT_LEN_4;
+		attr.bp_type = HW_BREAKPOINT_X;
+		KUNIT_EXPECT_EQ(test, srk_count(test, &attr), SRK_TURNS);
+	}
+	migrate_enable();
+}
+#endif
+
+#if defined(CONFIG_SCHED_RSEQ_PLAIN) && defined(CONFIG_PERF_EVENTS)
+/* What interrupted the operation in srk_one_section(). */
+static struct {
+	struct srk_search	section;
+	u64			adds;
+	u64			nmis;
+	/* By instruction, and elsewhere. */
+	u64			at[8];
+} srk_sampled;
+
+static void srk_overflow(struct perf_event *event, struct perf_sample_data *data,
+			 struct pt_regs *regs)
+{
+	unsigned long offset = instruction_pointer(regs) - srk_sampled.section.begin;
+	unsigned int insn = ARRAY_SIZE(srk_sampled.at) - 1;
+
+	if (offset < srk_sampled.section.len)
+		insn = sched_rseq_nr_insns(srk_sampled.section.begin, instruction_pointer(regs));
+	srk_sampled.at[insn]++;
+	srk_sampled.nmis += !!in_nmi();
+	srk_sampled.adds++;
+	this_cpu_inc(srk_u64.var);
+}
+
+/* Adds and is interrupted by what also adds, until that was at each instruction. */
+static void srk_sample(struct kunit *test)
+{
+	unsigned int insns = sched_rseq_nr_insns(srk_sampled.section.begin,
+						 srk_sampled.section.begin + srk_sampled.section.len);
+	unsigned int turns = 0, missed = 0;
+
+	memset(srk_sampled.at, 0, sizeof(srk_sampled.at));
+	srk_sampled.adds = 0;
+	srk_sampled.nmis = 0;
+	srk_set_64(0);
+	do {
+		srk_one_section();
+		turns++;
+	} while (READ_ONCE(srk_sampled.adds) < 300 && turns < 1000000);
+	for (unsigned int i = 0; i < insns; i++)
+		missed += !srk_sampled.at[i];
+	kunit_info(test, "%u turns, %llu interrupts, %llu of them NMIs, at %llu %llu %llu %llu",
+		   turns, srk_sampled.adds, srk_sampled.nmis, srk_sampled.at[0],
+		   srk_sampled.at[1], srk_sampled.at[2], srk_sampled.at[3]);
+	KUNIT_EXPECT_EQ(test, this_cpu_read(srk_u64.var), turns + srk_sampled.adds);
+	KUNIT_EXPECT_EQ(test, missed, 0);
+}
+
+/*
+ * The overflow of a counter of cycles is an NMI where the architecture has that,
+ * and comes with interrupts disabled, too.
+ */
+static void srk_nmi(struct kunit *test)
+{
+	struct perf_event_attr attr = {
+		.type		= PERF_TYPE_HARDWARE,
+		.config		= PERF_COUNT_HW_CPU_CYCLES,
+		.size		= sizeof(attr),
+		.sample_period	= 101,
+		.pinned		= 1,
+	};
+	struct perf_event *event;
+
+	srk_find(test, &srk_sampled.section);
+	migrate_disable();
+	event = perf_event_create_kernel_counter(&attr, smp_processor_id(), NULL,
+						 srk_overflow, NULL);
+	if (IS_ERR(event)) {
+		migrate_enable();
+		kunit_skip(test, "no such event (error %ld)", PTR_ERR(event));
+	}
+	srk_sample(test);
+	if (srk_sampled.nmis) {
+		guard(irqsave)();
+		srk_sample(test);
+		KUNIT_EXPECT_EQ(test, srk_sampled.nmis, srk_sampled.adds);
+	}
+	perf_event_release_kernel(event);
+	migrate_enable();
 }
 #endif
 
@@ -460,6 +673,17 @@ static struct kunit_case srk_cases[] = {
 	KUNIT_CASE(srk_section),
 #ifdef CONFIG_KPROBES
 	KUNIT_CASE(srk_kprobe),
+#endif
+#ifdef CONFIG_SCHED_RSEQ_PLAIN
+	KUNIT_CASE(srk_interrupted),
+	KUNIT_CASE(srk_filter),
+#endif
+#if defined(CONFIG_ARM64) && defined(CONFIG_PERF_EVENTS)
+	KUNIT_CASE(srk_watchpoint),
+	KUNIT_CASE(srk_breakpoint),
+#endif
+#if defined(CONFIG_SCHED_RSEQ_PLAIN) && defined(CONFIG_PERF_EVENTS)
+	KUNIT_CASE(srk_nmi),
 #endif
 #ifdef CONFIG_S390
 	KUNIT_CASE(srk_fixup),

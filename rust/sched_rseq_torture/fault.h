@@ -14,7 +14,7 @@
 #include <linux/types.h>
 
 /* Neither a section nor is preemption disabled. */
-static __always_inline void srt_busted_plain(unsigned long base)
+static __always_inline void srt_busted_bare(unsigned long base)
 {
 	u64 *var = raw_cpu_ptr((u64 __percpu *)base);
 	u64 val = READ_ONCE(*var);
@@ -25,6 +25,32 @@ static __always_inline void srt_busted_plain(unsigned long base)
 }
 
 #if defined(CONFIG_ARM64) && defined(CONFIG_SCHED_RSEQ)
+
+#ifdef CONFIG_SCHED_RSEQ_PLAIN
+
+/* The end stands at one of three places: before, at, or behind the right one. */
+#define SRT_BUSTED_END(base, before, behind)				\
+({									\
+	unsigned long p, tmp;						\
+									\
+	asm volatile(							\
+	__RSEQ_BEGIN							\
+	__RSEQ_OFFSET							\
+	"	ldr	%[tmp], [%[base], %[p]]\n"			\
+	"	add	%[tmp], %[tmp], #1\n"				\
+	before								\
+	"	str	%[tmp], [%[base], %[p]]\n"			\
+	"	nop\n"							\
+	behind								\
+	__RSEQ_RECORD_PLAIN						\
+	: [p] "=&r" (p), [tmp] "=&r" (tmp)				\
+	: [base] "r" (base)						\
+	: "memory");							\
+})
+
+#define SRT_FAULTS_ATOMIC(fault)
+
+#else
 
 /*
  * The retry of LL/SC goes to the LDXR: a task that was preempted in front of the
@@ -75,6 +101,11 @@ static __always_inline void srt_busted_stale_retry(unsigned long base)
 	: "memory");							\
 })
 
+#define SRT_FAULTS_ATOMIC(fault)					\
+	fault(stale_retry)
+
+#endif /* CONFIG_SCHED_RSEQ_PLAIN */
+
 /* The commit is outside: a task that is moved in front of it is not restarted. */
 static __always_inline void srt_busted_end_short(unsigned long base)
 {
@@ -123,10 +154,10 @@ static __always_inline void srt_busted_no_publish(unsigned long base)
 #endif
 
 #define SRT_FAULTS(fault)						\
-	fault(plain)							\
-	fault(stale_retry)						\
+	fault(bare)							\
 	fault(end_short)						\
 	fault(end_long)							\
+	SRT_FAULTS_ATOMIC(fault)					\
 	SRT_FAULTS_PUBLISH(fault)
 
 #elif defined(CONFIG_S390) && defined(CONFIG_SCHED_RSEQ) && !defined(CONFIG_SCHED_RSEQ_MVIY)
@@ -148,12 +179,12 @@ static __always_inline void srt_busted_end_short(unsigned long base)
 }
 
 #define SRT_FAULTS(fault)						\
-	fault(plain)							\
+	fault(bare)							\
 	fault(end_short)
 
 #else
 #define SRT_FAULTS(fault)						\
-	fault(plain)
+	fault(bare)
 #endif
 
 /* Indices of the list that is made of SRT_FAULTS wherever one is needed. */

@@ -100,6 +100,8 @@ const MODE: &str = if cfg!(CONFIG_SCHED_RSEQ_PUBLISH) {
     "publish"
 } else if cfg!(CONFIG_SCHED_RSEQ_MVIY) {
     "mviy"
+} else if cfg!(CONFIG_SCHED_RSEQ_PLAIN) {
+    "plain"
 } else if cfg!(CONFIG_SCHED_RSEQ) {
     "table"
 } else {

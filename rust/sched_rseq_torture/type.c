@@ -31,7 +31,7 @@ const char *srt_fault_name(unsigned int fault)
 /* Whether this CPU has the instructions that it is made of. */
 bool srt_fault_possible(unsigned int fault)
 {
-#if defined(CONFIG_ARM64) && defined(CONFIG_SCHED_RSEQ)
+#if defined(CONFIG_ARM64) && defined(CONFIG_SCHED_RSEQ) && !defined(CONFIG_SCHED_RSEQ_PLAIN)
 	if (fault == SRT_FAULT_end_short || fault == SRT_FAULT_end_long)
 		return alternative_has_cap_likely(ARM64_HAS_LSE_ATOMICS);
 #endif

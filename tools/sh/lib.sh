@@ -14,7 +14,7 @@ SMP=${SMP:-2}
 KSRC=${KSRC:-}
 
 case $ARCH in
-arm64) MODES="table publish" RUSTC_MIN=1.85.0 ;;
+arm64) MODES="table publish plain" RUSTC_MIN=1.85.0 ;;
 s390) MODES="table mviy" RUSTC_MIN=1.96.0 ;;
 x86_64)
 	MODES=percpu RUSTC_MIN=1.85.0
@@ -27,7 +27,7 @@ x86_64)
 *) die "ARCH=$ARCH is not supported; use ARCH=arm64 or ARCH=s390" ;;
 esac
 [[ " $MODES " == *" $MODE "* ]] ||
-	die "MODE=$MODE is not a mode of ARCH=$ARCH; use MODE=${MODES/ / or MODE=}"
+	die "MODE=$MODE is not a mode of ARCH=$ARCH; use MODE=${MODES// / or MODE=}"
 [[ $SMP =~ ^[1-9][0-9]*$ && $SMP -ge 2 && $SMP -le 8 ]] ||
 	die "SMP=$SMP: the guest needs 2 to 8 CPUs, for a task to migrate between"
 

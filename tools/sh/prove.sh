@@ -18,12 +18,12 @@ declare -A FAULTS
 case $ARCH in
 arm64)
 	KERNELS=$MODES BREAK=debug BROKEN="1 2 3 4" CPUS="max,pauth-impdef=on cortex-a57"
-	FAULTS=([table]="plain stale_retry end_short end_long" [publish]="no_save no_publish")
+	FAULTS=([table]="bare stale_retry end_short end_long" [publish]="no_save no_publish")
 	;;
 # Mainline's sections, too.  An end that is too late changes nothing there.
 s390)
 	KERNELS="$MODES off" BREAK=break BROKEN="1 2 4 5 6 7" CPUS=max
-	FAULTS=([table]="plain end_short")
+	FAULTS=([table]="bare end_short")
 	;;
 esac
 

@@ -250,7 +250,7 @@ needs kernel-table;	run_test compile-fail check_compile_fail table
 needs kernel-table;	run_test rustdoc check_rustdoc table
 needs module-table host-tool; run_test verify-malformed check_verify_malformed table
 needs module-table host-tool; run_test verify-faults check_verify_faults table stale_retry end_short end_long
-needs run-table;	run_test catches-faults-table check_faults table plain stale_retry end_short end_long
+needs run-table;	run_test catches-faults-table check_faults table bare stale_retry end_short end_long
 needs module-publish host-tool; run_test verify-faults-publish check_verify_faults publish no_publish
 needs run-publish;	run_test catches-faults-publish check_faults publish no_save no_publish
 needs module-table;	run_test run-table-vhe check_vhe table
@@ -284,7 +284,7 @@ done
 needs s390-module-table host-tool; run_test s390-verify-malformed s390 check_verify_malformed table
 needs s390-run-table;		run_test s390-insns-table s390 check_insns table 2
 needs s390-run-mviy;		run_test s390-insns-mviy s390 check_insns mviy 4
-needs s390-run-table;		run_test s390-catches-faults-table s390 check_faults table plain end_short
+needs s390-run-table;		run_test s390-catches-faults-table s390 check_faults table bare end_short
 needs s390-kernel-table;	run_test s390-engine-cannot-panic s390 check_no_panic
 
 needs s390-kernel-table s390-kernel-off; run_test s390-figures-table s390 check_figures table
