@@ -101,6 +101,7 @@ int bench_interrupt_start(void);
 void bench_interrupt_stop(void);
 s64 bench_interrupt_ns(bool preempt);
 u32 bench_searches(struct bench_search *searches, u32 nr);
+u64 bench_filter_ns(void);
 
 /* Rust: sched_rseq_bench_main.rs */
 bool bench_is_text(unsigned long addr);

@@ -90,11 +90,6 @@ struct searches {
 	u32			max, nr;
 };
 
-static unsigned long begin_of(const struct sched_rseq_entry *entry)
-{
-	return (unsigned long)&entry->begin + entry->begin;
-}
-
 typedef void (*engine_fn)(struct pt_regs *regs, unsigned int old_cpu);
 
 /* Of one turn. */
@@ -106,6 +101,19 @@ static u64 turn_ns(u64 ns)
 static noinline void no_engine(struct pt_regs *regs, unsigned int old_cpu)
 {
 	barrier();
+}
+
+/* What looks at sections of this kind. */
+static noinline void interrupted(struct pt_regs *regs, unsigned int old_cpu)
+{
+#ifdef CONFIG_SCHED_RSEQ_PLAIN
+	__sched_rseq_interrupted(regs);
+#endif
+}
+
+static engine_fn engine_of(const struct sched_rseq_entry *entry)
+{
+	return entry->kind == SCHED_RSEQ_PLAIN ? interrupted : sched_rseq_resume;
 }
 
 /* A CPU that this is not, whose copies are elsewhere. */
@@ -163,19 +171,20 @@ static u64 search_ns(const struct sched_rseq_table *table, unsigned long pc)
 static u64 ask(const struct sched_rseq_entry *entry, unsigned long pc, bool inside,
 	       struct bench_search *search)
 {
+	engine_fn engine = engine_of(entry);
 	struct pt_regs regs = {};
 	bool resumed;
 	u64 ns;
 
 	prepare(&regs, entry, pc);
-	sched_rseq_resume(&regs, other_cpu());
+	engine(&regs, other_cpu());
 	if (entry->kind == SCHED_RSEQ_FIXUP)
 		resumed = regs_get_register(&regs, entry->reg);
 	else
-		resumed = instruction_pointer(&regs) == begin_of(entry) + entry->restart;
+		resumed = instruction_pointer(&regs) == sched_rseq_begin(entry) + entry->restart;
 	search->wrong += resumed != inside;
 
-	ns = engine_ns(sched_rseq_resume, &regs, entry, pc);
+	ns = engine_ns(engine, &regs, entry, pc);
 	return turn_ns(ns - engine_ns(no_engine, &regs, entry, pc));
 }
 
@@ -193,7 +202,7 @@ static int search_table(const char *owner, const struct sched_rseq_table *table,
 	for (u32 i = 0; i < SAMPLES; i++) {
 		u32 index = (u64)i * (table->nr - 1) / (SAMPLES - 1);
 		const struct sched_rseq_entry *entry = table->entries + index;
-		unsigned long begin = begin_of(entry), end = begin + entry->len;
+		unsigned long begin = sched_rseq_begin(entry), end = begin + entry->len;
 		u64 ns;
 
 		/* Init text was freed. */
@@ -206,7 +215,7 @@ static int search_table(const char *owner, const struct sched_rseq_table *table,
 		search->sum += ns;
 		search->most = max(search->most, ns);
 		/* Where one section ends another may begin. */
-		if (index + 1 < table->nr && begin_of(entry + 1) == end)
+		if (index + 1 < table->nr && sched_rseq_begin(entry + 1) == end)
 			continue;
 		search->passed++;
 		search->most_passed = max(search->most_passed, ask(entry, end, false, search));
@@ -222,9 +231,60 @@ u32 bench_searches(struct bench_search *searches, u32 nr)
 	return sched_rseq_walk_tables(search_table, &all) ? 0 : all.nr;
 }
 
+#ifdef CONFIG_SCHED_RSEQ_PLAIN
+
+static noinline u64 filter_ns(struct pt_regs *regs, bool look)
+{
+	unsigned long flags;
+	u64 start, end;
+
+	local_irq_save(flags);
+	start = ktime_get_ns();
+#pragma GCC unroll 1
+	for (int i = 0; i < TURNS; i++) {
+		if (look)
+			sched_rseq_interrupted(regs);
+		/* Nothing is kept in registers, as nothing would be on a real exit. */
+		barrier();
+	}
+	end = ktime_get_ns();
+	local_irq_restore(flags);
+	return end - start;
+}
+
+/**
+ * bench_filter_ns - what an exit pays to see that no plain section was hit
+ *
+ * Return: nanoseconds
+ */
+u64 bench_filter_ns(void)
+{
+	struct pt_regs regs = {};
+	unsigned long pc = 0;
+
+	while (test_bit(sched_rseq_filter_bit(pc), sched_rseq_filter))
+		pc += 1UL << SCHED_RSEQ_FILTER_SHIFT;
+	instruction_pointer_set(&regs, pc);
+	return turn_ns(filter_ns(&regs, true) - filter_ns(&regs, false));
+}
+
+#else
+
+u64 bench_filter_ns(void)
+{
+	return 0;
+}
+
+#endif
+
 #else
 
 u32 bench_searches(struct bench_search *searches, u32 nr)
+{
+	return 0;
+}
+
+u64 bench_filter_ns(void)
 {
 	return 0;
 }

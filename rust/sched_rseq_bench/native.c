@@ -11,6 +11,8 @@
 #define BENCH_SCHEME		"publish"
 #elif defined(CONFIG_SCHED_RSEQ_MVIY)
 #define BENCH_SCHEME		"mviy-all"
+#elif defined(CONFIG_SCHED_RSEQ_PLAIN)
+#define BENCH_SCHEME		"plain"
 #elif defined(CONFIG_SCHED_RSEQ)
 #define BENCH_SCHEME		"table"
 #elif defined(CONFIG_S390)

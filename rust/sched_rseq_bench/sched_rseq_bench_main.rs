@@ -69,6 +69,7 @@ extern "C" {
     fn bench_interrupt_stop();
     fn bench_interrupt_ns(preempt: bool) -> i64;
     fn bench_searches(searches: *mut Search, nr: u32) -> u32;
+    fn bench_filter_ns() -> u64;
 }
 
 /// Operations that are timed together.
@@ -184,6 +185,10 @@ fn bench_interrupts() -> Result<u32> {
 
 /// The engine on each table.
 fn bench_engine(bad: &mut Bad) -> Result<u32> {
+    if cfg!(CONFIG_SCHED_RSEQ_PLAIN) {
+        // SAFETY: No requirements.
+        pr_info!("filter insns={}\n", unsafe { bench_filter_ns() });
+    }
     let mut searches = KVec::new();
     let none = Search {
         owner: [0; 64],

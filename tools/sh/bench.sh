@@ -15,13 +15,16 @@ BENCH_APPEND=srseq=bench
 BENCH_QEMU=()
 
 case $ARCH in
-arm64) KERNELS="off publish table" CPUS="max,pauth-impdef=on cortex-a57" ;;
+arm64) KERNELS="off publish table plain" CPUS="max,pauth-impdef=on cortex-a57" ;;
 s390) KERNELS="off mviy table" CPUS=max ;;
 esac
 arguments=(--image "$IMAGE" "${NOT_TESTS[@]}" --out "$RESULTS")
 case ${1:-} in
 "") arguments+=(--cycles --report "$REPORT") ;;
-quick) KERNELS="off table" CPUS=${CPUS%% *} ;;
+quick)
+	KERNELS="off table" CPUS=${CPUS%% *}
+	[[ " $MODES " != *" plain "* ]] || KERNELS+=" plain"
+	;;
 *) die "bench.sh $1: only \"quick\" is known" ;;
 esac
 

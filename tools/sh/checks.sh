@@ -105,6 +105,40 @@ check_kunit() {
 	grep '\[PASSED\] sched_rseq' "$log"
 }
 
+# kunit_nmi VARIANT NAME KERNEL-ARGUMENT...: the tests of operations, with interrupts
+# masked by priority, so that the overflow of a counter is an NMI.
+kunit_nmi() {
+	local dir log=$LOGS/test/kunit-$ARCH-$2.out argument arguments=()
+	dir=$(kernel_dir "$1")
+	for argument in irqchip.gicv3_pseudo_nmi=1 "${@:3}"; do arguments+=(--kernel_args "$argument"); done
+	cd "$SRC" || return
+	KUNIT_CPU=max,pauth-impdef=on kenv python3 tools/testing/kunit/kunit.py exec sched_rseq \
+		--qemu_config "$TOP/tools/kunit/$ARCH.py" --build_dir "$dir" "${arguments[@]}" \
+		--kunitconfig "$dir/wanted.config" --timeout 600 --qemu_args \
+		"-smp $SMP -nic none -icount shift=0,sleep=off -machine gic-version=3" >"$log" || true
+	cat "$log" "$dir/test.log"
+}
+
+# check_kunit_nmi VARIANT: plain sections are interrupted by NMIs at each instruction.
+check_kunit_nmi() {
+	local out=$LOGS/test/kunit-nmi-$ARCH.out
+	kunit_nmi "$1" nmi | tee "$out"
+	grep -E 'Testing complete\. Ran [1-9][0-9]* tests: passed: [1-9]' "$out"
+	without grep -E 'Testing complete.*(failed|crashed|errors):' "$out"
+	grep -E 'srk_nmi: .* turns, ([0-9]+) interrupts, \1 of them NMIs' "$out"
+	grep '\[PASSED\] srk_watchpoint' "$out"
+	grep '\[PASSED\] srk_breakpoint' "$out"
+	quiet "$out"
+}
+
+# check_kunit_nmi_broken VARIANT: and if the engine does not look behind them, that
+# shows.
+check_kunit_nmi_broken() {
+	local out=$LOGS/test/kunit-nmi-broken-$ARCH.out
+	kunit_nmi "$1" nmi-broken sched_rseq_broken=9 | tee "$out"
+	grep '\[FAILED\] srk_nmi' "$out"
+}
+
 check_status() {
 	local now
 	now=$(git -C "$TOP" status --porcelain 2>/dev/null || true)

@@ -5,6 +5,9 @@
 # value NAME FILE: of the lines "name=value" that srseq prints.
 value() { sed -n "s/^$1=//p" "$2"; }
 
+# section_bytes FILE SECTION: its size.
+section_bytes() { llvm-size -A "$1" | awk -v name="$2" '$1 == name { print $2 }' | tee /dev/stderr; }
+
 # check_figures VARIANT: the headline figures, with sections and without; the
 # kernel with sections has more KUnit tests, and tests do not count.
 check_figures() {
@@ -24,9 +27,16 @@ check_figures() {
 		[ "$(value preempt_schedule_notrace_callers "$without")" -gt 32 ]
 		;;
 	esac
+	case $1 in
 	# The marks take as many bytes as in mainline, and the engine comes on top.
-	[ "$1" = mviy ] ||
-		[ "$(value function_bytes "$with")" -le "$(value function_bytes "$without")" ]
+	mviy) ;;
+	plain)
+		[ $(($(value function_bytes "$with") + 8192)) -le "$(value function_bytes "$without")" ]
+		[ "$(section_bytes "$(kernel_dir plain)/vmlinux" .altinstructions)" -lt \
+			"$(section_bytes "$(kernel_dir off)/vmlinux" .altinstructions)" ]
+		;;
+	*) [ "$(value function_bytes "$with")" -le "$(value function_bytes "$without")" ] ;;
+	esac
 }
 
 # check_table VARIANT: the descriptors in the linked kernel.
@@ -100,10 +110,10 @@ function_insns() {
 		sed -n 's/^ *[0-9a-f]*: *\t*//p'
 }
 
-# check_fast_path: this_cpu_add() in a loop, with sections and without.
+# check_fast_path VARIANT: this_cpu_add() in a loop, with sections and without.
 check_fast_path() {
 	local ko=modules/sched_rseq_torture/sched_rseq_torture.ko with without
-	with=$(function_insns "$(kernel_dir table)/$ko" srt_loop_add_64)
+	with=$(function_insns "$(kernel_dir "$1")/$ko" srt_loop_add_64)
 	without=$(function_insns "$(kernel_dir off)/$ko" srt_loop_add_64)
 	printf 'with sections:\n%s\n\nwithout:\n%s\n' "$with" "$without"
 	if [ "$ARCH" = s390 ]; then
@@ -111,6 +121,10 @@ check_fast_path() {
 		[ "$(grep -c '^mviy' <<<"$without")" -eq 2 ]
 		without grep '^mviy' <<<"$with"
 		[ $(($(wc -l <<<"$with") + 2)) -le "$(wc -l <<<"$without")" ]
+	elif [ "$1" = plain ]; then
+		[ "$(grep -cE '^(ldxr|stxr|ldadd|nop)' <<<"$with")" -eq 0 ]
+		without grep -E '^bl|SP_EL0' <<<"$with"
+		[ $(($(wc -l <<<"$with") + 12)) -le "$(wc -l <<<"$without")" ]
 	else
 		# The section and its retry: mrs, add, ldxr, add, stxr, cbnz.
 		[ "$(grep -cE '^(mrs|ldxr|stxr|cbnz)' <<<"$with")" -eq 4 ]
@@ -180,15 +194,16 @@ calls() {
 		join - <(llvm-nm "$1" | sed 's/^0*//' | awk '$2 ~ /[tT]/ { print $1, $3 }' | sort)
 }
 
-# check_no_panic: the engine, which is these three functions, runs where nothing may
-# go wrong.
+# check_no_panic VARIANT: the engine, which is these three functions, five with plain
+# sections, runs where nothing may go wrong.
 check_no_panic() {
-	local vmlinux name names calls
-	vmlinux=$(kernel_dir table)/vmlinux
-	names=$(llvm-nm "$vmlinux" | awk '$3 == "sched_rseq_resume" ||
-		$3 ~ /10sched_rseq(20find_entry_elsewhere|9resume_in)$/ { print $3 }')
+	local vmlinux name names calls nr=3
+	[ "$1" != plain ] || nr=5
+	vmlinux=$(kernel_dir "$1")/vmlinux
+	names=$(llvm-nm "$vmlinux" | awk '$3 ~ /^(sched_rseq_resume|__sched_rseq_interrupted)$/ ||
+		$3 ~ /10sched_rseq(20find_entry_elsewhere|9resume_in|14interrupted_in)$/ { print $3 }')
 	echo "$names"
-	[ "$(wc -l <<<"$names")" -eq 3 ]
+	[ "$(wc -l <<<"$names")" -eq $nr ]
 	calls=$(for name in $names; do calls "$vmlinux" "$name"; done)
 	echo "$calls"
 	grep find_entry_elsewhere <<<"$calls"

@@ -193,11 +193,12 @@ needs setup;		run_test x86-setup x86 "$T/setup.sh"
 
 build kernel-table source "$T/kernel.sh" table
 build module-table kernel-table "$T/module.sh" table
-build kernel-publish source "$T/kernel.sh" publish
-build module-publish kernel-publish "$T/module.sh" publish
-build kernel-doctests kernel-table "$T/kernel.sh" table+doctests
-build kernel-off source "$T/kernel.sh" off
-build module-off kernel-off "$T/module.sh" off
+build kernel-break kernel-table "$T/kernel.sh" break
+build module-break kernel-break "$T/module.sh" break
+for v in plain publish off; do
+	build "kernel-$v" source "$T/kernel.sh" "$v"
+	build "module-$v" "kernel-$v" "$T/module.sh" "$v"
+done
 # Also compiled with clippy, and warnings are errors there.
 build kernel-debug source "$T/kernel.sh" debug
 build module-debug kernel-debug "$T/module.sh" debug
@@ -230,10 +231,11 @@ needs setup;		run_test no-network-source no_network_source
 needs setup;		run_test old-qemu old_qemu
 needs setup;		run_test not-root not_root
 
-for v in table publish; do
+for v in table plain publish; do
 	needs "module-$v";	run_test "run-$v" "$T/run.sh" "$v"
-	needs "run-$v";		run_test "run-$v-again" check_second_run "$v"
-	needs "module-$v";	run_test "run-$v-llsc" env CPU=cortex-a57 "$T/run.sh" "$v"
+	# Most of plain mode is the same with and without LSE.
+	[ "$v" = plain ] ||
+		{ needs "module-$v"; run_test "run-$v-llsc" env CPU=cortex-a57 "$T/run.sh" "$v"; }
 	needs "module-$v";	run_test "reload-$v" check_reload "$v"
 	needs "module-$v";	run_test "malformed-$v" check_malformed "$v"
 	needs "kernel-$v";	run_test "descriptors-$v" check_table "$v"
@@ -243,7 +245,8 @@ for v in table publish; do
 	needs "kernel-$v";	run_test "kunit-$v-lse" check_kunit "$v" max,pauth-impdef=on
 	needs "kernel-$v";	run_test "kunit-$v-llsc" check_kunit "$v" cortex-a57
 done
-needs kernel-doctests;	run_test kunit-doctests check_kunit table+doctests max,pauth-impdef=on
+needs run-table;	run_test run-table-again check_second_run table
+needs kernel-break;	run_test kunit-break check_kunit break max,pauth-impdef=on
 needs module-table;	run_test sample check_sample table
 needs module-table;	run_test same-code check_same_code table
 needs kernel-table;	run_test compile-fail check_compile_fail table
@@ -251,15 +254,20 @@ needs kernel-table;	run_test rustdoc check_rustdoc table
 needs module-table host-tool; run_test verify-malformed check_verify_malformed table
 needs module-table host-tool; run_test verify-faults check_verify_faults table stale_retry end_short end_long
 needs run-table;	run_test catches-faults-table check_faults table bare stale_retry end_short end_long
+needs module-plain host-tool; run_test verify-faults-plain check_verify_faults plain end_short end_long
+needs run-plain;	run_test catches-faults-plain check_faults plain bare end_short end_long
 needs module-publish host-tool; run_test verify-faults-publish check_verify_faults publish no_publish
 needs run-publish;	run_test catches-faults-publish check_faults publish no_save no_publish
 needs module-table;	run_test run-table-vhe check_vhe table
-needs kernel-table;	run_test engine-cannot-panic check_no_panic
+needs kernel-table;	run_test engine-cannot-panic check_no_panic table
+needs kernel-plain;	run_test engine-cannot-panic-plain check_no_panic plain
 
 needs module-off;	run_test refused-off check_refused off
 needs kernel-off;	run_test kunit-off check_kunit off max,pauth-impdef=on
 needs kernel-table kernel-off; run_test figures check_figures table
-needs module-table module-off; run_test fast-path check_fast_path
+needs kernel-plain kernel-off; run_test figures-plain check_figures plain
+needs module-table module-off; run_test fast-path check_fast_path table
+needs module-plain module-off; run_test fast-path-plain check_fast_path plain
 needs module-table kernel-off host-tool; run_test outside check_outside
 needs kernel-table kernel-off; run_test hook-costs-nothing check_hook
 
@@ -268,8 +276,13 @@ needs module-debug;	run_test trace check_trace debug
 needs kernel-debug;	run_test kunit-debug check_kunit debug max,pauth-impdef=on
 needs module-debug;	run_test run-debug-pseudo-nmi check_pseudo_nmi debug
 for n in 1 2 3 4; do
-	needs run-debug;	run_test "catches-broken-engine-$n" check_broken debug "$n"
+	needs module-break;	run_test "catches-broken-engine-$n" check_broken break "$n"
 done
+for n in 1 2 3 4 8; do
+	needs run-debug;	run_test "catches-broken-engine-$n-plain" check_broken debug "$n"
+done
+needs kernel-debug;	run_test kunit-debug-nmi check_kunit_nmi debug
+needs kernel-debug;	run_test catches-broken-engine-9-plain check_kunit_nmi_broken debug
 
 for v in table mviy; do
 	needs "s390-module-$v";		run_test "s390-run-$v" s390 "$T/run.sh" "$v"
@@ -285,13 +298,13 @@ needs s390-module-table host-tool; run_test s390-verify-malformed s390 check_ver
 needs s390-run-table;		run_test s390-insns-table s390 check_insns table 2
 needs s390-run-mviy;		run_test s390-insns-mviy s390 check_insns mviy 4
 needs s390-run-table;		run_test s390-catches-faults-table s390 check_faults table bare end_short
-needs s390-kernel-table;	run_test s390-engine-cannot-panic s390 check_no_panic
+needs s390-kernel-table;	run_test s390-engine-cannot-panic s390 check_no_panic table
 
 needs s390-kernel-table s390-kernel-off; run_test s390-figures-table s390 check_figures table
 needs s390-kernel-mviy s390-kernel-off; run_test s390-figures-mviy s390 check_figures mviy
 # The sections that mainline has.
 needs s390-module-off host-tool; run_test s390-verify-off s390 "$T/verify.sh" off
-needs s390-module-table s390-module-off; run_test s390-fast-path s390 check_fast_path
+needs s390-module-table s390-module-off; run_test s390-fast-path s390 check_fast_path table
 needs s390-kernel-table s390-kernel-off; run_test s390-entry s390 check_entry
 
 needs s390-kernel-break;	run_test s390-kunit-break s390 check_kunit break max
@@ -309,7 +322,7 @@ needs x86-module;	run_test x86-same-code x86 check_same_code percpu
 
 needs module-table module-off host-tool; run_test bench check_bench
 needs module-table;	run_test bench-clock check_bench_clock
-needs module-debug;	run_test bench-wrong check_bench_wrong debug
+needs module-break;	run_test bench-wrong check_bench_wrong break
 needs s390-module-table s390-module-off host-tool; run_test s390-bench s390 check_bench
 needs module-table module-off host-tool; run_test workloads check_workloads
 needs module-table host-tool; run_test stat check_stat

@@ -16,7 +16,7 @@ BY_USER=nothing,fork_exec_wait,pipe,page_fault,tmpfs_file
 BY_KERNEL=nothing,kmalloc,srcu
 
 case $ARCH in
-arm64) KERNELS="off publish table" ;;
+arm64) KERNELS="off publish table plain" ;;
 s390) KERNELS="off mviy table" ;;
 esac
 arguments=(--image "$IMAGE" --out "$RESULTS")

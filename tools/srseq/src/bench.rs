@@ -231,6 +231,8 @@ struct Run {
     ops: Vec<Op>,
     /// Key without the kernel's name, and number.
     interrupts: Vec<(&'static str, u64)>,
+    /// What an exit pays to see that no plain section was hit.
+    filter: Option<u64>,
     /// Owner and fields.
     engine: Vec<(String, BTreeMap<&'static str, u64>)>,
 }
@@ -258,11 +260,12 @@ fn parse_run(log: &str) -> Result<Run> {
                 }),
                 "interrupt" => {
                     let which = match fields.number("preempts")? {
-                        0 => "plain",
+                        0 => "returns",
                         _ => "preempts",
                     };
                     run.interrupts.push((which, fields.number("insns")?));
                 }
+                "filter" => run.filter = Some(fields.number("insns")?),
                 "engine" => {
                     let mut numbers = BTreeMap::new();
                     for name in ["sections", "resumed", "passed", "search"] {
@@ -317,6 +320,10 @@ fn add_run(results: &mut Results, kernel: &str, run: &Run) -> Result<()> {
             format!("insns/interrupt/{which}/{kernel}/{atomics}"),
             *insns as f64,
         )?;
+    }
+    if let Some(insns) = run.filter {
+        let key = format!("insns/engine/filter/{kernel}/{atomics}");
+        results.put(key, insns as f64)?;
     }
     for (owner, numbers) in &run.engine {
         // The module's own table is like the others.
@@ -383,9 +390,27 @@ fn headline(results: &Results, arch: Arch) -> Vec<Headline> {
         }
     };
     let interrupt =
-        |kernel: &str| results.get(&format!("insns/interrupt/plain/{kernel}/{atomics}"));
+        |kernel: &str| results.get(&format!("insns/interrupt/returns/{kernel}/{atomics}"));
     let added = || Some(interrupt("table")? - interrupt("off")?);
     line("added to an interrupt that does not preempt", added(), 0.0);
+    for (name, at_most) in [
+        ("add", 4.0),
+        ("add_return", 4.0),
+        ("xchg", 3.0),
+        ("read", 2.0),
+        ("write", 2.0),
+    ] {
+        line(
+            &format!("{name}, plain"),
+            op(name, "plain", atomics),
+            at_most,
+        );
+    }
+    line(
+        "added to an interrupt by the filter of plain sections",
+        results.get(&format!("insns/engine/filter/plain/{atomics}")),
+        12.0,
+    );
     line(
         "added to one that does, outside of sections, with 10,000 in the kernel",
         engine_of_many(results, "table", atomics, "passed"),
@@ -470,7 +495,7 @@ mod tests {
         let get = |key| results.get(key).unwrap();
         assert_eq!(get("insns/loop/add/64/table/lse"), 6.0);
         assert_eq!(get("insns/once/add/64/table/lse"), 9.0);
-        assert_eq!(get("insns/interrupt/plain/table/lse"), 558.0);
+        assert_eq!(get("insns/interrupt/returns/table/lse"), 558.0);
         assert_eq!(get("insns/interrupt/preempts/table/lse"), 4143.0);
         assert_eq!(get("insns/engine/passed/table/vmlinux/405/lse"), 213.0);
         assert_eq!(reserved_kib(LOG), Some(19836));

@@ -13,7 +13,7 @@ use plotters::prelude::*;
 use crate::bench::{Headline, Results};
 
 /// In this order in tables and charts, each with a colour that can be seen on white and on black.
-const SCHEMES: [(&str, RGBColor); 7] = [
+const SCHEMES: [(&str, RGBColor); 8] = [
     ("preempt", RGBColor(208, 100, 78)),
     ("publish", RGBColor(190, 135, 40)),
     ("mviy", RGBColor(190, 135, 40)),
@@ -21,6 +21,7 @@ const SCHEMES: [(&str, RGBColor); 7] = [
     ("refresh", RGBColor(90, 135, 205)),
     ("percpu-vm", RGBColor(130, 130, 130)),
     ("table", RGBColor(35, 150, 135)),
+    ("plain", RGBColor(100, 165, 60)),
 ];
 
 const OPS: [&str; 8] = [
@@ -127,6 +128,35 @@ fn matrix(results: &Results, prefix: &str, of: &str) -> Option<String> {
         rows.push(line);
     }
     (rows.len() > 1).then(|| table(&rows))
+}
+
+/// How many operations there must be in kernel mode for each interrupt, that plain sections take
+/// fewer instructions than another scheme in all: what the filter takes by what an operation saves.
+fn break_even(results: &Results, atomics: &str) -> Option<String> {
+    let filter = results.get(&format!("insns/engine/filter/plain/{atomics}"))?;
+    let others = ["preempt", "irq-off", "refresh", "table"];
+    let get =
+        |op: &str, scheme: &str| results.get(&format!("insns/loop/{op}/64/{scheme}/{atomics}"));
+    let others: Vec<&str> = others
+        .into_iter()
+        .filter(|scheme| OPS.iter().any(|op| get(op, scheme).is_some()))
+        .collect();
+    let mut rows = vec![vec!["operation".to_owned()]];
+    rows[0].extend(others.iter().map(|scheme| format!("instead of {scheme}")));
+    for op in OPS {
+        let mut row = vec![format!("{op}, 8 bytes")];
+        row.extend(
+            others
+                .iter()
+                .map(|scheme| match (get(op, scheme), get(op, "plain")) {
+                    (Some(other), Some(plain)) if other > plain => number(filter / (other - plain)),
+                    (Some(_), Some(_)) => "never".to_owned(),
+                    _ => String::new(),
+                }),
+        );
+        rows.push(row);
+    }
+    Some(table(&rows))
 }
 
 fn headline(lines: &[Headline]) -> String {
@@ -243,6 +273,13 @@ fn rest(results: &Results, charts: &[(String, String)]) -> String {
     ] {
         if let Some(table) = matrix(results, prefix, of) {
             section(&mut out, title, '=');
+            let _ = writeln!(out, "{table}");
+        }
+    }
+    for (atomics, how) in ATOMICS {
+        if let Some(table) = break_even(results, atomics) {
+            let title = "Operations per interrupt that pay for the filter";
+            section(&mut out, &format!("{title}. {how}"), '=');
             let _ = writeln!(out, "{table}");
         }
     }
@@ -442,7 +479,7 @@ mod tests {
         for (key, value) in [
             ("insns/loop/add/64/preempt/lse", 15.0),
             ("insns/loop/add/64/table/lse", 6.0),
-            ("insns/interrupt/plain/off/lse", 582.0),
+            ("insns/interrupt/returns/off/lse", 582.0),
             ("cycles/neoverse-n1/add/64/table/lse", 3.01),
         ] {
             results.numbers.insert(key.to_owned(), value);
@@ -480,7 +517,7 @@ mod tests {
             &lse,
             "* llvm-mca: m has no i\n",
             "3.01",
-            "\nplain, off         582\n",
+            "\nreturns, off       582\n",
         ] {
             assert!(page.contains(text), "{text} is not in\n{page}");
         }
