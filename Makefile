@@ -96,9 +96,10 @@ distclean:
 #?   make distclean  remove everything
 #?
 #? Variables:
-#?   ARCH=arm64      the guest's architecture: arm64 or s390
-#?   MODE=table      how a section is found: table; on arm64 publish (the RFC's
-#?                   way), on s390 mviy (mainline's)
+#?   ARCH=arm64      the guest's architecture: arm64, s390 or riscv
+#?   MODE=table      how operations are made up: table; on arm64 plain (without atomic
+#?                   instructions) and publish (the RFC's way), on s390 mviy
+#?                   (mainline's); on riscv there is only plain
 #?   KSRC=DIR        a Linux 7.3 tree to start from; it is copied, not changed
 #?   O=DIR           where everything goes (build); not inside a kernel tree
 #?   SECONDS=2       how long make torture and make stat take, by the guest's clock

@@ -52,11 +52,18 @@ kernel_make() { kenv make -C "$SRC" O="$DIR" ARCH="$ARCH" LLVM=1 -j"$JOBS" "$@";
 configure() {
 	if [ -z "$BASE" ]; then
 		kunit_py config
+		[ -z "$COPIED" ] || reuse
 	else
 		kernel_make "$BASE"
 		"$SRC/scripts/kconfig/merge_config.sh" -m -O "$DIR" "$DIR/.config" "$WANT"
 		kernel_make olddefconfig
 	fi
+}
+
+# reuse: do not compile what is the same in the kernel that this one is a copy of.
+reuse() {
+	kernel_make syncconfig
+	python3 "$TOP/tools/sh/reuse.py" "$(kernel_dir "$FROM")" "$DIR"
 }
 
 build() {
@@ -84,6 +91,7 @@ BASE=$(directive BASE "$VARIANT")
 FROM=${VARIANT%+*}
 [ "$FROM" != "$VARIANT" ] || FROM=$(directive FROM "$VARIANT")
 [ -z "$BASE" ] || FROM=
+COPIED=
 if [ -n "$FROM" ] && [ ! -e "$DIR" ] && [ -e "$(kernel_dir "$FROM")/built" ]; then
 	need_space 2000 "$OUT"
 	rm -rf "$DIR.tmp"
@@ -91,6 +99,7 @@ if [ -n "$FROM" ] && [ ! -e "$DIR" ] && [ -e "$(kernel_dir "$FROM")/built" ]; th
 	cp -a "$(kernel_dir "$FROM")" "$DIR.tmp"
 	rm -rf "$DIR.tmp"/{built,modules}
 	mv "$DIR.tmp" "$DIR"
+	COPIED=1
 fi
 mkdir -p "$DIR"
 merged_config "$VARIANT" >"$WANT"
