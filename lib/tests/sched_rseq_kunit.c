@@ -5,12 +5,16 @@
  * the sections around them.
  */
 #include <kunit/test.h>
+#include <linux/hrtimer.h>
 #include <linux/hw_breakpoint.h>
 #include <linux/kallsyms.h>
 #include <linux/kprobes.h>
 #include <linux/percpu.h>
 #include <linux/perf_event.h>
+#include <linux/sched.h>
 #include <linux/sched_rseq.h>
+
+#include <asm/irq_regs.h>
 
 /*
  * Edge values, truncated to the width: zero, one, sign bits and all ones of
@@ -484,52 +488,120 @@ static void srk_breakpoint(struct kunit *test)
 }
 #endif
 
-#if defined(CONFIG_SCHED_RSEQ_PLAIN) && defined(CONFIG_PERF_EVENTS)
-/* What interrupted the operation in srk_one_section(). */
+#ifdef CONFIG_SCHED_RSEQ_PLAIN
+/* What interrupted the operation in srk_one_section(), and adds, too. */
 static struct {
 	struct srk_search	section;
 	u64			adds;
 	u64			nmis;
 	/* By instruction, and elsewhere. */
 	u64			at[8];
-} srk_sampled;
+} srk_others;
 
+static void srk_add_too(unsigned long pc)
+{
+	unsigned int insn = ARRAY_SIZE(srk_others.at) - 1;
+
+	if (pc - srk_others.section.begin < srk_others.section.len)
+		insn = sched_rseq_nr_insns(srk_others.section.begin, pc);
+	srk_others.at[insn]++;
+	srk_others.nmis += !!in_nmi();
+	this_cpu_inc(srk_u64.var);
+	WRITE_ONCE(srk_others.adds, srk_others.adds + 1);
+}
+
+static void srk_others_start(void)
+{
+	memset(srk_others.at, 0, sizeof(srk_others.at));
+	srk_others.adds = 0;
+	srk_others.nmis = 0;
+	srk_set_64(0);
+}
+
+/* Nothing is lost after so many operations, and the section was hit everywhere. */
+static void srk_others_end(struct kunit *test, u64 turns)
+{
+	unsigned long begin = srk_others.section.begin;
+	unsigned int insns = sched_rseq_nr_insns(begin, begin + srk_others.section.len);
+	unsigned int missed = 0;
+
+	for (unsigned int i = 0; i < insns; i++)
+		missed += !srk_others.at[i];
+	kunit_info(test, "%llu turns, %llu interrupts, %llu of them NMIs, at %llu %llu %llu %llu %llu",
+		   turns, srk_others.adds, srk_others.nmis, srk_others.at[0], srk_others.at[1],
+		   srk_others.at[2], srk_others.at[3], srk_others.at[4]);
+	KUNIT_EXPECT_EQ(test, this_cpu_read(srk_u64.var), turns + srk_others.adds);
+	KUNIT_EXPECT_EQ(test, missed, 0);
+}
+
+static enum hrtimer_restart srk_timer_fn(struct hrtimer *timer)
+{
+	struct pt_regs *regs = get_irq_regs();
+
+	srk_add_too(regs ? instruction_pointer(regs) : 0);
+	return HRTIMER_NORESTART;
+}
+
+/* Interrupts that preempt nothing, after delays that differ by an instruction. */
+static void srk_shots(struct kunit *test, bool idle)
+{
+	u64 turns = 0, setup_ns = 0;
+	struct hrtimer timer;
+
+	srk_find(test, &srk_others.section);
+	hrtimer_setup_on_stack(&timer, srk_timer_fn, CLOCK_MONOTONIC,
+			       HRTIMER_MODE_REL_PINNED_HARD);
+	preempt_disable();
+	srk_others_start();
+	/* As the idle task does, the entry code takes another way then. */
+	if (idle)
+		current->flags |= PF_IDLE;
+	for (int shot = 0; shot < 300; shot++) {
+		u64 start = ktime_get_ns(), adds = srk_others.adds;
+
+		hrtimer_start(&timer, ns_to_ktime(setup_ns + shot), HRTIMER_MODE_REL_PINNED_HARD);
+		setup_ns = max(setup_ns, ktime_get_ns() - start);
+		while (READ_ONCE(srk_others.adds) == adds) {
+			srk_one_section();
+			turns++;
+		}
+	}
+	if (idle)
+		current->flags &= ~PF_IDLE;
+	srk_others_end(test, turns);
+	preempt_enable();
+	hrtimer_cancel(&timer);
+	destroy_hrtimer_on_stack(&timer);
+}
+
+static void srk_interrupt(struct kunit *test)
+{
+	srk_shots(test, false);
+}
+
+static void srk_idle(struct kunit *test)
+{
+	srk_shots(test, true);
+}
+#endif
+
+#if defined(CONFIG_SCHED_RSEQ_PLAIN) && defined(CONFIG_PERF_EVENTS)
 static void srk_overflow(struct perf_event *event, struct perf_sample_data *data,
 			 struct pt_regs *regs)
 {
-	unsigned long offset = instruction_pointer(regs) - srk_sampled.section.begin;
-	unsigned int insn = ARRAY_SIZE(srk_sampled.at) - 1;
-
-	if (offset < srk_sampled.section.len)
-		insn = sched_rseq_nr_insns(srk_sampled.section.begin, instruction_pointer(regs));
-	srk_sampled.at[insn]++;
-	srk_sampled.nmis += !!in_nmi();
-	srk_sampled.adds++;
-	this_cpu_inc(srk_u64.var);
+	srk_add_too(instruction_pointer(regs));
 }
 
-/* Adds and is interrupted by what also adds, until that was at each instruction. */
 static void srk_sample(struct kunit *test)
 {
-	unsigned int insns = sched_rseq_nr_insns(srk_sampled.section.begin,
-						 srk_sampled.section.begin + srk_sampled.section.len);
-	unsigned int turns = 0, missed = 0;
+	u64 turns = 0;
 
-	memset(srk_sampled.at, 0, sizeof(srk_sampled.at));
-	srk_sampled.adds = 0;
-	srk_sampled.nmis = 0;
-	srk_set_64(0);
+	srk_others_start();
 	do {
 		srk_one_section();
 		turns++;
-	} while (READ_ONCE(srk_sampled.adds) < 300 && turns < 1000000);
-	for (unsigned int i = 0; i < insns; i++)
-		missed += !srk_sampled.at[i];
-	kunit_info(test, "%u turns, %llu interrupts, %llu of them NMIs, at %llu %llu %llu %llu",
-		   turns, srk_sampled.adds, srk_sampled.nmis, srk_sampled.at[0],
-		   srk_sampled.at[1], srk_sampled.at[2], srk_sampled.at[3]);
-	KUNIT_EXPECT_EQ(test, this_cpu_read(srk_u64.var), turns + srk_sampled.adds);
-	KUNIT_EXPECT_EQ(test, missed, 0);
+	} while (READ_ONCE(srk_others.adds) < 300 && turns < 1000000);
+	srk_others_end(test, turns);
 }
 
 /*
@@ -547,7 +619,7 @@ static void srk_nmi(struct kunit *test)
 	};
 	struct perf_event *event;
 
-	srk_find(test, &srk_sampled.section);
+	srk_find(test, &srk_others.section);
 	migrate_disable();
 	event = perf_event_create_kernel_counter(&attr, smp_processor_id(), NULL,
 						 srk_overflow, NULL);
@@ -556,10 +628,10 @@ static void srk_nmi(struct kunit *test)
 		kunit_skip(test, "no such event (error %ld)", PTR_ERR(event));
 	}
 	srk_sample(test);
-	if (srk_sampled.nmis) {
+	if (srk_others.nmis) {
 		guard(irqsave)();
 		srk_sample(test);
-		KUNIT_EXPECT_EQ(test, srk_sampled.nmis, srk_sampled.adds);
+		KUNIT_EXPECT_EQ(test, srk_others.nmis, srk_others.adds);
 	}
 	perf_event_release_kernel(event);
 	migrate_enable();
@@ -677,6 +749,8 @@ static struct kunit_case srk_cases[] = {
 #ifdef CONFIG_SCHED_RSEQ_PLAIN
 	KUNIT_CASE(srk_interrupted),
 	KUNIT_CASE(srk_filter),
+	KUNIT_CASE(srk_interrupt),
+	KUNIT_CASE(srk_idle),
 #endif
 #if defined(CONFIG_ARM64) && defined(CONFIG_PERF_EVENTS)
 	KUNIT_CASE(srk_watchpoint),

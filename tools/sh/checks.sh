@@ -131,12 +131,13 @@ check_kunit_nmi() {
 	quiet "$out"
 }
 
-# check_kunit_nmi_broken VARIANT: and if the engine does not look behind them, that
-# shows.
-check_kunit_nmi_broken() {
-	local out=$LOGS/test/kunit-nmi-broken-$ARCH.out
-	kunit_nmi "$1" nmi-broken sched_rseq_broken=9 | tee "$out"
-	grep '\[FAILED\] srk_nmi' "$out"
+# check_kunit_broken VARIANT N PASSES FAILS: one of these tests must notice an engine
+# that is broken that way.
+check_kunit_broken() {
+	local out=$LOGS/test/kunit-broken-$ARCH-$2.out
+	kunit_nmi "$1" "broken-$2" "sched_rseq_broken=$2" | tee "$out"
+	grep "\[PASSED\] $3" "$out"
+	grep "\[FAILED\] $4" "$out"
 }
 
 check_status() {

@@ -225,7 +225,7 @@ check_caught() {
 # check_broken VARIANT N: the torture must fail on an engine that is broken that
 # way.
 check_broken() {
-	local out=$LOGS/test/broken-$ARCH-$2.console
+	local out=$LOGS/test/broken-$ARCH-$1-$2.console
 	guest_job "$1" "srseq=broken srseq.types=inject srseq.shots=60 srseq.broken=$2" | tee "$out"
 	grep "srseq: broken $2" "$out"
 	check_caught "$out" inject

@@ -12,7 +12,7 @@ trap 'exit 130' INT TERM HUP
 if "$TOP/tools/sh/bisect.sh"; then passed=1; else failed=1; fi
 for file in "$TOP"/tools/scenarios/*.config; do
 	name=$(basename "$file" .config)
-	case $name in table | publish | mviy | off | debug | break | doctests | selftests | workloads | defconfig) continue ;; esac
+	case $name in table | plain | publish | mviy | off | debug | break | selftests | workloads | defconfig) continue ;; esac
 	only=$(directive ARCH "$name")
 	[ "${only:-$ARCH}" = "$ARCH" ] || continue
 	kver=$(directive KVER "$name")

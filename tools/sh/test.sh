@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
-# Everything that can be checked, or with ARCH= only what concerns that architecture.
+# Everything that can be checked on the architectures that have critical sections, or
+# with ARCH= only what concerns that one, which may be x86_64, too.
 # A new check is one run_test line; what needs more than a command is a function in
 # checks.sh or badinput.sh.
 
@@ -15,8 +16,8 @@ unset CPU MACHINE
 . "$TOP/tools/sh/badinput.sh"
 . "$TOP/tools/sh/engine.sh"
 case $ONLY in
-"" | arm64 | s390 | x86_64) ;;
-*) die "ARCH=$ONLY is not supported; use ARCH=arm64, ARCH=s390 or ARCH=x86_64, or none for all" ;;
+"" | arm64 | s390 | riscv | x86_64) ;;
+*) die "ARCH=$ONLY is not supported; use ARCH=arm64, ARCH=s390, ARCH=riscv or ARCH=x86_64, or none for all but the last" ;;
 esac
 lock
 
@@ -30,17 +31,20 @@ declare -A result
 needs() { NEEDS=$*; }
 
 # left_out NAME ARCH: whether ONLY another architecture is asked for, by the name or,
-# if that says nothing, ARCH; or something that NAME needs is left out.
+# if that says nothing, ARCH; or something that NAME needs is left out.  An
+# architecture without critical sections has to be asked for.
 left_out() {
 	local arch=$2 need
 	case $1 in
 	s390-*) arch=s390 ;;
+	riscv-*) arch=riscv ;;
 	x86-*) arch=x86_64 ;;
 	esac
 	for need in ${NEEDS:-}; do
 		[ "${result[$need]:-}" != out ] || arch=none
 	done
-	[ -n "$ONLY" ] && [ -n "$arch" ] && [ "$arch" != "$ONLY" ] || return 1
+	[ -n "$arch" ] && [ "$arch" != "$ONLY" ] || return 1
+	[ -n "$ONLY" ] || [ "$arch" = x86_64 ] || [ "$arch" = none ] || return 1
 	result[$1]=out
 	NEEDS=
 }
@@ -181,6 +185,7 @@ on() {
 	"$@"
 }
 s390() { on s390 table "$@"; }
+riscv() { on riscv plain "$@"; }
 x86() { on x86_64 percpu "$@"; }
 
 T=$TOP/tools/sh
@@ -282,7 +287,8 @@ for n in 1 2 3 4 8; do
 	needs run-debug;	run_test "catches-broken-engine-$n-plain" check_broken debug "$n"
 done
 needs kernel-debug;	run_test kunit-debug-nmi check_kunit_nmi debug
-needs kernel-debug;	run_test catches-broken-engine-9-plain check_kunit_nmi_broken debug
+needs kernel-debug;	run_test catches-broken-engine-8-idle check_kunit_broken debug 8 srk_section srk_idle
+needs kernel-debug;	run_test catches-broken-engine-9-nmi check_kunit_broken debug 9 srk_idle srk_nmi
 
 for v in table mviy; do
 	needs "s390-module-$v";		run_test "s390-run-$v" s390 "$T/run.sh" "$v"
