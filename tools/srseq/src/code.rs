@@ -77,8 +77,13 @@ impl Code {
         self.insns.iter().any(|insn| insn.mark.is_some())
     }
 
+    /// Whoever is in it is sent back: when preempted or, if it is plain, when interrupted.
     pub fn is_restart(&self) -> bool {
-        self.described && self.section.kind == Entry::RESTART
+        self.described && self.section.kind != Entry::FIXUP
+    }
+
+    pub fn is_plain(&self) -> bool {
+        self.described && self.section.kind == Entry::PLAIN
     }
 
     pub fn subject(&self) -> Subject {
@@ -105,6 +110,7 @@ impl Code {
             },
             stores: self.insns.iter().any(|i| i.stores && i.mark.is_none()),
             exclusive: self.insns.iter().any(|i| i.exclusive),
+            loads: self.insns.iter().any(|i| i.loads),
         }
     }
 

@@ -33,6 +33,8 @@ pub struct Insn {
     pub stores: bool,
     /// It is an exclusive store (arm64).
     pub exclusive: bool,
+    /// It stores two registers, and may do so one after the other (arm64).
+    pub pair: bool,
     /// It reads memory.
     pub loads: bool,
     /// It reads memory and changes it as one, or is the store that ends doing so (arm64).
@@ -114,6 +116,7 @@ impl Disassembler {
             flow: Flow::Next,
             stores: false,
             exclusive: false,
+            pair: false,
             loads: false,
             atomic: false,
             fallible: false,
@@ -155,6 +158,7 @@ impl Disassembler {
         ];
         insn.stores = starts(&["st"]) || starts(changes);
         insn.exclusive = starts(&["stx", "stlx"]);
+        insn.pair = starts(&["stp", "stnp"]);
         insn.loads = starts(&["ld", "swp", "cas"]);
         insn.atomic = insn.loads && insn.stores || insn.exclusive;
         insn.fallible = insn.exclusive;
@@ -291,6 +295,8 @@ mod tests {
         assert_eq!((stxr.reads, stxr.writes), (vec![3, 0], vec![4]));
         let ldadd = arm64(0xf822_0003); // ldadd x2, x3, [x0]
         assert!(ldadd.stores && ldadd.loads);
+        let stp = arm64(0xa900_0403); // stp x3, x1, [x0]
+        assert!(stp.stores && stp.pair && !stp.atomic);
         let ldr = arm64(0xf860_6801); // ldr x1, [x0, x0]
         assert!(!ldr.stores && ldr.loads);
     }

@@ -6,7 +6,7 @@
 //! into that piece, a different place each, so whichever of them an operation adds the CPU's offset
 //! to, it accesses a known place. An interruption looks at all copies, as an observer would, and
 //! changes them; then the task goes on where the decision code of the kernel says, on the same CPU or
-//! on the other one.
+//! on the other one. That code is also asked when nothing was preempted, for plain sections.
 //!
 //! What is expected is that the operation happened at once and once: what was observed, the memory
 //! and the registers at the end are those of a run in which the same interruptions came before or
@@ -21,7 +21,7 @@ use unicorn_engine::unicorn_const::{
 use unicorn_engine::{RegisterARM64, RegisterS390X, Unicorn};
 
 use crate::arch::{self, Arch};
-use crate::decide::{Resume, Section};
+use crate::decide::{Entry, Resume, Section};
 
 /// The offsets of the two CPUs' copies.
 const OFFSETS: [u64; 2] = [0x0100_0000, 0x0200_0000];
@@ -32,6 +32,8 @@ const SIZE: usize = PAGE as usize;
 /// From one register's address to the next. Aligned for any operation, and not always a multiple
 /// of 32: s390 rotates by an address.
 const STRIDE: u64 = 0x30;
+/// From one scenario's address to the next.
+const SHIFT: u64 = 0x10;
 /// Code is never overwritten: each piece gets a new place.
 const CODE: u64 = 0x4000_0000;
 const CODE_SIZE: u64 = 0x0100_0000;
@@ -55,6 +57,8 @@ pub enum Protocol {
 pub enum Mistake {
     /// As if the section were in no table, or the mark were not looked at.
     NoResume,
+    /// Plain sections are looked for on the way out of a preemption only.
+    PreemptedOnly,
     /// The end is one instruction too early.
     EndShort,
     /// The end is one instruction too late.
@@ -72,8 +76,9 @@ pub enum Mistake {
 }
 
 impl Mistake {
-    pub const ALL: [(Mistake, &'static str); 8] = [
+    pub const ALL: [(Mistake, &'static str); 9] = [
         (Mistake::NoResume, "no resume"),
+        (Mistake::PreemptedOnly, "no look if nothing was preempted"),
         (Mistake::EndShort, "end one instruction short"),
         (Mistake::EndLong, "end one instruction long"),
         (Mistake::RestartLate, "restart one instruction late"),
@@ -101,6 +106,8 @@ pub struct Subject {
     pub stores: bool,
     /// That is an exclusive store.
     pub exclusive: bool,
+    /// Something in it reads memory.
+    pub loads: bool,
 }
 
 impl Subject {
@@ -119,21 +126,23 @@ impl Subject {
     }
 
     fn has_branch_back(&self) -> bool {
-        self.insns.last().is_some_and(|(at, _)| *at >= self.end)
-            || matches!(self.protocol, Protocol::Described(s) if s.kind == crate::decide::Entry::FIXUP)
-            || matches!(self.protocol, Protocol::Marked)
+        self.insns.last().is_some_and(|(at, _)| *at >= self.end) || self.kind() == Entry::FIXUP
+    }
+
+    fn kind(&self) -> u8 {
+        match self.protocol {
+            Protocol::Described(section) => section.kind,
+            Protocol::Marked => Entry::FIXUP,
+        }
     }
 
     /// Whether a mistake can be made here and makes a difference.
     pub fn admits(&self, mistake: Mistake) -> bool {
-        use crate::decide::Entry;
-        let fixup = match self.protocol {
-            Protocol::Described(section) => section.kind == Entry::FIXUP,
-            Protocol::Marked => true,
-        };
+        let fixup = self.kind() == Entry::FIXUP;
         let described = matches!(self.protocol, Protocol::Described(_));
         match mistake {
             Mistake::NoResume => true,
+            Mistake::PreemptedOnly => self.kind() == Entry::PLAIN && self.loads && self.stores,
             // The end of a marked section is in the code.  An exclusive store that an exception
             // came before fails by itself.
             Mistake::EndShort => described && !self.exclusive,
@@ -145,6 +154,32 @@ impl Subject {
         }
     }
 
+    /// The section as the kernel knows it.
+    fn known(&self, mut section: Section, mistake: Option<Mistake>) -> Section {
+        match mistake {
+            Some(Mistake::EndShort) => {
+                let last = self.insns.iter().rev().find(|(at, _)| *at < self.end);
+                section.len -= last.map_or(0, |(_, bytes)| bytes.len() as u8);
+            }
+            Some(Mistake::EndLong) => section.len += self.len_at(self.end),
+            Some(Mistake::RestartLate) => section.restart += self.len_at(self.begin) as i8,
+            Some(Mistake::FixupRegister) => section.reg ^= 1,
+            _ => {}
+        }
+        section
+    }
+
+    /// What the kernel changes on each return to it, after what it changes for a task that was
+    /// preempted.
+    fn interrupted(&self, pc: u64, preempted: bool, mistake: Option<Mistake>) -> Resume {
+        match (self.protocol, mistake) {
+            (_, Some(Mistake::NoResume)) => Resume::Continue,
+            (_, Some(Mistake::PreemptedOnly)) if !preempted => Resume::Continue,
+            (Protocol::Described(section), _) => self.known(section, mistake).interrupted(pc),
+            (Protocol::Marked, _) => Resume::Continue,
+        }
+    }
+
     /// What the kernel changes for a task that is preempted at `pc`; `mark` is the mark at that
     /// time.
     fn resume(&self, pc: u64, mark: u8, delta: u64, mistake: Option<Mistake>) -> Resume {
@@ -152,21 +187,7 @@ impl Subject {
             return Resume::Continue;
         }
         let mut resume = match self.protocol {
-            Protocol::Described(mut section) => {
-                match mistake {
-                    Some(Mistake::EndShort) => {
-                        let last = self.insns.iter().rev().find(|(at, _)| *at < self.end);
-                        section.len -= last.map_or(0, |(_, bytes)| bytes.len() as u8);
-                    }
-                    Some(Mistake::EndLong) => section.len += self.len_at(self.end),
-                    Some(Mistake::RestartLate) => {
-                        section.restart += self.len_at(self.begin) as i8;
-                    }
-                    Some(Mistake::FixupRegister) => section.reg ^= 1,
-                    _ => {}
-                }
-                section.resume(pc, delta)
-            }
+            Protocol::Described(section) => self.known(section, mistake).resume(pc, delta),
             // arch/s390/include/asm/entry-percpu.h of Linux 7.3
             Protocol::Marked if mark == 0 || delta == 0 => Resume::Continue,
             Protocol::Marked => match self.insn(pc) {
@@ -216,7 +237,7 @@ impl Memory {
     /// What others do to it in the interruption number `nr`: change those bytes of each word that
     /// `lanes` has a bit for.
     fn disturbed(mut self, nr: usize, lanes: u8) -> Self {
-        let mask = [0xa5, 0x3c][nr % 2];
+        let mask = [0xff, 0x3c][nr % 2];
         for copy in &mut self.0 {
             for (i, byte) in copy.iter_mut().enumerate() {
                 if lanes >> (i % 4) & 1 != 0 {
@@ -244,8 +265,10 @@ impl Scenario {
     fn random(arch: Arch, seed: u64) -> Self {
         Scenario {
             memory: Memory::random(seed),
+            // Whatever a register has in a byte, once it is another: there is a value for each
+            // operation that makes no difference, or none when it is done twice.
             regs: (0..arch.regs().into())
-                .map(|nr: u64| VARIABLES + STRIDE * nr)
+                .map(|nr: u64| VARIABLES + SHIFT * (seed % 2) + STRIDE * nr)
                 .collect(),
             lanes: Self::ALL_LANES,
         }
@@ -493,6 +516,9 @@ impl Emulator {
                 // What is compared with less than a register has zeros in front.
                 let low = reg & (u64::MAX >> (64 - 8 * size));
                 candidates.push(scenario.with(address, &in_memory(low), Some((nr, low))));
+                // What is stored may have the same in its last byte, but never these bits.
+                let other = low | 5;
+                candidates.push(scenario.with(address, &in_memory(other), Some((nr, other))));
                 if self.arch == Arch::S390 && size == 4 {
                     // A part of a word is brought to its left end by a rotation.
                     candidates.extend([0, 8, 16, 24].map(|by| {
@@ -801,7 +827,13 @@ fn interrupt(uc: &mut Unicorn<'_, State>, pc: u64, event: Event) -> Result<Optio
         uc.mem_write(*place, copy)?;
     }
     if event == Event::Interrupt {
-        return Ok(None);
+        let data = uc.get_data();
+        let subject = data.subject.as_ref();
+        let resume = subject.map(|s| s.interrupted(pc, false, data.mistake));
+        return Ok(match resume {
+            Some(Resume::Restart { pc }) => Some(pc),
+            _ => None,
+        });
     }
 
     let mut mark = 0;
@@ -825,7 +857,11 @@ fn interrupt(uc: &mut Unicorn<'_, State>, pc: u64, event: Event) -> Result<Optio
     let Some(subject) = &data.subject else {
         return Ok(None);
     };
-    match subject.resume(pc, mark, delta, data.mistake) {
+    let resume = match subject.resume(pc, mark, delta, data.mistake) {
+        Resume::Continue => subject.interrupted(pc, true, data.mistake),
+        resume => resume,
+    };
+    match resume {
         Resume::Continue => {}
         Resume::Restart { pc } => return Ok(Some(pc)),
         Resume::Fixup { reg, delta } => {

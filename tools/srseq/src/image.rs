@@ -305,6 +305,12 @@ impl Image {
         Ok(Table::new(&self.entries, false).linked_at(place))
     }
 
+    /// How many of the sections are plain.
+    pub fn plain_sections(&self) -> u64 {
+        let plain = self.entries.iter().filter(|e| e.kind == Entry::PLAIN);
+        plain.count() as u64
+    }
+
     /// The table as the kernel searches it: by halving, which needs it in order, unless the kernel
     /// publishes descriptors. That of a module is brought into order when it is loaded; here it is
     /// searched from the start.
@@ -499,6 +505,7 @@ impl Image {
         }
         Ok(vec![
             ("sections", self.entries.len() as u64),
+            ("plain_sections", self.plain_sections()),
             (
                 "table_bytes",
                 (self.entries.len() * size_of::<Entry>()) as u64,

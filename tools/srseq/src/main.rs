@@ -160,6 +160,7 @@ fn run(args: Args, out: &mut impl Write) -> Result<ExitCode> {
                 let kind = match section.kind {
                     decide::Entry::RESTART => "restart",
                     decide::Entry::FIXUP => "fixup",
+                    decide::Entry::PLAIN => "plain",
                     _ => "unknown",
                 };
                 writeln!(
@@ -179,7 +180,8 @@ fn run(args: Args, out: &mut impl Write) -> Result<ExitCode> {
             let sections = image.table()?.sections().count();
             writeln!(
                 out,
-                "check: sections={sections} findings={}",
+                "check: sections={sections} plain={} findings={}",
+                image.plain_sections(),
                 findings.len()
             )?;
             if !findings.is_empty() {

@@ -42,6 +42,9 @@ pub fn look(code: &Code) -> Vec<Broken> {
     }
     if code.is_restart() {
         look_at_restart(code, last, rest, &mut broken);
+        if code.is_plain() {
+            broken.extend(look_at_plain(inside, last));
+        }
     } else {
         look_at_fixup(code, inside, &mut broken);
     }
@@ -163,6 +166,25 @@ fn look_at_restart(code: &Code, last: &Insn, rest: &[Insn], broken: &mut Vec<Bro
             ));
         }
     }
+}
+
+/// What is not a single access is as good as one only if nobody can be in the middle of its store.
+fn look_at_plain(inside: &[Insn], last: &Insn) -> Option<Broken> {
+    let Some(store) = inside.iter().find(|i| i.stores) else {
+        let why = "it is plain and stores nothing";
+        return Some(("one-commit", last.address, why.into()));
+    };
+    let why = if store.pair {
+        "the store of a pair: an interrupt may come when one half is stored, and a restart then \
+         works on that"
+    } else if store.exclusive {
+        "an exclusive store in a plain section: every interrupt makes it fail, and nothing retries"
+    } else if store.atomic {
+        "an atomic in a plain section, which is there to do without"
+    } else {
+        return None;
+    };
+    Some(("one-commit", store.address, why.into()))
 }
 
 fn look_at_fixup(code: &Code, inside: &[Insn], broken: &mut Vec<Broken>) {

@@ -184,7 +184,8 @@ impl Trace {
         let moved = u64::from(number(old)? != number(new)?);
         let resumed = self.sections.entry(short(section)).or_default();
         *match kind.as_str() {
-            "restart" => &mut resumed.restart,
+            // A plain section is sent back, too.
+            "restart" | "plain" => &mut resumed.restart,
             "fixup" => &mut resumed.fixup,
             _ => bail!("kind={kind} is not known"),
         } += 1;
