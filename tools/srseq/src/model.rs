@@ -4,9 +4,9 @@
 //!
 //! Two CPUs, two tasks that do one per-CPU addition each and one that adds in the old way, with
 //! interrupts disabled; interrupts whose handlers do an addition of their own and can be interrupted
-//! again; preemption on the way out of an interrupt; migration; a CPU that goes offline. Every order
-//! in which that can happen is tried. What an interrupted task goes on with is decided by the code of
-//! the kernel.
+//! again; preemption on the way out of an interrupt; migration; a CPU that goes offline; where they make
+//! a difference, for plain sections, NMIs. Every order in which that can happen is tried. What an
+//! interrupted task goes on with is decided by the code of the kernel.
 
 use std::collections::BTreeSet;
 
@@ -43,10 +43,12 @@ pub enum Scheme {
     FixupLoop,
     /// Mainline on s390: the register is marked in lowcore.
     Marked,
+    /// Table mode with a load, an addition and a store: plain sections.
+    Plain,
 }
 
 impl Scheme {
-    pub const ALL: [(Scheme, &'static str); 7] = [
+    pub const ALL: [(Scheme, &'static str); 8] = [
         (Scheme::Table, "table, atomic"),
         (Scheme::TableLlSc, "table, LL/SC"),
         (Scheme::Publish, "publish, atomic"),
@@ -54,6 +56,7 @@ impl Scheme {
         (Scheme::Fixup, "fixup, atomic"),
         (Scheme::FixupLoop, "fixup, CS loop"),
         (Scheme::Marked, "marked, atomic"),
+        (Scheme::Plain, "plain"),
     ];
 
     fn publishes(self) -> bool {
@@ -77,6 +80,7 @@ impl Scheme {
             Scheme::Fixup => &[FormInPlace, Add],
             Scheme::FixupLoop => &[FormInPlace, Load, CompareAndSwap, BranchIfFailed(2)],
             Scheme::Marked => &[Mark, FormInPlace, Add, Unmark],
+            Scheme::Plain => &[Form, Load, Increment, Store, Nop],
         }
     }
 
@@ -87,13 +91,14 @@ impl Scheme {
             Scheme::TableLlSc => (0, 3),
             Scheme::Publish => (1, 3),
             Scheme::PublishLlSc => (1, 4),
-            Scheme::FixupLoop | Scheme::Marked => (0, 4),
+            Scheme::FixupLoop | Scheme::Marked | Scheme::Plain => (0, 4),
         }
     }
 
     fn kind(self) -> u8 {
         match self {
             Scheme::Fixup | Scheme::FixupLoop | Scheme::Marked => Entry::FIXUP,
+            Scheme::Plain => Entry::PLAIN,
             _ => Entry::RESTART,
         }
     }
@@ -103,6 +108,8 @@ impl Scheme {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Mistake {
     NoResume,
+    PreemptedOnly,
+    NoNmi,
     EndShort,
     EndLong,
     StaleRetry,
@@ -114,8 +121,10 @@ pub enum Mistake {
 }
 
 impl Mistake {
-    pub const ALL: [(Mistake, &'static str); 9] = [
+    pub const ALL: [(Mistake, &'static str); 11] = [
         (Mistake::NoResume, "no resume"),
+        (Mistake::PreemptedOnly, "no look if nothing was preempted"),
+        (Mistake::NoNmi, "no look on the way out of NMIs"),
         (Mistake::EndShort, "end one instruction short"),
         (Mistake::EndLong, "end one instruction long"),
         (Mistake::StaleRetry, "LL/SC retry to the stale address"),
@@ -136,6 +145,7 @@ impl Mistake {
         let llsc = matches!(scheme, Scheme::TableLlSc | Scheme::PublishLlSc);
         match self {
             Mistake::NoResume => true,
+            Mistake::PreemptedOnly | Mistake::NoNmi => scheme == Scheme::Plain,
             // An exclusive store that an exception came before fails by itself.
             Mistake::EndShort => !marked && !llsc,
             // Behind a fixup the register is dead.
@@ -170,6 +180,9 @@ enum Insn {
     Add,
     /// What follows the section.
     Nop,
+    /// What was loaded, and one.
+    Increment,
+    Store,
     /// The old way.
     DisableInterrupts,
     Write,
@@ -196,10 +209,12 @@ struct Context {
     /// What the entry into this handler saved: whether the interrupted task had a section published,
     /// or a register marked.
     saved: bool,
+    /// It is the handler of an NMI.
+    nmi: bool,
 }
 
 impl Context {
-    fn new(old_way: bool, module: bool, saved: bool) -> Self {
+    fn new(old_way: bool, module: bool, saved: bool, nmi: bool) -> Self {
         Context {
             old_way,
             module,
@@ -208,6 +223,7 @@ impl Context {
             value: 0,
             failed: false,
             saved,
+            nmi,
         }
     }
 }
@@ -263,6 +279,7 @@ pub enum Action {
     /// A CPU executes an instruction.
     Step(usize),
     Interrupt(usize),
+    Nmi(usize),
     /// The innermost handler of a CPU returns.
     Return(usize),
     /// It returns, and the task is preempted on the way.
@@ -356,6 +373,24 @@ impl Protocol {
         }
     }
 
+    /// The hook on each return: how what was interrupted goes on, after [`Self::resume`] for a task that
+    /// was preempted.
+    fn interrupted(&self, context: &mut Context, preempted: bool, nmi: bool) -> bool {
+        let missed = self.wrong(Mistake::NoResume)
+            || self.wrong(Mistake::PreemptedOnly) && !preempted
+            || self.wrong(Mistake::NoNmi) && nmi
+            || self.wrong(Mistake::ModuleNotSearched) && context.module;
+        if context.old_way || missed {
+            return false;
+        }
+        let pc = CODE + 4 * u64::from(context.pc);
+        let Resume::Restart { pc } = self.section().interrupted(pc) else {
+            return false;
+        };
+        context.pc = ((pc - CODE) / 4) as u8;
+        true
+    }
+
     /// Executes the next instruction of the innermost context on a CPU.
     fn step(&self, state: &mut State, cpu: usize) {
         let current = state.tasks.iter().position(|t| t.place == Place::On(cpu));
@@ -423,6 +458,8 @@ impl Protocol {
                 store = old_value.map(|value| value + 1);
             }
             Insn::Nop => {}
+            Insn::Increment => context.value += 1,
+            Insn::Store => store = Some(context.value),
             Insn::DisableInterrupts => state.cpus[cpu].irqs_off = true,
             Insn::Write => store = Some(context.value + 1),
             Insn::EnableInterrupts => state.cpus[cpu].irqs_off = false,
@@ -452,7 +489,7 @@ impl Protocol {
         }
     }
 
-    fn interrupt(&self, state: &mut State, cpu: usize) {
+    fn interrupt(&self, state: &mut State, cpu: usize, nmi: bool) {
         state.interrupts += 1;
         let current = state.tasks.iter().position(|t| t.place == Place::On(cpu));
         let published = current.is_some_and(|task| state.tasks[task].published);
@@ -465,7 +502,7 @@ impl Protocol {
         }
         state.cpus[cpu]
             .handlers
-            .push(Context::new(false, false, saved));
+            .push(Context::new(false, false, saved, nmi));
     }
 
     /// A handler is over; the task is preempted or goes on.
@@ -484,6 +521,11 @@ impl Protocol {
         }
         if !preempt {
             state.cpus[cpu].marked = marked;
+            let outer = state.cpus[cpu].handlers.last_mut();
+            let task = current.map(|task| &mut state.tasks[task].context);
+            if let Some(context) = outer.or(task) {
+                state.resumed |= self.interrupted(context, false, handler.nmi);
+            }
         } else if let Some(task) = current {
             state.cpus[cpu].marked = false;
             state.tasks[task].place = Place::Ready(Some(cpu), marked);
@@ -498,6 +540,7 @@ impl Protocol {
         if let Some(old) = preempted_on {
             state.cpus[cpu].marked = marked;
             state.resumed |= self.resume(&mut state.tasks[nr], old, cpu, marked);
+            state.resumed |= self.interrupted(&mut state.tasks[nr].context, true, false);
         }
     }
 
@@ -513,7 +556,7 @@ impl Model for Protocol {
 
     fn init_states(&self) -> Vec<State> {
         let task = |old_way, module| Task {
-            context: Context::new(old_way, module, false),
+            context: Context::new(old_way, module, false, false),
             place: Place::Ready(None, false),
             published: false,
         };
@@ -548,7 +591,7 @@ impl Model for Protocol {
                 (Some(handler), _) if self.over(handler) => {
                     actions.push(Action::Return(nr));
                     // Only the outermost interrupt reschedules.
-                    if cpu.handlers.len() == 1 && current.is_some() {
+                    if cpu.handlers.len() == 1 && current.is_some() && !handler.nmi {
                         actions.push(Action::Preempt(nr));
                     }
                 }
@@ -566,8 +609,17 @@ impl Model for Protocol {
                 }
                 _ => actions.push(Action::Step(nr)),
             }
-            if state.interrupts < INTERRUPTS && cpu.handlers.len() < DEPTH && !cpu.irqs_off {
+            // Nothing interrupts an NMI, which stays off the old way, to which it is no help.
+            let in_nmi = cpu.handlers.last().is_some_and(|handler| handler.nmi);
+            if state.interrupts < INTERRUPTS
+                && cpu.handlers.len() < DEPTH
+                && !cpu.irqs_off
+                && !in_nmi
+            {
                 actions.push(Action::Interrupt(nr));
+                if self.scheme == Scheme::Plain {
+                    actions.push(Action::Nmi(nr));
+                }
             }
         }
     }
@@ -576,7 +628,8 @@ impl Model for Protocol {
         let mut state = last.clone();
         match action {
             Action::Step(cpu) => self.step(&mut state, cpu),
-            Action::Interrupt(cpu) => self.interrupt(&mut state, cpu),
+            Action::Interrupt(cpu) => self.interrupt(&mut state, cpu, false),
+            Action::Nmi(cpu) => self.interrupt(&mut state, cpu, true),
             Action::Return(cpu) => self.leave(&mut state, cpu, false),
             Action::Preempt(cpu) => self.leave(&mut state, cpu, true),
             Action::Schedule(cpu, task) => self.schedule(&mut state, cpu, task),
@@ -637,6 +690,7 @@ impl Protocol {
                 format!("CPU {cpu}, {who}: {insn:?}{change}")
             }
             Action::Interrupt(cpu) => format!("CPU {cpu} is interrupted"),
+            Action::Nmi(cpu) => format!("CPU {cpu} is interrupted by an NMI"),
             Action::Return(cpu) => format!("CPU {cpu} returns from the interrupt"),
             Action::Preempt(cpu) => format!("CPU {cpu} returns, and preempts its task"),
             Action::Schedule(cpu, task) => format!("CPU {cpu} takes task {task}"),
