@@ -592,15 +592,25 @@ static void srk_overflow(struct perf_event *event, struct perf_sample_data *data
 	srk_add_too(instruction_pointer(regs));
 }
 
-static void srk_sample(struct kunit *test)
+/* Perf takes so many between two ticks, which interrupts have to be enabled for. */
+#define SRK_SAMPLES	16
+
+static void srk_sample(struct kunit *test, bool irqs_disabled)
 {
-	u64 turns = 0;
+	u64 turns = 0, end;
 
 	srk_others_start();
-	do {
-		srk_one_section();
-		turns++;
-	} while (READ_ONCE(srk_others.adds) < 300 && turns < 1000000);
+	while (srk_others.adds < 400 && turns < 10000000) {
+		if (irqs_disabled)
+			local_irq_disable();
+		end = srk_others.adds + SRK_SAMPLES;
+		for (int i = 0; i < 200000 && READ_ONCE(srk_others.adds) < end; i++) {
+			srk_one_section();
+			turns++;
+		}
+		if (irqs_disabled)
+			local_irq_enable();
+	}
 	srk_others_end(test, turns);
 }
 
@@ -614,7 +624,8 @@ static void srk_nmi(struct kunit *test)
 		.type		= PERF_TYPE_HARDWARE,
 		.config		= PERF_COUNT_HW_CPU_CYCLES,
 		.size		= sizeof(attr),
-		.sample_period	= 101,
+		/* Longer than it takes to handle one. */
+		.sample_period	= 50021,
 		.pinned		= 1,
 	};
 	struct perf_event *event;
@@ -627,10 +638,9 @@ static void srk_nmi(struct kunit *test)
 		migrate_enable();
 		kunit_skip(test, "no such event (error %ld)", PTR_ERR(event));
 	}
-	srk_sample(test);
+	srk_sample(test, false);
 	if (srk_others.nmis) {
-		guard(irqsave)();
-		srk_sample(test);
+		srk_sample(test, true);
 		KUNIT_EXPECT_EQ(test, srk_others.nmis, srk_others.adds);
 	}
 	perf_event_release_kernel(event);

@@ -42,6 +42,10 @@ def main(before, build):
         text = (build / path).read_text(errors="replace")
         return bool(mentioned(text) & changed)
 
+    @functools.cache
+    def modified(path):
+        return (build / path).stat().st_mtime
+
     reused = compiled = 0
     for command in build.rglob(".*.o.cmd"):
         obj = command.parent / command.name[1:-4]
@@ -51,7 +55,12 @@ def main(before, build):
             continue
         words = re.findall(r"^(?:source_\S+ := |  )(\S+\.[chS])\b", text, re.M)
         other = (w for w in words if not OPERATIONS.search("/" + w))
-        if looked_at <= MODES and SECTION not in obj.read_bytes() and not any(map(looks_at_mode, other)):
+        if (
+            looked_at <= MODES
+            and SECTION not in obj.read_bytes()
+            and not any(map(looks_at_mode, other))
+            and max(map(modified, words)) <= obj.stat().st_mtime
+        ):
             os.utime(obj)
             reused += 1
         else:
