@@ -19,7 +19,7 @@ prove:
 	@tools/sh/prove.sh
 
 torture:
-	@tools/sh/torture.sh "$(or $(MODE),table)" $(SECONDS)
+	@tools/sh/torture.sh "$(MODE)" $(SECONDS)
 
 verify:
 	@tools/sh/verify.sh
@@ -46,10 +46,10 @@ doctor:
 	@tools/sh/doctor.sh
 
 kernel:
-	@tools/sh/kernel.sh "$(or $(MODE),table)"
+	@tools/sh/kernel.sh "$(MODE)"
 
 module:
-	@tools/sh/module.sh "$(or $(MODE),table)"
+	@tools/sh/module.sh "$(MODE)"
 
 series:
 	@tools/sh/series.sh

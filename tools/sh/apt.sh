@@ -85,6 +85,8 @@ private_sources() {
 		sec=$(security_uri)
 		[ -z "$sec" ] || echo "deb [signed-by=$KEYRING] $sec $code-security main"
 		;;
+	# An architecture of Debian's from 13 on.
+	riscv64) echo "deb [signed-by=$KEYRING] $uri ${code/bookworm/trixie} main" ;;
 	*) echo "deb [signed-by=$KEYRING] $uri $code main" ;;
 	esac
 }

@@ -17,6 +17,7 @@ BENCH_QEMU=()
 case $ARCH in
 arm64) KERNELS="off publish table plain" CPUS="max,pauth-impdef=on cortex-a57" ;;
 s390) KERNELS="off mviy table" CPUS=max ;;
+*) die "there are no benchmarks of ARCH=$ARCH; use ARCH=arm64 or ARCH=s390" ;;
 esac
 arguments=(--image "$IMAGE" "${NOT_TESTS[@]}" --out "$RESULTS")
 case ${1:-} in

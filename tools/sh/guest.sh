@@ -19,6 +19,13 @@ s390)
 	CONSOLE_TTY=ttysclp0
 	CONSOLE_NODE="c 4 65"
 	;;
+riscv)
+	CPU=${CPU:-rv64}
+	MACHINE=${MACHINE:-virt}
+	IMAGE=arch/riscv/boot/Image
+	CONSOLE_TTY=ttyS0
+	CONSOLE_NODE="c 4 64"
+	;;
 esac
 # Interruptions of each operation in a torture run, and how long the run may take.
 SHOTS=${SHOTS:-300}

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
-# kernel.sh VARIANT: build the patched kernel with .config.fragment and
+# kernel.sh [VARIANT]: build the patched kernel with .config.fragment and
 # tools/scenarios/VARIANT.config, or several of these joined by "+", through the
 # kernel's own kunit.py.  The directory also serves kunit.py's tests and the
 # modules' build.  With "#BASE# target" in one of them, that configuration takes the
@@ -11,7 +11,7 @@
 . "$TOP/tools/sh/guest.sh"
 lock
 
-VARIANT=$1
+VARIANT=${1:-$MODE}
 mapfile -t SCENARIOS < <(scenarios "$VARIANT")
 for file in "${SCENARIOS[@]}"; do
 	[ -r "$file" ] || die "$VARIANT is no scenario: ${file#"$TOP"/} does not exist"
@@ -90,6 +90,8 @@ build_hash() {
 BASE=$(directive BASE "$VARIANT")
 FROM=${VARIANT%+*}
 [ "$FROM" != "$VARIANT" ] || FROM=$(directive FROM "$VARIANT")
+# That is the default one, which has another name where it is no table alone.
+[ "$FROM" != table ] || FROM=${MODES%% *}
 [ -z "$BASE" ] || FROM=
 COPIED=
 if [ -n "$FROM" ] && [ ! -e "$DIR" ] && [ -e "$(kernel_dir "$FROM")/built" ]; then

@@ -9,23 +9,25 @@ die()  { printf 'error: %s\n' "$*" >&2; exit 1; }
 
 TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 ARCH=${ARCH:-arm64}
-MODE=${MODE:-table}
 SMP=${SMP:-2}
 KSRC=${KSRC:-}
 
 case $ARCH in
 arm64) MODES="table publish plain" RUSTC_MIN=1.85.0 ;;
 s390) MODES="table mviy" RUSTC_MIN=1.96.0 ;;
+riscv) MODES=plain RUSTC_MIN=1.85.0 ;;
 x86_64)
 	MODES=percpu RUSTC_MIN=1.85.0
 	case $(basename "$0") in
 	run.sh | shell.sh | prove.sh | verify.sh)
-		die "ARCH=x86_64 has no critical sections; use ARCH=arm64 or ARCH=s390"
+		die "ARCH=x86_64 has no critical sections; use ARCH=arm64, ARCH=s390 or ARCH=riscv"
 		;;
 	esac
 	;;
-*) die "ARCH=$ARCH is not supported; use ARCH=arm64 or ARCH=s390" ;;
+*) die "ARCH=$ARCH is not supported; use ARCH=arm64, ARCH=s390 or ARCH=riscv" ;;
 esac
+# The first one is the default.
+MODE=${MODE:-${MODES%% *}}
 [[ " $MODES " == *" $MODE "* ]] ||
 	die "MODE=$MODE is not a mode of ARCH=$ARCH; use MODE=${MODES// / or MODE=}"
 [[ $SMP =~ ^[1-9][0-9]*$ && $SMP -ge 2 && $SMP -le 8 ]] ||

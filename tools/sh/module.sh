@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
-# module.sh VARIANT [NAME...]: build the out-of-tree modules, or those named,
+# module.sh [VARIANT [NAME...]]: build the out-of-tree modules, or those named,
 # against that kernel, into its directory, so that the work tree stays clean.
 
 . "$(dirname "$0")/lib.sh"
 lock
 
-VARIANT=$1
+VARIANT=${1:-$MODE}
 "$TOP/tools/sh/kernel.sh" "$VARIANT"
 DIR=$(kernel_dir "$VARIANT")
 
@@ -19,7 +19,7 @@ for kbuild in "$TOP"/rust/*/Kbuild "$TOP"/tools/tests/*/Kbuild "$TOP"/tools/work
 	from=$(dirname "$kbuild")
 	name=$(basename "$from")
 	# That one is of use with its program only.
-	[[ $# -eq 1 && $name != workloads || " ${*:2} " == *" $name "* ]] || continue
+	[[ $# -le 1 && $name != workloads || " ${*:2} " == *" $name "* ]] || continue
 	to=$DIR/modules/$name
 	hash=$(cat "$from"/* "$DIR/built" "$0" | sha256sum)
 	[ "$hash" != "$(cat "$to.built" 2>/dev/null)" ] || continue

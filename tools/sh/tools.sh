@@ -15,6 +15,12 @@ s390)
 	DEBIAN_ARCH=s390x
 	CROSS=s390x-linux-gnu
 	;;
+riscv)
+	QEMU=qemu-system-riscv64
+	QEMU_PACKAGE=qemu-system-riscv
+	DEBIAN_ARCH=riscv64
+	CROSS=riscv64-linux-gnu
+	;;
 x86_64)
 	QEMU=qemu-system-x86_64
 	QEMU_PACKAGE="qemu-system-x86 seabios"

@@ -18,6 +18,7 @@ BY_KERNEL=nothing,kmalloc,srcu
 case $ARCH in
 arm64) KERNELS="off publish table plain" ;;
 s390) KERNELS="off mviy table" ;;
+*) die "there are no workloads of ARCH=$ARCH; use ARCH=arm64 or ARCH=s390" ;;
 esac
 arguments=(--image "$IMAGE" --out "$RESULTS")
 case ${1:-} in
