@@ -14,6 +14,8 @@
  *   unsigned long __percpu_rseq_cmpxchg_sz(unsigned long base, u64 old, u64 new)
  *   u128 __percpu_rseq_cmpxchg128(unsigned long base, u128 old, u128 new)
  *
+ * the last one unless it defines __PERCPU_RSEQ_NO_CMPXCHG128.
+ *
  * Arguments are zero-extended from the width, except that val of a write, add,
  * or xchg may have any bits above it. What is returned counts up to the width.
  */
@@ -119,7 +121,9 @@
 #define this_cpu_cmpxchg_8(pcp, o, n)	__rseq_cmpxchg(64, pcp, o, n)
 
 #define this_cpu_cmpxchg64(pcp, o, n)	this_cpu_cmpxchg_8(pcp, o, n)
+#ifndef __PERCPU_RSEQ_NO_CMPXCHG128
 #define this_cpu_cmpxchg128(pcp, o, n)					\
 	__percpu_rseq_cmpxchg128((__force unsigned long)&(pcp), o, n)
+#endif
 
 #endif /* _ASM_GENERIC_PERCPU_RSEQ_H */

@@ -42,6 +42,37 @@ macro_rules! text {
 	TEXTS(64)
 }
 
+#elif defined(CONFIG_RISCV)
+
+#undef __RSEQ_ARG_Z
+#define __RSEQ_ARG_Z(name)	__RSEQ_ARG(name)
+
+#define TEXTS(sz)								\
+	(read, sz) => {								\
+		::kernel::concat_literals!(__RSEQ_TEXT_READ(sz))		\
+	};									\
+	(write, sz) => {							\
+		::kernel::concat_literals!(__RSEQ_TEXT_WRITE(sz))		\
+	};									\
+	(op, sz, $insn:literal) => {						\
+		::kernel::concat_literals!(__RSEQ_TEXT_OP(sz, $insn))		\
+	};									\
+	(xchg, sz) => {								\
+		::kernel::concat_literals!(__RSEQ_TEXT_XCHG(sz))		\
+	};									\
+	(cmpxchg, sz) => {							\
+		::kernel::concat_literals!(__RSEQ_TEXT_CMPXCHG(sz))		\
+	};
+
+// Cut here.
+
+macro_rules! text {
+	TEXTS(8)
+	TEXTS(16)
+	TEXTS(32)
+	TEXTS(64)
+}
+
 #else /* CONFIG_S390 */
 
 #undef __RSEQ_GPR

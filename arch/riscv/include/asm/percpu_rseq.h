@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * this_cpu operations as plain critical sections.
+ *
+ * Each operation is one asm block that contains one section:
+ *
+ *   begin:	ld	p, offset(tp)		<- form the address on this CPU
+ *		add	p, p, base
+ *		load, operation
+ *		store				<- the commit
+ *   end:
+ *
+ * and a record that tells the kernel begin and end. No instruction is an atomic:
+ * whoever is interrupted with the PC in [begin, end), by whatever, starts again
+ * at begin on the way back (SCHED_RSEQ_PLAIN), so nobody else on this CPU was
+ * between the load and the store of an operation that commits. What only loads
+ * or only stores is restarted if the task was preempted (SCHED_RSEQ_RESTART).
+ * For that to be right
+ *
+ * - the commit is the last instruction of the section and the only one that
+ *   stores to memory;
+ *
+ * - the inputs (base, val, old, new) are intact at each instruction of the
+ *   section: what is written before the commit is an early-clobber output;
+ *
+ * - the offset is loaded inside the section, from the task that tp points to:
+ *   thread_info::percpu_offset is that of the CPU the task runs on, whenever it
+ *   runs. __switch_to() copies it from the task before, which ran there, too.
+ *   That of a task that does not run may be stale, and nobody reads it;
+ *
+ * - the variable is aligned. A misaligned load that traps and is emulated would
+ *   be a return to inside of the section, again and again;
+ *
+ * - a comparison that fails leaves the section from the inside, with nothing
+ *   stored: it read this CPU's copy, and to be interrupted on the branch only
+ *   means to read once more.
+ *
+ * Other CPUs may read the variable at any time, and see each store as a whole,
+ * in no particular order. For one that writes, as for an interrupt in the
+ * generic operations that these replace, a read-modify-write is not atomic.
+ *
+ * All memory is clobbered, as by local_irq_save() and local_irq_restore() there:
+ * callers may rely on that.
+ *
+ * With linker relaxation begin and end are known only in the linked kernel or
+ * the loaded module. The record's fields are then filled in by pairs of ADD and
+ * SUB relocations.
+ */
+#ifndef _ASM_RISCV_PERCPU_RSEQ_H
+#define _ASM_RISCV_PERCPU_RSEQ_H
+
+#include <linux/compiler.h>
+#include <linux/stddef.h>
+#include <linux/thread_info.h>
+#include <linux/types.h>
+
+/*
+ * How inline assembly names operands, and those that may be the constant 0.
+ * Rust, which uses the texts below too, has another way:
+ * rust/kernel/generated_arch_percpu_asm.rs.S.
+ */
+#define __RSEQ_ARG(name)	"%[" #name "]"
+#define __RSEQ_ARG_Z(name)	"%z[" #name "]"
+
+/* Kinds: SCHED_RSEQ_RESTART and SCHED_RSEQ_PLAIN. */
+#define __RSEQ_KIND_RESTART	"0"
+#define __RSEQ_KIND_PLAIN	"2"
+
+/*
+ * The record of the section between the local labels 771 and 772, restarted
+ * at its first instruction. The layout is that of struct sched_rseq_entry.
+ */
+#define __RSEQ_RECORD(kind)						\
+	"	.pushsection __sched_rseq, \"a\"\n"			\
+	"	.balign	4\n"						\
+	"	.long	771b - .\n"					\
+	"	.byte	772b - 771b, 0, " kind ", 0\n"			\
+	"	.popsection\n"
+
+/* p = the address of this CPU's copy */
+#define __RSEQ_ADDRESS							\
+	"	ld	" __RSEQ_ARG(p) ", " __RSEQ_ARG(off) "(tp)\n"	\
+	"	add	" __RSEQ_ARG(p) ", " __RSEQ_ARG(p) ", " __RSEQ_ARG(base) "\n"
+
+#define __RSEQ_SECTION(kind, body)					\
+	"771:\n"							\
+	__RSEQ_ADDRESS							\
+	body								\
+	"772:\n"							\
+	__RSEQ_RECORD(kind)
+
+/* The memory operand at p. */
+#define __RSEQ_AT_P		", (" __RSEQ_ARG(p) ")\n"
+
+#define __RSEQ_IN							\
+	[off] "i" (offsetof(struct thread_info, percpu_offset))
+
+/*
+ * Loads, stores, and what the loads make of a value, by width: extended as that
+ * type is in a register anyway.
+ */
+#define __RSEQ_LOAD_8		"lbu"
+#define __RSEQ_LOAD_16		"lhu"
+#define __RSEQ_LOAD_32		"lw"
+#define __RSEQ_LOAD_64		"ld"
+#define __RSEQ_LOADED_8(val)	((s64)(u8)(val))
+#define __RSEQ_LOADED_16(val)	((s64)(u16)(val))
+#define __RSEQ_LOADED_32(val)	((s64)(s32)(val))
+#define __RSEQ_LOADED_64(val)	((s64)(val))
+#define __RSEQ_STORE_8		"sb"
+#define __RSEQ_STORE_16		"sh"
+#define __RSEQ_STORE_32		"sw"
+#define __RSEQ_STORE_64		"sd"
+
+/* p is loaded: it is the address before. */
+#define __RSEQ_TEXT_READ(sz)						\
+	__RSEQ_SECTION(__RSEQ_KIND_RESTART,				\
+	"	" __RSEQ_LOAD_##sz "	" __RSEQ_ARG(p) __RSEQ_AT_P)
+
+#define __RSEQ_TEXT_WRITE(sz)						\
+	__RSEQ_SECTION(__RSEQ_KIND_RESTART,				\
+	"	" __RSEQ_STORE_##sz "	" __RSEQ_ARG_Z(val) __RSEQ_AT_P)
+
+/* ret is the result. The assembler knows these with a constant val, too. */
+#define __RSEQ_TEXT_OP(sz, insn)					\
+	__RSEQ_SECTION(__RSEQ_KIND_PLAIN,				\
+	"	" __RSEQ_LOAD_##sz "	" __RSEQ_ARG(ret) __RSEQ_AT_P	\
+	"	" insn "	" __RSEQ_ARG(ret) ", " __RSEQ_ARG(ret) ", " __RSEQ_ARG(val) "\n" \
+	"	" __RSEQ_STORE_##sz "	" __RSEQ_ARG(ret) __RSEQ_AT_P)
+
+/* ret is what was there. */
+#define __RSEQ_TEXT_XCHG(sz)						\
+	__RSEQ_SECTION(__RSEQ_KIND_PLAIN,				\
+	"	" __RSEQ_LOAD_##sz "	" __RSEQ_ARG(ret) __RSEQ_AT_P	\
+	"	" __RSEQ_STORE_##sz "	" __RSEQ_ARG_Z(val) __RSEQ_AT_P)
+
+/* If there is old, new is stored; ret is what was there. */
+#define __RSEQ_TEXT_CMPXCHG(sz)						\
+	__RSEQ_SECTION(__RSEQ_KIND_PLAIN,				\
+	"	" __RSEQ_LOAD_##sz "	" __RSEQ_ARG(ret) __RSEQ_AT_P	\
+	"	bne	" __RSEQ_ARG(ret) ", " __RSEQ_ARG_Z(old) ", 774f\n" \
+	"	" __RSEQ_STORE_##sz "	" __RSEQ_ARG_Z(new) __RSEQ_AT_P	\
+	"774:\n")
+
+/*
+ * An operand is of the type of the variable, so that nothing is done about the
+ * bits above it, which do not count. Only what is compared must be extended.
+ */
+#define __RSEQ_READ(sz)							\
+static __always_inline unsigned long __percpu_rseq_read_##sz(unsigned long base) \
+{									\
+	unsigned long val;						\
+									\
+	asm volatile(__RSEQ_TEXT_READ(sz)				\
+	: [p] "=&r" (val)						\
+	: [base] "r" (base), __RSEQ_IN					\
+	: "memory");							\
+	return val;							\
+}
+
+#define __RSEQ_WRITE(sz)						\
+static __always_inline void __percpu_rseq_write_##sz(unsigned long base, u64 val) \
+{									\
+	unsigned long p;						\
+									\
+	asm volatile(__RSEQ_TEXT_WRITE(sz)				\
+	: [p] "=&r" (p)							\
+	: [base] "r" (base), [val] "rJ" ((u##sz)val), __RSEQ_IN	\
+	: "memory");							\
+}
+
+/* A small constant, taken as signed, is part of the instruction. */
+#define __RSEQ_OP(sz, name, insn)					\
+static __always_inline unsigned long __percpu_rseq_##name##_return_##sz(unsigned long base, \
+									 u64 val) \
+{									\
+	unsigned long p, ret;						\
+									\
+	asm volatile(__RSEQ_TEXT_OP(sz, insn)				\
+	: [p] "=&r" (p), [ret] "=&r" (ret)				\
+	: [base] "r" (base), [val] "rI" ((s##sz)val), __RSEQ_IN		\
+	: "memory");							\
+	return ret;							\
+}									\
+									\
+static __always_inline void __percpu_rseq_##name##_##sz(unsigned long base, u64 val) \
+{									\
+	__percpu_rseq_##name##_return_##sz(base, val);			\
+}
+
+#define __RSEQ_XCHG(sz)							\
+static __always_inline unsigned long __percpu_rseq_xchg_##sz(unsigned long base, u64 val) \
+{									\
+	unsigned long p, ret;						\
+									\
+	asm volatile(__RSEQ_TEXT_XCHG(sz)				\
+	: [p] "=&r" (p), [ret] "=&r" (ret)				\
+	: [base] "r" (base), [val] "rJ" ((u##sz)val), __RSEQ_IN	\
+	: "memory");							\
+	return ret;							\
+}
+
+#define __RSEQ_CMPXCHG(sz)						\
+static __always_inline unsigned long __percpu_rseq_cmpxchg_##sz(unsigned long base, \
+								 u64 old, u64 new) \
+{									\
+	unsigned long p, ret;						\
+									\
+	asm volatile(__RSEQ_TEXT_CMPXCHG(sz)				\
+	: [p] "=&r" (p), [ret] "=&r" (ret)				\
+	: [base] "r" (base), [old] "rJ" (__RSEQ_LOADED_##sz(old)),	\
+	  [new] "rJ" ((u##sz)new), __RSEQ_IN				\
+	: "memory");							\
+	return ret;							\
+}
+
+__RSEQ_READ(8)
+__RSEQ_READ(16)
+__RSEQ_READ(32)
+__RSEQ_READ(64)
+
+__RSEQ_WRITE(8)
+__RSEQ_WRITE(16)
+__RSEQ_WRITE(32)
+__RSEQ_WRITE(64)
+
+__RSEQ_OP(8, add, "add")
+__RSEQ_OP(16, add, "add")
+__RSEQ_OP(32, add, "add")
+__RSEQ_OP(64, add, "add")
+
+__RSEQ_OP(8, and, "and")
+__RSEQ_OP(16, and, "and")
+__RSEQ_OP(32, and, "and")
+__RSEQ_OP(64, and, "and")
+
+__RSEQ_OP(8, or, "or")
+__RSEQ_OP(16, or, "or")
+__RSEQ_OP(32, or, "or")
+__RSEQ_OP(64, or, "or")
+
+__RSEQ_XCHG(8)
+__RSEQ_XCHG(16)
+__RSEQ_XCHG(32)
+__RSEQ_XCHG(64)
+
+__RSEQ_CMPXCHG(8)
+__RSEQ_CMPXCHG(16)
+__RSEQ_CMPXCHG(32)
+__RSEQ_CMPXCHG(64)
+
+#undef __RSEQ_READ
+#undef __RSEQ_WRITE
+#undef __RSEQ_OP
+#undef __RSEQ_XCHG
+#undef __RSEQ_CMPXCHG
+
+/* There is no store of 128 bits: the generic one disables interrupts. */
+#define __PERCPU_RSEQ_NO_CMPXCHG128
+
+#include <asm-generic/percpu_rseq.h>
+
+#endif /* _ASM_RISCV_PERCPU_RSEQ_H */

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * In-kernel restartable sequences on riscv: what the engine reads and writes in
+ * the saved registers. The sections themselves are in asm/percpu_rseq.h.
+ */
+#ifndef _ASM_RISCV_SCHED_RSEQ_H
+#define _ASM_RISCV_SCHED_RSEQ_H
+
+#include <linux/bug.h>
+
+#include <asm/ptrace.h>
+
+/* Instructions are multiples of this: some are compressed. */
+#define SCHED_RSEQ_INSN_BYTES	2
+#define SCHED_RSEQ_NR_REGS	32
+
+static inline unsigned int sched_rseq_insn_length(unsigned long addr)
+{
+	return GET_INSN_LENGTH(*(const u16 *)addr);
+}
+
+static inline void sched_rseq_reg_add(struct pt_regs *regs, unsigned int reg,
+				      unsigned long delta)
+{
+	/* In the place of x0 is the PC. */
+	if (reg)
+		((unsigned long *)regs)[reg] += delta;
+}
+
+#endif /* _ASM_RISCV_SCHED_RSEQ_H */
