@@ -160,6 +160,45 @@ static __always_inline void srt_busted_no_publish(unsigned long base)
 	SRT_FAULTS_ATOMIC(fault)					\
 	SRT_FAULTS_PUBLISH(fault)
 
+#elif defined(CONFIG_RISCV) && defined(CONFIG_SCHED_RSEQ)
+
+/* The end stands at one of three places: before, at, or behind the right one. */
+#define SRT_BUSTED_END(base, before, behind)				\
+({									\
+	unsigned long p, tmp;						\
+									\
+	asm volatile(							\
+	"771:\n"							\
+	__RSEQ_ADDRESS							\
+	"	ld	%[tmp], (%[p])\n"				\
+	"	addi	%[tmp], %[tmp], 1\n"				\
+	before								\
+	"	sd	%[tmp], (%[p])\n"				\
+	"	nop\n"							\
+	behind								\
+	__RSEQ_RECORD(__RSEQ_KIND_PLAIN)				\
+	: [p] "=&r" (p), [tmp] "=&r" (tmp)				\
+	: [base] "r" (base), __RSEQ_IN					\
+	: "memory");							\
+})
+
+/* The commit is outside: a task that is interrupted in front of it goes on. */
+static __always_inline void srt_busted_end_short(unsigned long base)
+{
+	SRT_BUSTED_END(base, "772:\n", "");
+}
+
+/* A task that is interrupted behind the commit does it again. */
+static __always_inline void srt_busted_end_long(unsigned long base)
+{
+	SRT_BUSTED_END(base, "", "772:\n");
+}
+
+#define SRT_FAULTS(fault)						\
+	fault(bare)							\
+	fault(end_short)						\
+	fault(end_long)
+
 #elif defined(CONFIG_S390) && defined(CONFIG_SCHED_RSEQ) && !defined(CONFIG_SCHED_RSEQ_MVIY)
 
 /* The commit is outside: the address of a task that is moved there stays. */

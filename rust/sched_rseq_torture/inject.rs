@@ -27,6 +27,10 @@ use crate::{
 /// that the hits do not fall into step with the loop.
 const DELAYS: u32 = 251;
 
+/// Up to 2 to the power of this instructions are executed before the loop: a timer may tick every 16
+/// ns only, on riscv every 100.
+const PHASE_BITS: u32 = if cfg!(CONFIG_RISCV) { 7 } else { 4 };
+
 /// From so many shots on, there are up to this many times as many until all cells are hit.
 const ENOUGH: u32 = 300;
 const TRIES: u32 = 10;
@@ -173,9 +177,9 @@ impl Session {
             let mut shot = Shot {
                 op: index,
                 delay_ns: delay_ns.saturating_add(i / NR_EVENTS as u32 % DELAYS),
-                // A timer may tick every 16 ns only. Scattered, so that it is not in step with the
-                // delay, nor with the loop. (Fibonacci hashing; Knuth, TAOCP 6.4)
-                phase: i.wrapping_mul(0x9e37_79b9) >> 28,
+                // Scattered, so that it is not in step with the delay, nor with the loop. (Fibonacci
+                // hashing; Knuth, TAOCP 6.4)
+                phase: i.wrapping_mul(0x9e37_79b9) >> (u32::BITS - PHASE_BITS),
                 event: i % NR_EVENTS as u32,
                 ..Shot::default()
             };

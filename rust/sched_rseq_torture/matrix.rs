@@ -108,15 +108,22 @@ const MODE: &str = if cfg!(CONFIG_SCHED_RSEQ_PUBLISH) {
     "off"
 };
 
+const ARCH: &str = if cfg!(CONFIG_S390) {
+    "s390"
+} else if cfg!(CONFIG_RISCV) {
+    "riscv"
+} else {
+    "arm64"
+};
+
 fn text(name: &CStr) -> Result<&str, fmt::Error> {
     name.to_str().map_err(|_| fmt::Error)
 }
 
 fn show(matrix: &Matrix, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let arch = if cfg!(CONFIG_S390) { "s390" } else { "arm64" };
     // SAFETY: Returns a string that stays.
     let atomics = text(unsafe { CStr::from_char_ptr(srt_atomics()) })?;
-    writeln!(f, "arch={arch} mode={MODE} atomics={atomics}")?;
+    writeln!(f, "arch={ARCH} mode={MODE} atomics={atomics}")?;
     writeln!(f, "operation bits section insn preempted moved interrupted")?;
     for operation in matrix {
         let (name, bits) = (text(operation.name)?, operation.bits);

@@ -20,6 +20,11 @@
 #define MAX_OPS		(1ULL << 22)
 #define MAX_WAIT_NS	1000000
 
+/* Whether this is a section. */
+#if defined(system_has_cmpxchg128) && !defined(__PERCPU_RSEQ_NO_CMPXCHG128)
+#define SRT_HAS_CMPXCHG128	1
+#endif
+
 static DEFINE_PER_CPU_ALIGNED(union srt_var, srt_var);
 
 static struct {
@@ -155,7 +160,7 @@ SRT_LOOPS(16)
 SRT_LOOPS(32)
 SRT_LOOPS(64)
 
-#ifdef system_has_cmpxchg128
+#if SRT_HAS_CMPXCHG128
 SRT_LOOP(cmpxchg_128, ({
 	u128 o = this_cpu_read(srt_var.low), r;
 
@@ -206,7 +211,7 @@ static const struct {
 	SRT_OPS(32),
 	SRT_OPS(16),
 	SRT_OPS(8),
-#ifdef system_has_cmpxchg128
+#if SRT_HAS_CMPXCHG128
 	SRT_OP(cmpxchg, 128, SRT_COUNTS),
 #endif
 	SRT_RUST_OPS(64),
@@ -376,6 +381,14 @@ static void srt_phase(u32 nr)
 		asm volatile(".rept 4\n nop\n .endr");
 	if (nr & 8)
 		asm volatile(".rept 8\n nop\n .endr");
+#ifdef CONFIG_RISCV
+	if (nr & 16)
+		asm volatile(".rept 16\n nop\n .endr");
+	if (nr & 32)
+		asm volatile(".rept 32\n nop\n .endr");
+	if (nr & 64)
+		asm volatile(".rept 64\n nop\n .endr");
+#endif
 }
 
 /**

@@ -9,6 +9,8 @@
 /* Four bytes that do nothing. */
 #ifdef CONFIG_S390
 #define NOP	"	lgr	%r0,%r0\n"
+#elif defined(CONFIG_RISCV)
+#define NOP	"	nop\n	nop\n"
 #else
 #define NOP	"	nop\n"
 #endif

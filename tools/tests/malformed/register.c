@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* There is no such register. */
+/* There is no such register, on any architecture. */
 #include "malformed.h"
 
-MALFORMED("771b", "772b - 771b", "0", "1", "31");
+MALFORMED("771b", "772b - 771b", "0", "1", "32");

@@ -5,10 +5,10 @@
 static noinline void two_sections(void)
 {
 	asm volatile(
-	"771:	nop\n"
-	"	nop\n"
-	"772:	nop\n"
-	"	nop\n"
+	"771:\n"
+	NOP NOP
+	"772:\n"
+	NOP NOP
 	"	.pushsection __sched_rseq, \"a\"\n"
 	"	.balign	4\n"
 	"	.long	772b - .\n"
