@@ -20,7 +20,7 @@ static const struct bench_unit *const units[] = {
 	&bench_refresh_lse,
 	&bench_fixed,
 	&bench_fixed_lse,
-#else
+#elif defined(CONFIG_S390)
 	&bench_preempt,
 #endif
 };
@@ -70,7 +70,7 @@ static bool unit_runs(const struct bench_unit *unit)
 
 const char *bench_atomics(const struct bench_unit *unit)
 {
-	return "interlocked";
+	return IS_ENABLED(CONFIG_S390) ? "interlocked" : "-";
 }
 #endif
 

@@ -17,6 +17,8 @@
 #define BENCH_SCHEME		"table"
 #elif defined(CONFIG_S390)
 #define BENCH_SCHEME		"mviy"
+#elif defined(CONFIG_RISCV)
+#define BENCH_SCHEME		"irqsave"
 #else
 #define BENCH_SCHEME		"preempt"
 #endif

@@ -9,6 +9,9 @@
 #ifdef CONFIG_ARM64
 #define INSNS			"mrs	x0, tpidr_el1\n	ldr	x0, [x1, x0]\n"
 #define KIND_AND_REG		"0, 0"
+#elif defined(CONFIG_RISCV)
+#define INSNS			"ld	a0, 0(tp)\n	add	a0, a0, a1\n	ld	a0, (a0)\n"
+#define KIND_AND_REG		"0, 0"
 #else
 #define INSNS			"ag	%r1,952\n	lg	%r2,0(%r1)\n"
 #define KIND_AND_REG		"1, 1"
