@@ -104,9 +104,17 @@ check_outside() {
 	EOF
 }
 
-# function_insns FILE FUNCTION: its disassembly, an instruction a line.
+# function_insns FILE FUNCTION: its disassembly, an instruction a line.  In a module for
+# riscv local labels are symbols, which would end it; so there it is found by address.
 function_insns() {
-	llvm-objdump -d --no-show-raw-insn --disassemble-symbols="$2" "$1" |
+	local which=(--disassemble-symbols="$2") begin section size
+	if [ "$ARCH" = riscv ]; then
+		read -r begin section size < <(llvm-objdump -t "$1" |
+			awk -v name="$2" '$NF == name { print $1, $4, $5 }')
+		which=(-j "$section" --start-address="0x$begin"
+			--stop-address="$(printf '0x%x' $((0x$begin + 0x$size)))")
+	fi
+	llvm-objdump -d --no-show-raw-insn "${which[@]}" "$1" |
 		sed -n 's/^ *[0-9a-f]*: *\t*//p'
 }
 
