@@ -542,6 +542,28 @@ static enum hrtimer_restart srk_timer_fn(struct hrtimer *timer)
 	return HRTIMER_NORESTART;
 }
 
+/*
+ * On riscv timers tick every 100 instructions, and not before the 10000th, so
+ * there the code in front differs by an instruction instead of the delay.
+ */
+static void srk_phase(unsigned int nr)
+{
+#ifdef CONFIG_RISCV
+	if (nr & 1)
+		asm volatile("nop");
+	if (nr & 2)
+		asm volatile(".rept 2\n nop\n .endr");
+	if (nr & 4)
+		asm volatile(".rept 4\n nop\n .endr");
+	if (nr & 8)
+		asm volatile(".rept 8\n nop\n .endr");
+	if (nr & 16)
+		asm volatile(".rept 16\n nop\n .endr");
+	if (nr & 32)
+		asm volatile(".rept 32\n nop\n .endr");
+#endif
+}
+
 /* Interrupts that preempt nothing, after delays that differ by an instruction. */
 static void srk_shots(struct kunit *test, bool idle)
 {
@@ -561,6 +583,7 @@ static void srk_shots(struct kunit *test, bool idle)
 
 		hrtimer_start(&timer, ns_to_ktime(setup_ns + shot), HRTIMER_MODE_REL_PINNED_HARD);
 		setup_ns = max(setup_ns, ktime_get_ns() - start);
+		srk_phase(shot);
 		while (READ_ONCE(srk_others.adds) == adds) {
 			srk_one_section();
 			turns++;
