@@ -5,13 +5,17 @@
 use anyhow::{bail, ensure, Result};
 use object::{elf, Architecture, Object, Relocation, RelocationFlags, RelocationKind};
 
+use crate::riscv;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Arch {
     Arm64,
+    /// Of 64 bits.
+    Riscv,
     S390,
 }
 
-/// A record of `.altinstructions`: offsets are relative to the fields that hold them.
+/// A record of instructions to replace: offsets are relative to the fields that hold them.
 pub struct AltRecord {
     pub original: i32,
     pub replacement: i32,
@@ -23,11 +27,12 @@ impl Arch {
     pub fn of(file: &object::File<'_>) -> Result<Self> {
         let arch = match file.architecture() {
             Architecture::Aarch64 => Arch::Arm64,
+            Architecture::Riscv64 => Arch::Riscv,
             Architecture::S390x => Arch::S390,
-            other => bail!("built for {other:?}; only arm64 and s390 images are known"),
+            other => bail!("built for {other:?}; only arm64, riscv and s390 images are known"),
         };
         ensure!(
-            file.is_little_endian() == (arch == Arch::Arm64),
+            file.is_little_endian() == (arch != Arch::S390),
             "the wrong byte order for {arch:?}"
         );
         Ok(arch)
@@ -37,7 +42,7 @@ impl Arch {
     pub fn insn_bytes(self) -> u8 {
         match self {
             Arch::Arm64 => 4,
-            Arch::S390 => 2,
+            Arch::Riscv | Arch::S390 => 2,
         }
     }
 
@@ -45,14 +50,23 @@ impl Arch {
     pub fn regs(self) -> u8 {
         match self {
             Arch::Arm64 => 31,
+            Arch::Riscv => 32,
             Arch::S390 => 16,
         }
     }
 
     pub fn i32(self, bytes: [u8; 4]) -> i32 {
         match self {
-            Arch::Arm64 => i32::from_le_bytes(bytes),
+            Arch::Arm64 | Arch::Riscv => i32::from_le_bytes(bytes),
             Arch::S390 => i32::from_be_bytes(bytes),
+        }
+    }
+
+    /// The section of the ELF file that holds the records of instructions to replace.
+    pub fn alt_section(self) -> &'static str {
+        match self {
+            Arch::Arm64 | Arch::S390 => ".altinstructions",
+            Arch::Riscv => ".alternative",
         }
     }
 
@@ -65,6 +79,9 @@ impl Arch {
         to: u64,
         here: u64,
     ) -> Option<()> {
+        if let (Arch::Riscv, RelocationFlags::Elf { r_type }) = (self, relocation.flags()) {
+            return riscv::relocate(r_type, data, to, here);
+        }
         if let (Arch::Arm64, RelocationFlags::Elf { r_type }) = (self, relocation.flags()) {
             let field = match r_type {
                 // ADRP: the distance in pages
@@ -93,21 +110,22 @@ impl Arch {
         };
         let field = data.get_mut(..len)?;
         match self {
-            Arch::Arm64 => field.copy_from_slice(&value.to_le_bytes()[..len]),
+            Arch::Arm64 | Arch::Riscv => field.copy_from_slice(&value.to_le_bytes()[..len]),
             Arch::S390 => field.copy_from_slice(&value.to_be_bytes()[8 - len..]),
         }
         Some(())
     }
 
-    /// The size of a record of `.altinstructions`.
+    /// The size of a record in [`Self::alt_section`].
     pub fn alt_record_bytes(self) -> usize {
         match self {
             Arch::Arm64 => 12,
+            Arch::Riscv => 16,
             Arch::S390 => 13,
         }
     }
 
-    /// Decodes a record of `.altinstructions`, [`Self::alt_record_bytes`] long; `None` if the
+    /// Decodes a record in [`Self::alt_section`], [`Self::alt_record_bytes`] long; `None` if the
     /// replacement is made up by a function.
     pub fn alt_record(self, record: &[u8]) -> Option<AltRecord> {
         let field =
@@ -117,6 +135,10 @@ impl Arch {
             // ARM64_CB_BIT
             Arch::Arm64 if record[9] & 0x80 != 0 => return None,
             Arch::Arm64 => (record[10].into(), record[11].into()),
+            Arch::Riscv => {
+                let len = u16::from_le_bytes([record[10], record[11]]).into();
+                (len, len)
+            }
             Arch::S390 => (record[12].into(), record[12].into()),
         };
         Some(AltRecord {
@@ -131,12 +153,13 @@ impl Arch {
     pub fn nop(self) -> &'static [u8] {
         match self {
             Arch::Arm64 => &[0x1f, 0x20, 0x03, 0xd5],
+            Arch::Riscv => &[0x01, 0x00],
             Arch::S390 => &[0x07, 0x00],
         }
     }
 
     /// The register in which the first instruction of some code forms the address of this CPU's copy
-    /// (s390), or gets the offset for it (arm64), if that is what it does.
+    /// (s390), or gets the offset for it (arm64, riscv), if that is what it does.
     pub fn forms_address(self, code: &[u8]) -> Option<u8> {
         match (self, code) {
             (Arch::Arm64, code) => {
@@ -146,6 +169,7 @@ impl Arch {
                     .contains(&(insn & !0x1f))
                     .then_some((insn & 0x1f) as u8)
             }
+            (Arch::Riscv, code) => Some(riscv::load_from_tp(code)?.0),
             // AG of lowcore's offset
             (Arch::S390, &[0xe3, reg_index, a, b, c, 0x08, ..]) if reg_index & 0xf == 0 => {
                 (lowcore_operand([a, b, c]) == Some(LOWCORE_OFFSET)).then_some(reg_index >> 4)
@@ -178,6 +202,7 @@ impl Arch {
     pub fn insn_len(self, code: &[u8]) -> usize {
         match (self, code.first()) {
             (Arch::Arm64, _) => 4,
+            (Arch::Riscv, _) => riscv::insn_len(code),
             // The two leftmost bits tell the length.
             (Arch::S390, Some(0x00..0x40) | None) => 2,
             (Arch::S390, Some(0x40..0xc0)) => 4,
@@ -189,6 +214,7 @@ impl Arch {
     /// a call, or a branch that may be a last call, relative to itself.
     pub fn decode(self, code: &[u8]) -> (usize, Option<i64>) {
         let target = match self {
+            Arch::Riscv => return riscv::decode(code),
             Arch::Arm64 => code.first_chunk().and_then(|&insn| {
                 let insn = u32::from_le_bytes(insn);
                 // B and BL: x00101 and a signed word offset of 26 bits.
@@ -343,5 +369,10 @@ mod tests {
         let record = Arch::S390.alt_record(&s390).unwrap();
         assert_eq!((record.original, record.replacement), (4, -8));
         assert_eq!((record.original_len, record.replacement_len), (6, 6));
+
+        let riscv = [4, 0, 0, 0, 0xf8, 0xff, 0xff, 0xff, 0, 0, 4, 0, 1, 0, 0, 0];
+        let record = Arch::Riscv.alt_record(&riscv).unwrap();
+        assert_eq!((record.original, record.replacement), (4, -8));
+        assert_eq!((record.original_len, record.replacement_len), (4, 4));
     }
 }

@@ -148,6 +148,7 @@ impl Results {
     pub fn write(&mut self, sources: &Sources, arch: Arch) -> Result<()> {
         self.arch = match arch {
             Arch::Arm64 => "arm64",
+            Arch::Riscv => "riscv",
             Arch::S390 => "s390",
         }
         .to_owned();
@@ -384,6 +385,8 @@ fn headline(results: &Results, arch: Arch) -> Vec<Headline> {
             line("read, ratio to refresh", ratio("read", "refresh"), 0.4);
             "lse"
         }
+        // Nothing is measured there.
+        Arch::Riscv => return lines,
         Arch::S390 => {
             line("add", op("add", "table", "interlocked"), 2.0);
             "interlocked"

@@ -9,6 +9,7 @@ use capstone::prelude::*;
 use capstone::{AccessType, RegId};
 
 use crate::arch::{self, Arch};
+use crate::riscv;
 
 /// How an instruction goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +62,11 @@ impl Disassembler {
                 .arm64()
                 .mode(capstone::arch::arm64::ArchMode::Arm)
                 .detail(true)
+                .build(),
+            Arch::Riscv => Capstone::new()
+                .riscv()
+                .mode(capstone::arch::riscv::ArchMode::RiscV64)
+                .extra_mode([capstone::arch::riscv::ArchExtraMode::RiscVC].into_iter())
                 .build(),
             Arch::S390 => Capstone::new()
                 .sysz()
@@ -124,9 +130,14 @@ impl Disassembler {
             reads: Vec::new(),
             writes: Vec::new(),
         };
+        if self.arch == Arch::Riscv {
+            riscv::describe(&mut result, bytes);
+            return Ok(result);
+        }
         let detail = self.capstone.insn_detail(insn).map_err(|_| bad())?;
         let detail = detail.arch_detail();
         match self.arch {
+            Arch::Riscv => {}
             Arch::Arm64 => {
                 let operands: Vec<_> = detail.arm64().ok_or_else(bad)?.operands().collect();
                 self.arm64(&mut result, mnemonic, &operands);
@@ -145,6 +156,7 @@ impl Disassembler {
         let number = match (self.arch, name.as_str()) {
             (Arch::Arm64, "fp") => 29,
             (Arch::Arm64, "lr") => 30,
+            (Arch::Riscv, _) => return None,
             (Arch::Arm64, name) => name.strip_prefix(['x', 'w'])?.parse().ok()?,
             (Arch::S390, name) => name.parse().ok()?,
         };

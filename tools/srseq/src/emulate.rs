@@ -18,10 +18,11 @@ use anyhow::{anyhow, Result};
 use unicorn_engine::unicorn_const::{
     uc_error, Arch as UcArch, HookType, MemType, Mode, Permission,
 };
-use unicorn_engine::{RegisterARM64, RegisterS390X, Unicorn};
+use unicorn_engine::{RegisterARM64, RegisterRISCV, RegisterS390X, Unicorn};
 
 use crate::arch::{self, Arch};
 use crate::decide::{Entry, Resume, Section};
+use crate::riscv;
 
 /// The offsets of the two CPUs' copies.
 const OFFSETS: [u64; 2] = [0x0100_0000, 0x0200_0000];
@@ -38,6 +39,8 @@ const SHIFT: u64 = 0x10;
 const CODE: u64 = 0x4000_0000;
 const CODE_SIZE: u64 = 0x0100_0000;
 const PAGE: u64 = 0x1000;
+/// What tp of riscv points to. Only the word with the offset is anything.
+const THREAD: u64 = 0x0001_0800;
 /// A CLREX, which a return from an exception implies.
 const CLREX: u64 = 0x3000_0000;
 /// No section executes as many instructions.
@@ -136,8 +139,8 @@ impl Subject {
         }
     }
 
-    /// Whether a mistake can be made here and makes a difference.
-    pub fn admits(&self, mistake: Mistake) -> bool {
+    /// Whether a mistake can be made here and makes a difference, as far as that can be seen.
+    fn admits(&self, mistake: Mistake) -> bool {
         let fixup = self.kind() == Entry::FIXUP;
         let described = matches!(self.protocol, Protocol::Described(_));
         match mistake {
@@ -263,13 +266,18 @@ impl Scenario {
     const ALL_LANES: u8 = 0b1111;
 
     fn random(arch: Arch, seed: u64) -> Self {
+        // Whatever a register has in a byte, once it is another: there is a value for each operation
+        // that makes no difference, or none when it is done twice.
+        let mut regs: Vec<_> = (0..arch.regs().into())
+            .map(|nr: u64| VARIABLES + SHIFT * (seed % 2) + STRIDE * nr)
+            .collect();
+        if arch == Arch::Riscv {
+            regs[0] = 0;
+            regs[usize::from(riscv::TP)] = THREAD;
+        }
         Scenario {
             memory: Memory::random(seed),
-            // Whatever a register has in a byte, once it is another: there is a value for each
-            // operation that makes no difference, or none when it is done twice.
-            regs: (0..arch.regs().into())
-                .map(|nr: u64| VARIABLES + SHIFT * (seed % 2) + STRIDE * nr)
-                .collect(),
+            regs,
             lanes: Self::ALL_LANES,
         }
     }
@@ -373,6 +381,8 @@ impl Emulator {
         let (uc_arch, mode, model) = match arch {
             // UC_CPU_ARM64_MAX, for LSE; UC_CPU_S390X_MAX
             Arch::Arm64 => (UcArch::ARM64, Mode::LITTLE_ENDIAN, 3),
+            // UC_CPU_RISCV64_ANY
+            Arch::Riscv => (UcArch::RISCV, Mode::RISCV64, 0),
             Arch::S390 => (UcArch::S390X, Mode::BIG_ENDIAN, 36),
         };
         let mut uc = Unicorn::new_with_data(uc_arch, mode, State::default()).map_err(uc_failed)?;
@@ -382,12 +392,19 @@ impl Emulator {
             for place in Memory::PLACES {
                 uc.mem_map(place, PAGE as usize, Permission::READ | Permission::WRITE)?;
             }
-            if arch == Arch::Arm64 {
-                uc.mem_map(CLREX, PAGE as usize, Permission::ALL)?;
-                uc.mem_write(CLREX, &0xd503_3f5f_u32.to_le_bytes())?;
-            } else {
-                for lowcore in [0, arch::LOWCORE_RELOCATED] {
-                    uc.mem_map(lowcore, PAGE as usize, Permission::READ | Permission::WRITE)?;
+            match arch {
+                Arch::Arm64 => {
+                    uc.mem_map(CLREX, PAGE as usize, Permission::ALL)?;
+                    uc.mem_write(CLREX, &0xd503_3f5f_u32.to_le_bytes())?;
+                }
+                Arch::Riscv => {
+                    let place = THREAD & !(PAGE - 1);
+                    uc.mem_map(place, 2 * PAGE as usize, Permission::READ)?;
+                }
+                Arch::S390 => {
+                    for lowcore in [0, arch::LOWCORE_RELOCATED] {
+                        uc.mem_map(lowcore, PAGE as usize, Permission::READ | Permission::WRITE)?;
+                    }
                 }
             }
             uc.add_code_hook(CODE, CODE + CODE_SIZE - 1, |uc, address, _| {
@@ -420,21 +437,13 @@ impl Emulator {
         subject: &Subject,
         mistake: Option<Mistake>,
     ) -> Result<Option<Failure>> {
-        if self.next_code + 0x400 > CODE + CODE_SIZE {
-            *self = Self::new(self.arch)?;
-        }
-        let bias = self.place(subject).map_err(uc_failed)?;
-        *self.uc.get_data_mut() = State {
-            bias,
-            subject: Some(subject.clone()),
-            mistake,
-            ..State::default()
-        };
+        self.set_up(subject, mistake)?;
         let mut covered = BTreeSet::new();
         let mut scenarios: Vec<_> = (1..3)
             .map(|seed| Scenario::random(self.arch, seed))
             .collect();
-        if let Some(found) = self.match_found(subject, &scenarios[0]) {
+        let mut tried = scenarios.iter();
+        if let Some(found) = tried.find_map(|scenario| self.match_found(subject, scenario)) {
             scenarios.extend(found.alike());
             scenarios.push(found);
         }
@@ -449,6 +458,43 @@ impl Emulator {
             at: vec![(*at, Event::Interrupt)],
             what: "was never executed".to_owned(),
         }))
+    }
+
+    /// Whether a mistake can be made in a section and makes a difference.
+    pub fn admits(&mut self, subject: &Subject, mistake: Mistake) -> Result<bool> {
+        if mistake != Mistake::PreemptedOnly || !subject.admits(mistake) {
+            return Ok(subject.admits(mistake));
+        }
+        // What an AND with 0 finds does not matter.
+        self.set_up(subject, None)?;
+        let scenario = Scenario::random(self.arch, 1);
+        let mut other = scenario.clone();
+        other.memory = other.memory.disturbed(0, scenario.lanes);
+        let mut run = |scenario: &Scenario| self.run(subject, 0, scenario, &[]);
+        let (Ok(one), Ok(two)) = (run(&scenario), run(&other)) else {
+            return Ok(true);
+        };
+        let bytes = |memory: &Memory| memory.0.concat();
+        let before = bytes(&scenario.memory)
+            .into_iter()
+            .zip(bytes(&other.memory));
+        let after = bytes(&one.memory).into_iter().zip(bytes(&two.memory));
+        let mut changes = before.zip(after).filter(|(before, after)| before != after);
+        Ok(one.regs != two.regs || changes.any(|(_, (one, two))| one != two))
+    }
+
+    fn set_up(&mut self, subject: &Subject, mistake: Option<Mistake>) -> Result<()> {
+        if self.next_code + 0x400 > CODE + CODE_SIZE {
+            *self = Self::new(self.arch)?;
+        }
+        let bias = self.place(subject).map_err(uc_failed)?;
+        *self.uc.get_data_mut() = State {
+            bias,
+            subject: Some(subject.clone()),
+            mistake,
+            ..State::default()
+        };
+        Ok(())
     }
 
     /// Copies the code to a place of its own, between NOPs.
@@ -495,7 +541,7 @@ impl Emulator {
         let (address, size) = self.uc.get_data().access?;
         let size = size.min(8);
         let in_memory = |value: u64| match self.arch {
-            Arch::Arm64 => value.to_le_bytes()[..size].to_vec(),
+            Arch::Arm64 | Arch::Riscv => value.to_le_bytes()[..size].to_vec(),
             Arch::S390 => value.to_be_bytes()[8 - size..].to_vec(),
         };
         let regs = scenario.regs.iter().copied().enumerate();
@@ -737,12 +783,14 @@ fn register(arch: Arch, nr: u8) -> i32 {
         Arch::Arm64 if nr == 29 => RegisterARM64::X29 as i32,
         Arch::Arm64 if nr == 30 => RegisterARM64::X30 as i32,
         Arch::Arm64 => RegisterARM64::X0 as i32 + i32::from(nr),
+        Arch::Riscv => RegisterRISCV::X0 as i32 + i32::from(nr),
         Arch::S390 => RegisterS390X::R0 as i32 + i32::from(nr),
     }
 }
 
 fn arch_of(uc: &Unicorn<'_, State>) -> Arch {
     match uc.get_arch() {
+        UcArch::RISCV => Arch::Riscv,
         UcArch::S390X => Arch::S390,
         _ => Arch::Arm64,
     }
@@ -751,6 +799,17 @@ fn arch_of(uc: &Unicorn<'_, State>) -> Arch {
 fn set_cpu(uc: &mut Unicorn<'_, State>, arch: Arch, cpu: usize) -> Result<(), uc_error> {
     match arch {
         Arch::Arm64 => uc.reg_write(RegisterARM64::TPIDR_EL1, OFFSETS[cpu]),
+        Arch::Riscv => {
+            let subject = uc.get_data().subject.as_ref();
+            let load = subject.and_then(|s| riscv::load_from_tp(&s.insn(s.begin)?.1));
+            match load {
+                Some((_, offset)) => {
+                    let place = THREAD.wrapping_add_signed(offset);
+                    uc.mem_write(place, &OFFSETS[cpu].to_le_bytes())
+                }
+                None => Ok(()),
+            }
+        }
         Arch::S390 => [0, arch::LOWCORE_RELOCATED].iter().try_for_each(|lowcore| {
             let place = lowcore + arch::LOWCORE_OFFSET;
             uc.mem_write(place, &OFFSETS[cpu].to_be_bytes())

@@ -184,7 +184,7 @@ impl<'a> Layout<'a> {
     }
 
     fn alternatives(&self, text: &[Text]) -> Result<Vec<Alternative>> {
-        let name = ".altinstructions";
+        let name = self.arch.alt_section();
         let size = self.arch.alt_record_bytes();
         let Some((place, data)) = self.records(name, size)? else {
             return Ok(Vec::new());
@@ -290,7 +290,7 @@ impl Image {
             alternatives: layout.alternatives(&text)?,
             functions: layout.functions()?,
             rodata: section_size(".rodata"),
-            altinstructions: section_size(".altinstructions"),
+            altinstructions: section_size(arch.alt_section()),
             entries,
             place,
             text,
@@ -542,7 +542,7 @@ mod tests {
     #[test]
     fn another_architecture() {
         let this_test = fs::read(std::env::current_exe().unwrap()).unwrap();
-        assert!(error_of(&this_test).contains("only arm64 and s390 images are known"));
+        assert!(error_of(&this_test).contains("only arm64, riscv and s390 images are known"));
     }
 
     /// A file that ends too early is an error, wherever it ends.

@@ -13,6 +13,7 @@ mod matrix;
 mod mca;
 mod model;
 mod report;
+mod riscv;
 mod rules;
 mod stat;
 mod verify;

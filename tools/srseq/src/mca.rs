@@ -126,6 +126,7 @@ pub fn add(
     let disassembler = Disassembler::new(image.arch)?;
     let triple = match image.arch {
         Arch::Arm64 => "aarch64-linux-gnu",
+        Arch::Riscv => "riscv64-linux-gnu",
         Arch::S390 => "s390x-linux-gnu",
     };
     for op in ops.iter().filter(|op| op.bits == 64) {
