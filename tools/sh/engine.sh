@@ -39,11 +39,20 @@ check_figures() {
 	esac
 }
 
-# check_table VARIANT: the descriptors in the linked kernel.
+# check_table VARIANT: the descriptors in the linked kernel, and that all are of a
+# kind that it has: no object file is left from another mode.
 check_table() {
-	local publish=()
+	local publish=() vmlinux plain
+	vmlinux=$(kernel_dir "$1")/vmlinux
 	[ "$1" != publish ] || publish=(--publish)
-	srseq check "${publish[@]}" "$(kernel_dir "$1")/vmlinux"
+	srseq check "${publish[@]}" "$vmlinux"
+	srseq report "$vmlinux" | tee "$LOGS/test/table.$ARCH-$1"
+	plain=$(value plain_sections "$LOGS/test/table.$ARCH-$1")
+	if [ "$1" = plain ]; then
+		[ "$plain" -gt 300 ]
+	else
+		[ "$plain" -eq 0 ]
+	fi
 }
 
 # check_verify_malformed VARIANT: the host tool refuses what the kernel refuses, and

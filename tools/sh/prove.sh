@@ -29,6 +29,11 @@ s390)
 	FAULTS=([table]="bare end_short")
 	BROKEN=([break]="1 2 4 5 6 7")
 	;;
+riscv)
+	KERNELS=$MODES CPUS=max
+	FAULTS=([plain]="bare end_short end_long")
+	BROKEN=([break]="1 2 3 4 8")
+	;;
 esac
 
 failed=

@@ -199,6 +199,7 @@ STATUS=$(git -C "$TOP" status --porcelain 2>/dev/null || true)
 run_test setup "$T/setup.sh"
 needs setup;		run_test source "$T/source.sh"
 needs setup;		run_test s390-setup s390 "$T/setup.sh"
+needs setup;		run_test riscv-setup riscv "$T/setup.sh"
 needs setup;		run_test x86-setup x86 "$T/setup.sh"
 
 build kernel-table source "$T/kernel.sh" table
@@ -216,6 +217,10 @@ for v in table mviy off break; do
 	build "s390-kernel-$v" s390-setup s390 "$T/kernel.sh" "$v"
 	build "s390-module-$v" "s390-kernel-$v" s390 "$T/module.sh" "$v"
 done
+for v in plain break; do
+	build "riscv-kernel-$v" riscv-setup riscv "$T/kernel.sh" "$v"
+	build "riscv-module-$v" "riscv-kernel-$v" riscv "$T/module.sh" "$v"
+done
 build x86-kernel x86-setup x86 "$T/kernel.sh" percpu
 build x86-module x86-kernel x86 "$T/module.sh" percpu samecode
 start_builds
@@ -223,6 +228,7 @@ start_builds
 needs setup;		run_test shellcheck check_shell
 needs source;		run_test doctor "$T/doctor.sh"
 needs s390-setup;	run_test s390-doctor s390 "$T/doctor.sh"
+needs riscv-setup;	run_test riscv-doctor riscv "$T/doctor.sh"
 needs source;		run_test overlay-complete check_overlay
 needs source;		run_test rustfmt check_rustfmt
 needs source;		run_test series "$T/series.sh"
@@ -231,6 +237,7 @@ needs source;		run_test host-tool check_host
 needs setup;		run_test bad-arch bad_variable ARCH m68k
 needs setup;		run_test bad-mode bad_variable MODE fast
 needs s390-setup;	run_test s390-bad-mode s390 bad_variable MODE publish
+needs riscv-setup;	run_test riscv-bad-mode riscv bad_variable MODE table
 needs setup;		run_test bad-smp bad_variable SMP 1
 needs setup;		run_test bad-ksrc bad_ksrc
 needs setup;		run_test wrong-version wrong_version
@@ -327,6 +334,23 @@ done
 
 needs s390-module-table;	run_test s390-sample s390 check_sample table
 needs s390-module-table;	run_test s390-same-code s390 check_same_code table
+
+needs riscv-module-plain;	run_test riscv-run riscv "$T/run.sh" plain
+needs riscv-module-plain;	run_test riscv-reload riscv check_reload plain
+needs riscv-module-plain;	run_test riscv-malformed riscv check_malformed plain
+needs riscv-kernel-plain;	run_test riscv-descriptors riscv check_table plain
+needs riscv-module-plain host-tool; run_test riscv-verify riscv "$T/verify.sh" plain
+needs riscv-module-plain;	run_test riscv-torture riscv "$T/torture.sh" plain 1
+needs riscv-kernel-plain;	run_test riscv-kunit riscv check_kunit plain max
+needs riscv-run;		run_test riscv-insns riscv check_insns plain 5
+needs riscv-run;		run_test riscv-catches-faults riscv check_faults plain bare end_short end_long
+needs riscv-module-plain host-tool; run_test riscv-verify-faults riscv check_verify_faults plain end_short end_long
+needs riscv-kernel-plain;	run_test riscv-engine-cannot-panic riscv check_no_panic plain
+needs riscv-module-plain;	run_test riscv-same-code riscv check_same_code plain
+needs riscv-kernel-break;	run_test riscv-kunit-break riscv check_kunit break max
+for n in 1 2 3 4 8; do
+	needs riscv-module-break;	run_test "riscv-catches-broken-engine-$n" riscv check_broken break "$n"
+done
 
 needs x86-kernel;	run_test x86-kunit x86 check_kunit percpu max
 needs x86-module;	run_test x86-same-code x86 check_same_code percpu
