@@ -30,7 +30,7 @@ s390)
 	BROKEN=([break]="1 2 4 5 6 7")
 	;;
 riscv)
-	KERNELS=$MODES CPUS=max
+	KERNELS=$MODES CPUS=rv64
 	FAULTS=([plain]="bare end_short end_long")
 	BROKEN=([break]="1 2 3 4 8")
 	;;

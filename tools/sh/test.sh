@@ -341,15 +341,16 @@ needs riscv-module-plain;	run_test riscv-malformed riscv check_malformed plain
 needs riscv-kernel-plain;	run_test riscv-descriptors riscv check_table plain
 needs riscv-module-plain host-tool; run_test riscv-verify riscv "$T/verify.sh" plain
 needs riscv-module-plain;	run_test riscv-torture riscv "$T/torture.sh" plain 1
-needs riscv-kernel-plain;	run_test riscv-kunit riscv check_kunit plain max
+needs riscv-kernel-plain;	run_test riscv-kunit riscv check_kunit plain rv64
 needs riscv-run;		run_test riscv-insns riscv check_insns plain 5
 needs riscv-run;		run_test riscv-catches-faults riscv check_faults plain bare end_short end_long
 needs riscv-module-plain host-tool; run_test riscv-verify-faults riscv check_verify_faults plain end_short end_long
 needs riscv-kernel-plain;	run_test riscv-engine-cannot-panic riscv check_no_panic plain
 needs riscv-module-plain;	run_test riscv-same-code riscv check_same_code plain
-needs riscv-kernel-break;	run_test riscv-kunit-break riscv check_kunit break max
+needs riscv-kernel-break;	run_test riscv-kunit-break riscv check_kunit break rv64
+needs riscv-module-break;	run_test riscv-run-break riscv env SHOTS=60 "$T/run.sh" break
 for n in 1 2 3 4 8; do
-	needs riscv-module-break;	run_test "riscv-catches-broken-engine-$n" riscv check_broken break "$n"
+	needs riscv-run-break;	run_test "riscv-catches-broken-engine-$n" riscv check_broken break "$n"
 done
 
 needs x86-kernel;	run_test x86-kunit x86 check_kunit percpu max
