@@ -282,7 +282,7 @@ needs kernel-plain;	run_test engine-cannot-panic-plain check_no_panic plain
 needs module-off;	run_test refused-off check_refused off
 needs kernel-off;	run_test kunit-off check_kunit off max,pauth-impdef=on
 needs kernel-table kernel-off; run_test figures check_figures table
-needs kernel-plain kernel-off; run_test figures-plain check_figures plain
+needs kernel-table kernel-plain kernel-off; run_test figures-plain check_figures plain
 needs module-table module-off; run_test fast-path check_fast_path table
 needs module-plain module-off; run_test fast-path-plain check_fast_path plain
 needs module-table kernel-off host-tool; run_test outside check_outside
