@@ -133,8 +133,6 @@ static inline void sched_rseq_module_trim_init(struct module *mod) { }
 
 #include <linux/bitops.h>
 
-#include <asm/ptrace.h>
-
 /*
  * Which pieces of text a plain section may be in. Address bits above those that
  * choose the bit are not looked at, so that modules, wherever they are, need no
@@ -165,7 +163,7 @@ void __sched_rseq_interrupted(struct pt_regs *regs);
  */
 static __always_inline void sched_rseq_interrupted(struct pt_regs *regs)
 {
-	unsigned long bit = sched_rseq_filter_bit(instruction_pointer(regs));
+	unsigned long bit = sched_rseq_filter_bit(sched_rseq_pc(regs));
 
 	if (unlikely(arch_test_bit(bit, sched_rseq_filter))) {
 		instrumentation_begin();

@@ -233,23 +233,10 @@ u32 bench_searches(struct bench_search *searches, u32 nr)
 
 #ifdef CONFIG_SCHED_RSEQ_PLAIN
 
-static noinline u64 filter_ns(struct pt_regs *regs, bool look)
+/* Calls, so that each turn has to find the filter. */
+static noinline void look(struct pt_regs *regs, unsigned int old_cpu)
 {
-	unsigned long flags;
-	u64 start, end;
-
-	local_irq_save(flags);
-	start = ktime_get_ns();
-#pragma GCC unroll 1
-	for (int i = 0; i < TURNS; i++) {
-		if (look)
-			sched_rseq_interrupted(regs);
-		/* Nothing is kept in registers, as nothing would be on a real exit. */
-		barrier();
-	}
-	end = ktime_get_ns();
-	local_irq_restore(flags);
-	return end - start;
+	sched_rseq_interrupted(regs);
 }
 
 /**
@@ -259,13 +246,13 @@ static noinline u64 filter_ns(struct pt_regs *regs, bool look)
  */
 u64 bench_filter_ns(void)
 {
+	const struct sched_rseq_entry none = {};
 	struct pt_regs regs = {};
 	unsigned long pc = 0;
 
 	while (test_bit(sched_rseq_filter_bit(pc), sched_rseq_filter))
 		pc += 1UL << SCHED_RSEQ_FILTER_SHIFT;
-	instruction_pointer_set(&regs, pc);
-	return turn_ns(filter_ns(&regs, true) - filter_ns(&regs, false));
+	return turn_ns(engine_ns(look, &regs, &none, pc) - engine_ns(no_engine, &regs, &none, pc));
 }
 
 #else

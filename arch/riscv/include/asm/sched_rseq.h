@@ -19,6 +19,12 @@ static inline unsigned int sched_rseq_insn_length(unsigned long addr)
 	return GET_INSN_LENGTH(*(const u16 *)addr);
 }
 
+/* As instruction_pointer(), which where nothing may be instrumented is a call. */
+static __always_inline unsigned long sched_rseq_pc(const struct pt_regs *regs)
+{
+	return regs->epc;
+}
+
 static inline void sched_rseq_reg_add(struct pt_regs *regs, unsigned int reg,
 				      unsigned long delta)
 {
