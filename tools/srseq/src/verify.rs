@@ -935,6 +935,8 @@ mod tests {
         };
         let plain = |insns: &[u32]| right(insns, Entry::PLAIN, 5);
         plain(&[LD_OFFSET, C_ADD, C_LD, C_ADD_VALUE, C_SD, C_NOP]);
+        // and a2, a2, t0, which ends in 0 in one scenario; sb a2, 0(a0)
+        plain(&[LD_OFFSET, C_ADD, LBU, 0x0056_7633, 0x00c5_0023, C_NOP]);
         // c.andi a2, 0: nobody can tell what was there.
         right(
             &[LD_OFFSET, C_ADD, C_LD, 0x8a01, C_SD, C_NOP],
