@@ -140,7 +140,7 @@ static inline void sched_rseq_module_trim_init(struct module *mod) { }
  * the search.
  */
 #define SCHED_RSEQ_FILTER_SHIFT	6
-#define SCHED_RSEQ_FILTER_BITS	(1UL << 16)
+#define SCHED_RSEQ_FILTER_BITS	BIT(16)
 
 extern unsigned long sched_rseq_filter[BITS_TO_LONGS(SCHED_RSEQ_FILTER_BITS)];
 

@@ -20,21 +20,32 @@
 //! # What it compiles to
 //!
 //! The operations are C's `this_cpu_*()`: each works on the copy of the CPU that it commits on and
-//! is atomic towards interrupts of that CPU. On arm64, riscv and s390 they share their asm with C and
-//! are critical sections like those, see [`crate::sched_rseq`]; on x86-64 they are an instruction
-//! each; elsewhere, or without `CONFIG_SCHED_RSEQ`, they call C. For a `u64` these are, once the address
-//! and the arguments are in registers:
+//! is atomic towards interrupts of that CPU. On arm64, riscv and s390 they share their asm with C
+//! and are critical sections like those, see [`crate::sched_rseq`]; on x86-64 they are an
+//! instruction each; elsewhere, or without `CONFIG_SCHED_RSEQ`, they call C. For a `u64` these are,
+//! once the address and the arguments are in registers:
 //!
-//! | | arm64 | riscv | s390 | x86-64 |
-//! |---|---|---|---|---|
-//! | `get` | `mrs`, `ldr` | `ld`, `add`, `ld` | `ag`, `lg` | `mov` |
-//! | `set` | `mrs`, `str` | `ld`, `add`, `sd` | `ag`, `stg` | `mov` |
-//! | `add`, `sub` | `mrs`, `add`, `ldadd` | `ld`, `add`, `ld`, `add`, `sd` | `ag`, `laag` | `add` |
-//! | `inc`, `dec` | the same | with `addi` | `ag`, `agsi` | `inc`, `dec` |
-//! | `and`, `or` | `mrs`, `add`, `ldclr` or `ldset` | with `and` or `or` | `ag`, `lang` or `laog` | `and`, `or` |
-//! | `add_return` | `mrs`, `add`, `ldadd`, `add` | as `add` | `ag`, `laag`, `agr` | `xadd`, `add` |
-//! | `xchg` | `mrs`, `add`, `swp` | `ld`, `add`, `ld`, `sd` | `ag`, `lg`, `csg`, `jl` | `mov`, then `cmpxchg` in a loop |
-//! | `cmpxchg` | `mrs`, `add`, `mov`, `cas` | `ld`, `add`, `ld`, `bne`, `sd` | `ag`, `csg` | `cmpxchg` |
+//! | | arm64 | s390 | x86-64 |
+//! |---|---|---|---|
+//! | `get` | `mrs`, `ldr` | `ag`, `lg` | `mov` |
+//! | `set` | `mrs`, `str` | `ag`, `stg` | `mov` |
+//! | `add`, `sub` | `mrs`, `add`, `ldadd` | `ag`, `laag` | `add` |
+//! | `inc`, `dec` | the same | `ag`, `agsi` | `inc`, `dec` |
+//! | `and`, `or` | `mrs`, `add`, `ldclr` or `ldset` | `ag`, `lang` or `laog` | `and`, `or` |
+//! | `add_return` | `mrs`, `add`, `ldadd`, `add` | `ag`, `laag`, `agr` | `xadd`, `add` |
+//! | `xchg` | `mrs`, `add`, `swp` | `ag`, `lg`, `csg`, `jl` | `mov`, then `cmpxchg` in a loop |
+//! | `cmpxchg` | `mrs`, `add`, `mov`, `cas` | `ag`, `csg` | `cmpxchg` |
+//!
+//! With `CONFIG_SCHED_RSEQ_PLAIN` there is no atomic, and riscv has nothing else:
+//!
+//! | | arm64 | riscv |
+//! |---|---|---|
+//! | `get` | `mrs`, `ldr` | `ld`, `add`, `ld` |
+//! | `set` | `mrs`, `str` | `ld`, `add`, `sd` |
+//! | `add` and the like | `mrs`, `ldr`, `add`, `str` | `ld`, `add`, `ld`, `add`, `sd` |
+//! | `and`, `or` | with `and` or `orr` | with `and` or `or` |
+//! | `xchg` | `mrs`, `ldr`, `str` | `ld`, `add`, `ld`, `sd` |
+//! | `cmpxchg` | `mrs`, `ldr`, `cmp`, `b.ne`, `str` | `ld`, `add`, `ld`, `bne`, `sd` |
 //!
 //! On arm64 one to three NOPs stand in front of the LSE atomic, because a CPU without LSE executes
 //! a loop of LDXR and STXR in the same place.

@@ -145,7 +145,7 @@ fn find<'a>(regs: *mut bindings::pt_regs, pc: u64) -> Option<&'a Entry> {
 mod broken {
     use super::*;
 
-    pub(super) fn is(variant: bindings::sched_rseq_break) -> bool {
+    fn is(variant: bindings::sched_rseq_break) -> bool {
         // SAFETY: A plain integer that C defines; a racing write changes what is tested, no more.
         let asked_for = unsafe { (&raw const bindings::sched_rseq_broken).read_volatile() };
         asked_for == variant
@@ -182,6 +182,21 @@ mod broken {
             return super::find(regs, before).map(|entry| (entry, before));
         }
         None
+    }
+
+    /// Whether what was preempted is sent back, and not what was interrupted.
+    pub(super) fn is_late() -> bool {
+        is(bindings::sched_rseq_break_SCHED_RSEQ_BREAK_PREEMPTED_ONLY)
+    }
+
+    /// Whether an interrupt that need not have preempted anything is not looked at.
+    #[cfg(CONFIG_SCHED_RSEQ_PLAIN)]
+    pub(super) fn looks_away() -> bool {
+        if is(bindings::sched_rseq_break_SCHED_RSEQ_BREAK_NO_NMI) {
+            // SAFETY: No requirements.
+            return unsafe { bindings::sched_rseq_in_nmi() };
+        }
+        is_late()
     }
 
     /// As [`super::offset_delta`], with the mistake that was asked for.
@@ -242,10 +257,7 @@ pub unsafe extern "C" fn sched_rseq_resume(regs: *mut bindings::pt_regs, old_cpu
 #[export]
 pub unsafe extern "C" fn __sched_rseq_interrupted(regs: *mut bindings::pt_regs) {
     #[cfg(CONFIG_SCHED_RSEQ_BREAK)]
-    if broken::is(bindings::sched_rseq_break_SCHED_RSEQ_BREAK_PREEMPTED_ONLY)
-        // SAFETY: No requirements.
-        || (broken::is(bindings::sched_rseq_break_SCHED_RSEQ_BREAK_NO_NMI) && unsafe { bindings::sched_rseq_in_nmi() })
-    {
+    if broken::looks_away() {
         return;
     }
     // SAFETY: By the safety requirements of this function.
@@ -287,11 +299,7 @@ unsafe fn resume_in(entry: &Entry, regs: *mut bindings::pt_regs, pc: u64, old_cp
 
     let resume = match section.kind {
         #[cfg(CONFIG_SCHED_RSEQ_BREAK)]
-        Entry::PLAIN
-            if broken::is(bindings::sched_rseq_break_SCHED_RSEQ_BREAK_PREEMPTED_ONLY) =>
-        {
-            section.interrupted(pc)
-        }
+        Entry::PLAIN if broken::is_late() => section.interrupted(pc),
         // Not the preemption is what matters, but the interrupt that led to it.
         Entry::PLAIN => return,
         // SAFETY: `old_cpu` is a possible CPU.

@@ -149,12 +149,12 @@ impl Section {
         }
     }
 
-    /// Decides how whoever was interrupted at `pc`, inside this section, goes on, by whatever it was
-    /// interrupted and whether or not it was preempted.
+    /// Decides how whoever was interrupted at `pc`, inside this section, goes on, by whatever it
+    /// was interrupted and whether or not it was preempted.
     ///
-    /// Only a section of [`Entry::PLAIN`] cares. To be sent back more often than needed does no harm,
-    /// so it makes no difference when, between the entry of the interrupt and the return, this is
-    /// asked: nothing of a section that is about to begin is left to go wrong.
+    /// Only a section of [`Entry::PLAIN`] cares. To be sent back more often than needed does no
+    /// harm, so it makes no difference when, between the entry of the interrupt and the return,
+    /// this is asked: nothing of a section that is about to begin is left to go wrong.
     pub const fn interrupted(&self, pc: u64) -> Resume {
         if self.kind == Entry::PLAIN && self.contains(pc) {
             return Resume::Restart {

@@ -191,37 +191,38 @@
 /* The memory operand of this CPU, whose offset is in p. */
 #define __RSEQ_AT_BASE		", [" __RSEQ_ARG(base) ", " __RSEQ_ARG(p) "]\n"
 
-#define __RSEQ_LOAD(sz, reg)						\
-	"	ldr" __S_##sz "	" __R_##sz(reg) __RSEQ_AT_BASE
-#define __RSEQ_STORE(sz, reg)						\
-	"	str" __S_##sz "	" __R_##sz(reg) __RSEQ_AT_BASE		\
+#define __RSEQ_COMMITTED						\
 	"772:\n"							\
 	__RSEQ_RECORD_PLAIN
 
-#define __RSEQ_TEXT_OP(sz, insn, lse)					\
+/* What LSE has instead of insn does not matter. */
+#define __RSEQ_TEXT_OP(sz, insn, ...)					\
 	"	// operation\n"						\
 	__RSEQ_BEGIN							\
 	__RSEQ_OFFSET							\
-	__RSEQ_LOAD(sz, tmp)						\
+	"	ldr" __S_##sz "	" __R_##sz(tmp) __RSEQ_AT_BASE		\
 	"	" insn "	" __R_##sz(tmp) ", " __R_##sz(tmp) ", " __R_##sz(val) "\n" \
-	__RSEQ_STORE(sz, tmp)
+	"	str" __S_##sz "	" __R_##sz(tmp) __RSEQ_AT_BASE		\
+	__RSEQ_COMMITTED
 
 /* ret is the sum. */
 #define __RSEQ_TEXT_ADD_RETURN(sz)					\
 	"	// add and return\n"					\
 	__RSEQ_BEGIN							\
 	__RSEQ_OFFSET							\
-	__RSEQ_LOAD(sz, ret)						\
+	"	ldr" __S_##sz "	" __R_##sz(ret) __RSEQ_AT_BASE		\
 	"	add	" __R_##sz(ret) ", " __R_##sz(ret) ", " __R_##sz(val) "\n" \
-	__RSEQ_STORE(sz, ret)
+	"	str" __S_##sz "	" __R_##sz(ret) __RSEQ_AT_BASE		\
+	__RSEQ_COMMITTED
 
 /* ret is what was there. */
 #define __RSEQ_TEXT_XCHG(sz)						\
 	"	// exchange\n"						\
 	__RSEQ_BEGIN							\
 	__RSEQ_OFFSET							\
-	__RSEQ_LOAD(sz, ret)						\
-	__RSEQ_STORE(sz, val)
+	"	ldr" __S_##sz "	" __R_##sz(ret) __RSEQ_AT_BASE		\
+	"	str" __S_##sz "	" __R_##sz(val) __RSEQ_AT_BASE		\
+	__RSEQ_COMMITTED
 
 /*
  * old is zero-extended from the width of the variable, like what is loaded. A
@@ -231,10 +232,11 @@
 	"	// compare and exchange\n"				\
 	__RSEQ_BEGIN							\
 	__RSEQ_OFFSET							\
-	__RSEQ_LOAD(sz, ret)						\
+	"	ldr" __S_##sz "	" __R_##sz(ret) __RSEQ_AT_BASE		\
 	"	cmp	" __R_##sz(ret) ", " __R_##sz(old) "\n"		\
 	"	b.ne	774f\n"						\
-	__RSEQ_STORE(sz, new)						\
+	"	str" __S_##sz "	" __R_##sz(new) __RSEQ_AT_BASE		\
+	__RSEQ_COMMITTED						\
 	"774:\n"
 
 /* The operand that only the retry needs. */
@@ -419,10 +421,10 @@ __RSEQ_OP(32, add, "add", "ldadd")
 __RSEQ_OP(64, add, "add", "ldadd")
 
 #ifdef CONFIG_SCHED_RSEQ_PLAIN
-__RSEQ_OP(8, and, "and", )
-__RSEQ_OP(16, and, "and", )
-__RSEQ_OP(32, and, "and", )
-__RSEQ_OP(64, and, "and", )
+__RSEQ_OP(8, and, "and", "")
+__RSEQ_OP(16, and, "and", "")
+__RSEQ_OP(32, and, "and", "")
+__RSEQ_OP(64, and, "and", "")
 #else
 __RSEQ_OP(8, andnot, "bic", "ldclr")
 __RSEQ_OP(16, andnot, "bic", "ldclr")
