@@ -156,7 +156,9 @@ int sched_rseq_module_finalize(struct module *mod)
 
 	sort(mod->sched_rseq, nr, sizeof(*entry), cmp_entry, swap_entry);
 	for (unsigned int i = 1; i < nr; i++) {
-		if (sched_rseq_begin(entry + i) - sched_rseq_begin(entry + i - 1) < entry[i - 1].len) {
+		unsigned long before = sched_rseq_begin(entry + i - 1);
+
+		if (sched_rseq_begin(entry + i) - before < entry[i - 1].len) {
 			pr_err("%s: critical sections overlap at %ps\n",
 			       mod->name, (void *)sched_rseq_begin(entry + i));
 			return -ENOEXEC;
