@@ -543,12 +543,12 @@ static enum hrtimer_restart srk_timer_fn(struct hrtimer *timer)
 }
 
 /*
- * On riscv timers tick every 100 instructions, and not before the 10000th, so
- * there the code in front differs by an instruction instead of the delay.
+ * Code that takes some instructions more or less, or a timer that ticks every 100
+ * of them, as on riscv, or a counter that overflows at regular intervals would
+ * fall into step with the loop.
  */
 static void srk_phase(unsigned int nr)
 {
-#ifdef CONFIG_RISCV
 	if (nr & 1)
 		asm volatile("nop");
 	if (nr & 2)
@@ -561,7 +561,6 @@ static void srk_phase(unsigned int nr)
 		asm volatile(".rept 16\n nop\n .endr");
 	if (nr & 32)
 		asm volatile(".rept 32\n nop\n .endr");
-#endif
 }
 
 /* Interrupts that preempt nothing, after delays that differ by an instruction. */
@@ -620,7 +619,7 @@ static void srk_overflow(struct perf_event *event, struct perf_sample_data *data
 
 static void srk_sample(struct kunit *test, bool irqs_disabled)
 {
-	u64 turns = 0, end;
+	u64 turns = 0, seen = 0, end;
 
 	srk_others_start();
 	while (srk_others.adds < 400 && turns < 10000000) {
@@ -628,6 +627,8 @@ static void srk_sample(struct kunit *test, bool irqs_disabled)
 			local_irq_disable();
 		end = srk_others.adds + SRK_SAMPLES;
 		for (int i = 0; i < 200000 && READ_ONCE(srk_others.adds) < end; i++) {
+			if (srk_others.adds != seen)
+				srk_phase(seen = srk_others.adds);
 			srk_one_section();
 			turns++;
 		}
