@@ -114,9 +114,9 @@ check_outside() {
 	EOF
 }
 
-# function_insns FILE FUNCTION: its disassembly, an instruction a line.  In a module for
-# riscv local labels are symbols, which would end it; so there it is found by address.
-function_insns() {
+# disassembly FILE FUNCTION: in a module for riscv local labels are symbols, which would
+# end it; so there it is found by address.
+disassembly() {
 	local which=(--disassemble-symbols="$2") begin section size
 	if [ "$ARCH" = riscv ]; then
 		read -r begin section size < <(llvm-objdump -t "$1" |
@@ -124,9 +124,11 @@ function_insns() {
 		which=(-j "$section" --start-address="0x$begin"
 			--stop-address="$(printf '0x%x' $((0x$begin + 0x$size)))")
 	fi
-	llvm-objdump -d --no-show-raw-insn "${which[@]}" "$1" |
-		sed -n 's/^ *[0-9a-f]*: *\t*//p'
+	llvm-objdump -d --no-show-raw-insn "${which[@]}" "$1"
 }
+
+# function_insns FILE FUNCTION: its disassembly, an instruction a line.
+function_insns() { disassembly "$1" "$2" | sed -n 's/^ *[0-9a-f]*: *\t*//p'; }
 
 # check_fast_path VARIANT: this_cpu_add() in a loop, with sections and without.
 check_fast_path() {
@@ -205,10 +207,32 @@ check_hook() {
 	[ "$(awk '{ print $1 }' <<<"$with")" = "$(awk '{ print $1 }' <<<"$without")" ]
 }
 
-# calls FILE FUNCTION: the names of what it calls or jumps to. The disassembler
-# prints addresses on all architectures, and names on some.
+# far_calls: on riscv a call is two instructions, AUIPC and JALR, with the distance from
+# the first one; of a disassembly, the addresses of what is called.
+far_calls() {
+	python3 -c '
+import re, sys
+upper = {}
+for line in sys.stdin:
+	if m := re.match(r"\s*([0-9a-f]+):\s+auipc\s+(\w+), 0x([0-9a-f]+)", line):
+		high = int(m[3], 16)
+		upper[m[2]] = int(m[1], 16) + ((high - (high >> 19 << 20)) << 12)
+	elif m := re.match(r"\s*[0-9a-f]+:\s+(?:jalr|jr)\s+(-?)0x([0-9a-f]+)\((\w+)\)", line):
+		print("0x%x" % (upper[m[3]] + int(m[1] + m[2], 16) & 2 ** 64 - 1))'
+}
+
+# calls FILE FUNCTION: the addresses of what it calls or jumps to, among other numbers:
+# the disassembler prints names on some architectures only.
 calls() {
-	function_insns "$1" "$2" | grep -oE '0x[0-9a-f]+' | sed 's/^0x0*//' | sort -u |
+	if [ "$ARCH" = riscv ]; then
+		disassembly "$1" "$2" | far_calls
+	fi
+	function_insns "$1" "$2" | grep -oE '0x[0-9a-f]+'
+}
+
+# called FILE FUNCTION: the names of these.
+called() {
+	calls "$1" "$2" | sed 's/^0x0*//' | sort -u |
 		join - <(llvm-nm "$1" | sed 's/^0*//' | awk '$2 ~ /[tT]/ { print $1, $3 }' | sort)
 }
 
@@ -222,7 +246,7 @@ check_no_panic() {
 		$3 ~ /10sched_rseq(20find_entry_elsewhere|9resume_in|14interrupted_in)$/ { print $3 }')
 	echo "$names"
 	[ "$(wc -l <<<"$names")" -eq $nr ]
-	calls=$(for name in $names; do calls "$vmlinux" "$name"; done)
+	calls=$(for name in $names; do called "$vmlinux" "$name"; done)
 	echo "$calls"
 	grep find_entry_elsewhere <<<"$calls"
 	grep resume_in <<<"$calls"
