@@ -572,8 +572,9 @@ static void srk_shots(struct kunit *test, bool idle)
 	srk_find(test, &srk_others.section);
 	hrtimer_setup_on_stack(&timer, srk_timer_fn, CLOCK_MONOTONIC,
 			       HRTIMER_MODE_REL_PINNED_HARD);
-	preempt_disable();
+	migrate_disable();
 	srk_others_start();
+	preempt_disable();
 	/* As the idle task does, the entry code takes another way then. */
 	if (idle)
 		current->flags |= PF_IDLE;
@@ -582,7 +583,7 @@ static void srk_shots(struct kunit *test, bool idle)
 
 		hrtimer_start(&timer, ns_to_ktime(setup_ns + shot), HRTIMER_MODE_REL_PINNED_HARD);
 		setup_ns = max(setup_ns, ktime_get_ns() - start);
-		srk_phase(shot);
+		srk_phase((u32)shot * 0x9e3779b9 >> 26);
 		while (READ_ONCE(srk_others.adds) == adds) {
 			srk_one_section();
 			turns++;
@@ -590,8 +591,9 @@ static void srk_shots(struct kunit *test, bool idle)
 	}
 	if (idle)
 		current->flags &= ~PF_IDLE;
-	srk_others_end(test, turns);
 	preempt_enable();
+	srk_others_end(test, turns);
+	migrate_enable();
 	hrtimer_cancel(&timer);
 	destroy_hrtimer_on_stack(&timer);
 }
