@@ -9,7 +9,7 @@
 //! it is about to store, so it is restarted by whatever interrupts it.
 //!
 //! The engine is called with interrupts disabled, before the return to the interrupted kernel code:
-//! [`sched_rseq_resume`] after the scheduler, [`__sched_rseq_interrupted`] always, but for what a
+//! [`sched_rseq_resume`] after the scheduler, `__sched_rseq_interrupted()` always, but for what a
 //! filter in C keeps away from it. It does not allocate, lock or panic.
 //!
 //! C header: [`include/linux/sched_rseq.h`](srctree/include/linux/sched_rseq.h)
