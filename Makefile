@@ -67,9 +67,9 @@ distclean:
 #?
 #?   make run        install what is missing, build kernel and module, boot them
 #?                   in QEMU, torture per-CPU operations, print the counters
-#?   make test       everything that can be checked; ends in one line of counts;
-#?                   with ARCH=, what concerns that one. ARCH=x86_64 (which has no
-#?                   sections, but the API for Rust) and MODE=publish are tested so only
+#?   make test       what can be checked; ends in one line of counts. With ARCH=, all
+#?                   of that one: x86_64 (which has no sections, but the API for Rust)
+#?                   and MODE=publish are tested only so
 #?
 #?   make prove      all that shows that nothing is lost: the model, every section,
 #?                   the torture in all modes, and the mistakes each must find
