@@ -290,11 +290,11 @@ static int srk_search_table(const char *owner, const struct sched_rseq_table *ta
 	return 0;
 }
 
-/* The section of an operation in this file, which may be built as a module. */
-static void srk_find(struct kunit *test, struct srk_search *search)
+/* The section of @function in this file, which may be built as a module. */
+static void srk_find(struct kunit *test, void *function, struct srk_search *search)
 {
 	*search = (struct srk_search) {
-		.start = (unsigned long)dereference_function_descriptor(srk_one_section),
+		.start = (unsigned long)dereference_function_descriptor(function),
 	};
 	KUNIT_ASSERT_TRUE(test, kallsyms_lookup_size_offset(search->start, &search->size, NULL));
 	KUNIT_ASSERT_EQ(test, sched_rseq_walk_tables(srk_search_table, search), 0);
@@ -305,7 +305,7 @@ static void srk_section(struct kunit *test)
 {
 	struct srk_search s;
 
-	srk_find(test, &s);
+	srk_find(test, srk_one_section, &s);
 	for (unsigned int i = 0; i < s.len; i += sched_rseq_insn_length(s.begin + i))
 		KUNIT_EXPECT_TRUE(test, sched_rseq_in_section(s.begin + i));
 	KUNIT_EXPECT_FALSE(test, sched_rseq_in_section(s.begin - SCHED_RSEQ_INSN_BYTES));
@@ -352,7 +352,7 @@ static void srk_kprobe(struct kunit *test)
 	const int expected = IS_ENABLED(CONFIG_SCHED_RSEQ_MVIY) ? 0 : -EINVAL;
 	struct srk_search s;
 
-	srk_find(test, &s);
+	srk_find(test, srk_one_section, &s);
 	for (unsigned int i = 0; i < s.len; i += sched_rseq_insn_length(s.begin + i))
 		KUNIT_EXPECT_EQ(test, srk_probe(test, s.begin + i), expected);
 	KUNIT_EXPECT_EQ(test, srk_probe(test, s.begin + s.len), 0);
@@ -366,7 +366,7 @@ static void srk_interrupted(struct kunit *test)
 	struct pt_regs regs = { };
 	struct srk_search s;
 
-	srk_find(test, &s);
+	srk_find(test, srk_one_section, &s);
 	for (unsigned int i = 0; i < s.len; i += sched_rseq_insn_length(s.begin + i)) {
 		KUNIT_EXPECT_TRUE(test, sched_rseq_in_plain_section(s.begin + i));
 		instruction_pointer_set(&regs, s.begin + i);
@@ -489,7 +489,41 @@ static void srk_breakpoint(struct kunit *test)
 #endif
 
 #ifdef CONFIG_SCHED_RSEQ_PLAIN
-/* What interrupted the operation in srk_one_section(), and adds, too. */
+/* A turn of an operation; returns what it added to the variable's lower 63 bits. */
+#define SRK_TURN(name, ...)						\
+static noinline u64 srk_turn_##name(void)				\
+{									\
+	__VA_ARGS__;							\
+}
+
+SRK_TURN(add, this_cpu_add(srk_u64.var, 3); return 3)
+SRK_TURN(add_return, this_cpu_add_return(srk_u64.var, 3); return 3)
+SRK_TURN(and, this_cpu_and(srk_u64.var, ~BIT_ULL(63)); return 0)
+SRK_TURN(or, this_cpu_or(srk_u64.var, BIT_ULL(63)); return 0)
+SRK_TURN(xchg, return -this_cpu_xchg(srk_u64.var, 0))
+
+static noinline u64 srk_turn_cmpxchg(void)
+{
+	u64 old = raw_cpu_read(srk_u64.var);
+
+	return this_cpu_cmpxchg(srk_u64.var, old, old + 3) == old ? 3 : 0;
+}
+
+static const struct srk_op {
+	const char	*name;
+	u64		(*turn)(void);
+} srk_plain_ops[] = {
+	{ "add", srk_turn_add },
+	{ "add_return", srk_turn_add_return },
+	{ "and", srk_turn_and },
+	{ "or", srk_turn_or },
+	{ "xchg", srk_turn_xchg },
+	{ "cmpxchg", srk_turn_cmpxchg },
+};
+
+KUNIT_ARRAY_PARAM_DESC(srk_plain_op, srk_plain_ops, name);
+
+/* What interrupted the operation, and adds, too. */
 static struct {
 	struct srk_search	section;
 	u64			adds;
@@ -518,8 +552,8 @@ static void srk_others_start(void)
 	srk_set_64(0);
 }
 
-/* Nothing is lost after so many operations, and the section was hit everywhere. */
-static void srk_others_end(struct kunit *test, u64 turns)
+/* Nothing is lost of what operations added, and the section was hit everywhere. */
+static void srk_others_end(struct kunit *test, u64 turns, u64 added)
 {
 	unsigned long begin = srk_others.section.begin;
 	unsigned int insns = sched_rseq_nr_insns(begin, begin + srk_others.section.len);
@@ -530,7 +564,8 @@ static void srk_others_end(struct kunit *test, u64 turns)
 	kunit_info(test, "%llu turns, %llu interrupts, %llu of them NMIs, at %llu %llu %llu %llu %llu",
 		   turns, srk_others.adds, srk_others.nmis, srk_others.at[0], srk_others.at[1],
 		   srk_others.at[2], srk_others.at[3], srk_others.at[4]);
-	KUNIT_EXPECT_EQ(test, this_cpu_read(srk_u64.var), turns + srk_others.adds);
+	KUNIT_EXPECT_EQ(test, this_cpu_read(srk_u64.var) & ~BIT_ULL(63),
+			(added + srk_others.adds) & ~BIT_ULL(63));
 	KUNIT_EXPECT_EQ(test, missed, 0);
 }
 
@@ -566,10 +601,11 @@ static void srk_phase(unsigned int nr)
 /* Interrupts that preempt nothing, after delays that differ by an instruction. */
 static void srk_shots(struct kunit *test, bool idle)
 {
-	u64 turns = 0, setup_ns = 0;
+	const struct srk_op *op = test->param_value;
+	u64 turns = 0, added = 0, setup_ns = 0;
 	struct hrtimer timer;
 
-	srk_find(test, &srk_others.section);
+	srk_find(test, op->turn, &srk_others.section);
 	hrtimer_setup_on_stack(&timer, srk_timer_fn, CLOCK_MONOTONIC,
 			       HRTIMER_MODE_REL_PINNED_HARD);
 	migrate_disable();
@@ -585,14 +621,14 @@ static void srk_shots(struct kunit *test, bool idle)
 		setup_ns = max(setup_ns, ktime_get_ns() - start);
 		srk_phase((u32)shot * 0x9e3779b9 >> 26);
 		while (READ_ONCE(srk_others.adds) == adds) {
-			srk_one_section();
+			added += op->turn();
 			turns++;
 		}
 	}
 	if (idle)
 		current->flags &= ~PF_IDLE;
 	preempt_enable();
-	srk_others_end(test, turns);
+	srk_others_end(test, turns, added);
 	migrate_enable();
 	hrtimer_cancel(&timer);
 	destroy_hrtimer_on_stack(&timer);
@@ -621,7 +657,8 @@ static void srk_overflow(struct perf_event *event, struct perf_sample_data *data
 
 static void srk_sample(struct kunit *test, bool irqs_disabled)
 {
-	u64 turns = 0, seen = 0, end;
+	const struct srk_op *op = test->param_value;
+	u64 turns = 0, added = 0, seen = 0, end;
 
 	srk_others_start();
 	while (srk_others.adds < 400 && turns < 10000000) {
@@ -631,13 +668,13 @@ static void srk_sample(struct kunit *test, bool irqs_disabled)
 		for (int i = 0; i < 200000 && READ_ONCE(srk_others.adds) < end; i++) {
 			if (srk_others.adds != seen)
 				srk_phase(seen = srk_others.adds);
-			srk_one_section();
+			added += op->turn();
 			turns++;
 		}
 		if (irqs_disabled)
 			local_irq_enable();
 	}
-	srk_others_end(test, turns);
+	srk_others_end(test, turns, added);
 }
 
 /*
@@ -654,9 +691,10 @@ static void srk_nmi(struct kunit *test)
 		.sample_period	= 50021,
 		.pinned		= 1,
 	};
+	const struct srk_op *op = test->param_value;
 	struct perf_event *event;
 
-	srk_find(test, &srk_others.section);
+	srk_find(test, op->turn, &srk_others.section);
 	migrate_disable();
 	event = perf_event_create_kernel_counter(&attr, smp_processor_id(), NULL,
 						 srk_overflow, NULL);
@@ -785,15 +823,15 @@ static struct kunit_case srk_cases[] = {
 #ifdef CONFIG_SCHED_RSEQ_PLAIN
 	KUNIT_CASE(srk_interrupted),
 	KUNIT_CASE(srk_filter),
-	KUNIT_CASE(srk_interrupt),
-	KUNIT_CASE(srk_idle),
+	KUNIT_CASE_PARAM(srk_interrupt, srk_plain_op_gen_params),
+	KUNIT_CASE_PARAM(srk_idle, srk_plain_op_gen_params),
 #endif
 #if defined(CONFIG_ARM64) && defined(CONFIG_PERF_EVENTS)
 	KUNIT_CASE(srk_watchpoint),
 	KUNIT_CASE(srk_breakpoint),
 #endif
 #if defined(CONFIG_SCHED_RSEQ_PLAIN) && defined(CONFIG_PERF_EVENTS)
-	KUNIT_CASE(srk_nmi),
+	KUNIT_CASE_PARAM(srk_nmi, srk_plain_op_gen_params),
 #endif
 #ifdef CONFIG_S390
 	KUNIT_CASE(srk_fixup),

@@ -7,6 +7,7 @@
 #define SCHED_RSEQ_BENCH_H
 
 #include <linux/percpu.h>
+#include <linux/timekeeping.h>
 #include <linux/types.h>
 
 union bench_var {
@@ -56,7 +57,7 @@ struct bench_unit {
 };
 
 extern const struct bench_unit bench_native, bench_native_lse, bench_refresh, bench_refresh_lse,
-			       bench_fixed, bench_fixed_lse, bench_preempt;
+			       bench_fixed, bench_fixed_lse, bench_preempt, bench_atomic;
 
 #ifdef CONFIG_ARM64
 /* What refresh has in thread_info. */
@@ -91,6 +92,22 @@ struct bench_search {
 	u64	most_passed;
 	u64	search;
 };
+
+/**
+ * bench_now_ns - the clock of all measurements
+ *
+ * Context: Any.
+ * Return: nanoseconds. On riscv, whose clock ticks every 100 ns only in QEMU, retired
+ * instructions, each of which takes one.
+ */
+static __always_inline u64 bench_now_ns(void)
+{
+#ifdef CONFIG_RISCV
+	return csr_read(CSR_INSTRET);
+#else
+	return ktime_get_ns();
+#endif
+}
 
 const struct bench_unit *bench_unit(u32 index);
 const char *bench_atomics(const struct bench_unit *unit);

@@ -4,9 +4,7 @@
  * clock advances by a nanosecond an instruction.
  */
 #include <linux/irqflags.h>
-#include <linux/ktime.h>
 #include <linux/percpu.h>
-#include <linux/timekeeping.h>
 
 #include "bench.h"
 
@@ -22,6 +20,11 @@ static const struct bench_unit *const units[] = {
 	&bench_fixed_lse,
 #elif defined(CONFIG_S390)
 	&bench_preempt,
+#elif defined(CONFIG_RISCV)
+	&bench_preempt,
+#ifdef CONFIG_SCHED_RSEQ
+	&bench_atomic,
+#endif
 #endif
 };
 
@@ -70,7 +73,7 @@ static bool unit_runs(const struct bench_unit *unit)
 
 const char *bench_atomics(const struct bench_unit *unit)
 {
-	return IS_ENABLED(CONFIG_S390) ? "interlocked" : "-";
+	return IS_ENABLED(CONFIG_S390) ? "interlocked" : "rv64";
 }
 #endif
 
@@ -125,9 +128,9 @@ static u64 time_of(const struct bench_unit *unit, const struct bench_op *op, u64
 	local_irq_save(flags);
 	slot = slot_begin();
 	reset(unit, op);
-	start = ktime_get_ns();
+	start = bench_now_ns();
 	work(op, nr);
-	end = ktime_get_ns();
+	end = bench_now_ns();
 	slot_end(slot);
 	local_irq_restore(flags);
 	return end - start;

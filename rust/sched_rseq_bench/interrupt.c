@@ -11,7 +11,6 @@
 #include <linux/sched.h>
 #include <linux/sched_rseq.h>
 #include <linux/string.h>
-#include <linux/timekeeping.h>
 
 #include "bench.h"
 
@@ -49,12 +48,12 @@ void bench_interrupt_stop(void)
 
 static s64 window_ns(void)
 {
-	u64 start = ktime_get_ns();
+	u64 start = bench_now_ns();
 
 	local_irq_enable();
 	/* What is pending interrupts here. */
 	local_irq_disable();
-	return ktime_get_ns() - start;
+	return bench_now_ns() - start;
 }
 
 /**
@@ -138,12 +137,12 @@ static noinline u64 engine_ns(engine_fn engine, struct pt_regs *regs,
 	u64 start, end;
 
 	local_irq_save(flags);
-	start = ktime_get_ns();
+	start = bench_now_ns();
 	for (int i = 0; i < TURNS; i++) {
 		prepare(regs, entry, pc);
 		engine(regs, cpu);
 	}
-	end = ktime_get_ns();
+	end = bench_now_ns();
 	local_irq_restore(flags);
 	return end - start;
 }
@@ -156,13 +155,13 @@ static u64 search_ns(const struct sched_rseq_table *table, unsigned long pc)
 	u64 start, middle, end;
 
 	local_irq_save(flags);
-	start = ktime_get_ns();
+	start = bench_now_ns();
 	for (int i = 0; i < TURNS; i++)
 		sched_rseq_contains(&none, pc);
-	middle = ktime_get_ns();
+	middle = bench_now_ns();
 	for (int i = 0; i < TURNS; i++)
 		sched_rseq_contains(table, pc);
-	end = ktime_get_ns();
+	end = bench_now_ns();
 	local_irq_restore(flags);
 	return turn_ns(end - middle - (middle - start));
 }

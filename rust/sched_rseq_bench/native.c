@@ -18,7 +18,7 @@
 #elif defined(CONFIG_S390)
 #define BENCH_SCHEME		"mviy"
 #elif defined(CONFIG_RISCV)
-#define BENCH_SCHEME		"irqsave"
+#define BENCH_SCHEME		"irq-off"
 #else
 #define BENCH_SCHEME		"preempt"
 #endif

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The operations of s390 before 7.2: with preemption disabled.
+ * Operations with preemption disabled: those of s390 before 7.2, and on riscv what they
+ * would be in that way.
  */
 #include <linux/percpu.h>
 #include <linux/preempt.h>
@@ -24,18 +25,27 @@
 	ret;								\
 })
 
+#ifdef CONFIG_S390
+#define PREEMPT_VAR		"+QS"
+#define PREEMPT_REG		"d"
+#else
+#define PREEMPT_VAR		"+A"
+#define PREEMPT_REG		"r"
+#endif
+
 #define PREEMPT_FETCH(bits, name, insn)					\
 static __always_inline u##bits fetch_##name##_##bits(u##bits *ptr, u##bits val) \
 {									\
 	u##bits old;							\
 									\
 	asm volatile(insn "	%[old],%[val],%[var]"			\
-	: [old] "=d" (old), [var] "+QS" (*ptr)				\
-	: [val] "d" (val)						\
+	: [old] "=" PREEMPT_REG (old), [var] PREEMPT_VAR (*ptr)		\
+	: [val] PREEMPT_REG (val)					\
 	: "cc");							\
 	return old;							\
 }
 
+#ifdef CONFIG_S390
 #define PREEMPT_ADD(bits, insn)						\
 static __always_inline int add_one_##bits(u##bits *ptr, const int val)	\
 {									\
@@ -54,6 +64,16 @@ PREEMPT_FETCH(32, or, "lao")
 PREEMPT_FETCH(64, or, "laog")
 PREEMPT_ADD(32, "asi")
 PREEMPT_ADD(64, "agsi")
+#else
+PREEMPT_FETCH(32, add, "amoadd.w")
+PREEMPT_FETCH(64, add, "amoadd.d")
+PREEMPT_FETCH(32, and, "amoand.w")
+PREEMPT_FETCH(64, and, "amoand.d")
+PREEMPT_FETCH(32, or, "amoor.w")
+PREEMPT_FETCH(64, or, "amoor.d")
+#define add_one_32		fetch_add_32
+#define add_one_64		fetch_add_64
+#endif
 
 #define BENCH_READ(bits, p)		PREEMPT_OP(p, ptr, READ_ONCE(ptr->u##bits))
 #define BENCH_WRITE(bits, p, val)	PREEMPT_OP(p, ptr, ({ WRITE_ONCE(ptr->u##bits, val); 0; }))

@@ -17,14 +17,15 @@ BENCH_QEMU=()
 case $ARCH in
 arm64) KERNELS="off publish table plain" CPUS="max,pauth-impdef=on cortex-a57" ;;
 s390) KERNELS="off mviy table" CPUS=max ;;
-*) die "there are no benchmarks of ARCH=$ARCH; use ARCH=arm64 or ARCH=s390" ;;
+riscv) KERNELS="off plain" CPUS=rv64 ;;
+*) die "there are no benchmarks of ARCH=$ARCH; use ARCH=arm64, ARCH=s390 or ARCH=riscv" ;;
 esac
 arguments=(--image "$IMAGE" "${NOT_TESTS[@]}" --out "$RESULTS")
 case ${1:-} in
 "") arguments+=(--cycles --report "$REPORT") ;;
 quick)
-	KERNELS="off table" CPUS=${CPUS%% *}
-	[[ " $MODES " != *" plain "* ]] || KERNELS+=" plain"
+	KERNELS="off ${MODES%% *}" CPUS=${CPUS%% *}
+	[[ $KERNELS == *plain || " $MODES " != *" plain "* ]] || KERNELS+=" plain"
 	;;
 *) die "bench.sh $1: only \"quick\" is known" ;;
 esac

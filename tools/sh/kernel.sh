@@ -52,12 +52,12 @@ kernel_make() { kenv make -C "$SRC" O="$DIR" ARCH="$ARCH" LLVM=1 -j"$JOBS" "$@";
 configure() {
 	if [ -z "$BASE" ]; then
 		kunit_py config
-		[ -z "$COPIED" ] || reuse
 	else
 		kernel_make "$BASE"
 		"$SRC/scripts/kconfig/merge_config.sh" -m -O "$DIR" "$DIR/.config" "$WANT"
 		kernel_make olddefconfig
 	fi
+	[ -z "$COPIED" ] || reuse
 }
 
 # reuse: do not compile what is the same in the kernel that this one is a copy of.
@@ -86,15 +86,24 @@ build_hash() {
 		<(rustc -V) <(clang --version) <(bindgen --version) | sha256sum
 }
 
-# A variant that differs in little starts from what was built for another.
+# from: a variant that differs in little starts from what was built for another, if that
+# is there: what its first scenario says, with the same on top; or what it is on top of.
+from() {
+	local first=${VARIANT%%+*} on_top=${VARIANT#"${VARIANT%%+*}"} name
+	name=$(directive FROM "$first")
+	# That is the default one, which has another name where it is no table alone.
+	[ "$name" != table ] || name=${MODES%% *}
+	if [ -n "$name" ] && [ -e "$(kernel_dir "$name$on_top")/built" ]; then
+		echo "$name$on_top"
+	elif [ -n "$on_top" ] && [ -z "$BASE" ] && [ -e "$(kernel_dir "${VARIANT%+*}")/built" ]; then
+		echo "${VARIANT%+*}"
+	fi
+}
+
 BASE=$(directive BASE "$VARIANT")
-FROM=${VARIANT%+*}
-[ "$FROM" != "$VARIANT" ] || FROM=$(directive FROM "$VARIANT")
-# That is the default one, which has another name where it is no table alone.
-[ "$FROM" != table ] || FROM=${MODES%% *}
-[ -z "$BASE" ] || FROM=
+FROM=$(from)
 COPIED=
-if [ -n "$FROM" ] && [ ! -e "$DIR" ] && [ -e "$(kernel_dir "$FROM")/built" ]; then
+if [ -n "$FROM" ] && [ ! -e "$DIR" ]; then
 	need_space 2000 "$OUT"
 	rm -rf "$DIR.tmp"
 	trap 'rm -rf "$DIR.tmp"' EXIT

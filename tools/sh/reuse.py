@@ -7,6 +7,10 @@ Nearly every file includes the per-CPU operations, so Kbuild compiles nearly all
 again if how these are made up changes.  Each operation that a file makes use of has a
 descriptor in its object file.  An object file without any has no use of them, and is the
 same in each mode, if the file does not look at the mode in another way.
+
+The commands for Rust have the directory's name in them, and what crates have of it is
+only where they are told to find generated files, so it is replaced in what Kbuild
+remembers of them.
 """
 
 import functools
@@ -34,7 +38,18 @@ def mentioned(text):
     return set(re.findall(r"\bCONFIG_(\w+)", text))
 
 
+def rename(before, build):
+    """Let no command differ for the name of the directory."""
+    name = re.compile(re.escape(str(before)) + r"(?![\w.+-])")
+    for command in (build / "rust").rglob(".*.cmd"):
+        text = command.read_text()
+        renamed = name.sub(str(build), text)
+        if renamed != text:
+            command.write_text(renamed)
+
+
 def main(before, build):
+    rename(before, build)
     changed = {re.match(r"CONFIG_(\w+)=", line)[1] for line in options(before) ^ options(build)}
 
     @functools.cache

@@ -217,7 +217,7 @@ for v in table mviy off break; do
 	build "s390-kernel-$v" s390-setup s390 "$T/kernel.sh" "$v"
 	build "s390-module-$v" "s390-kernel-$v" s390 "$T/module.sh" "$v"
 done
-for v in plain break; do
+for v in plain off break; do
 	build "riscv-kernel-$v" riscv-setup riscv "$T/kernel.sh" "$v"
 	build "riscv-module-$v" "riscv-kernel-$v" riscv "$T/module.sh" "$v"
 done
@@ -347,6 +347,8 @@ needs riscv-run;		run_test riscv-catches-faults riscv check_faults plain bare en
 needs riscv-module-plain host-tool; run_test riscv-verify-faults riscv check_verify_faults plain end_short end_long
 needs riscv-kernel-plain;	run_test riscv-engine-cannot-panic riscv check_no_panic plain
 needs riscv-module-plain;	run_test riscv-same-code riscv check_same_code plain
+needs riscv-kernel-plain riscv-kernel-off; run_test riscv-figures riscv check_figures plain
+needs riscv-module-plain riscv-module-off; run_test riscv-fast-path riscv check_fast_path plain
 needs riscv-kernel-break;	run_test riscv-kunit-break riscv check_kunit break rv64
 needs riscv-module-break;	run_test riscv-run-break riscv env SHOTS=60 "$T/run.sh" break
 for n in 1 2 3 4 8; do
@@ -360,6 +362,7 @@ needs module-table module-off host-tool; run_test bench check_bench
 needs module-table;	run_test bench-clock check_bench_clock
 needs module-break;	run_test bench-wrong check_bench_wrong break
 needs s390-module-table s390-module-off host-tool; run_test s390-bench s390 check_bench
+needs riscv-module-plain riscv-module-off host-tool; run_test riscv-bench riscv check_bench
 needs module-table module-off host-tool; run_test workloads check_workloads
 needs module-table host-tool; run_test stat check_stat
 needs s390-module-table host-tool; run_test s390-stat s390 check_stat

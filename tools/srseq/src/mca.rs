@@ -23,6 +23,7 @@ const TURNS: u32 = 1000;
 fn models(atomics: &str) -> &'static [&'static str] {
     match atomics {
         "llsc" => &["cortex-a57"],
+        "rv64" => &["sifive-u74", "sifive-p670", "xiangshan-nanhu"],
         "interlocked" => &["z13", "z14", "z15", "z16"],
         _ => &["neoverse-n1", "neoverse-v1", "thunderx2t99", "a64fx"],
     }

@@ -13,8 +13,9 @@ use plotters::prelude::*;
 use crate::bench::{Headline, Results};
 
 /// In this order in tables and charts, each with a colour that can be seen on white and on black.
-const SCHEMES: [(&str, RGBColor); 8] = [
+const SCHEMES: [(&str, RGBColor); 9] = [
     ("preempt", RGBColor(208, 100, 78)),
+    ("irq-off", RGBColor(190, 135, 40)),
     ("publish", RGBColor(190, 135, 40)),
     ("mviy", RGBColor(190, 135, 40)),
     ("mviy-all", RGBColor(150, 120, 190)),
@@ -39,11 +40,12 @@ const OPS: [&str; 8] = [
 const OFF: &str = "off";
 
 /// How a scheme does atomics, and what that is called.
-const ATOMICS: [(&str, &str); 4] = [
+const ATOMICS: [(&str, &str); 5] = [
     ("lse", "LSE, patched at boot (with NOPs)"),
     ("lse-only", "LSE, known at build time (without NOPs)"),
     ("llsc", "LL/SC"),
     ("interlocked", "Interlocked updates"),
+    ("rv64", "RV64"),
 ];
 
 /// The grey of text, which can be read on white and on black.
