@@ -68,8 +68,8 @@ distclean:
 #?   make run        install what is missing, build kernel and module, boot them
 #?                   in QEMU, torture per-CPU operations, print the counters
 #?   make test       what can be checked; ends in one line of counts. With ARCH=, all
-#?                   of that one: x86_64 (which has no sections, but the API for Rust)
-#?                   and MODE=publish are tested only so
+#?                   of that one: x86_64 (which has no sections, but the API for Rust),
+#?                   MODE=publish and benchmarks of riscv are tested only so
 #?
 #?   make prove      all that shows that nothing is lost: the model, every section,
 #?                   the torture in all modes, and the mistakes each must find

@@ -582,8 +582,10 @@ static enum hrtimer_restart srk_timer_fn(struct hrtimer *timer)
  * of them, as on riscv, or a counter that overflows at regular intervals would
  * fall into step with the loop.
  */
-static void srk_phase(unsigned int nr)
+static void srk_phase(u32 turn)
 {
+	unsigned int nr = turn * 0x9e3779b9 >> 26;
+
 	if (nr & 1)
 		asm volatile("nop");
 	if (nr & 2)
@@ -619,7 +621,7 @@ static void srk_shots(struct kunit *test, bool idle)
 
 		hrtimer_start(&timer, ns_to_ktime(setup_ns + shot), HRTIMER_MODE_REL_PINNED_HARD);
 		setup_ns = max(setup_ns, ktime_get_ns() - start);
-		srk_phase((u32)shot * 0x9e3779b9 >> 26);
+		srk_phase(shot);
 		while (READ_ONCE(srk_others.adds) == adds) {
 			added += op->turn();
 			turns++;

@@ -107,8 +107,8 @@ if [ -n "$FROM" ] && [ ! -e "$DIR" ]; then
 	need_space 2000 "$OUT"
 	rm -rf "$DIR.tmp"
 	trap 'rm -rf "$DIR.tmp"' EXIT
-	cp -a "$(kernel_dir "$FROM")" "$DIR.tmp"
-	rm -rf "$DIR.tmp"/{built,modules}
+	mkdir "$DIR.tmp"
+	tar -C "$(kernel_dir "$FROM")" --format=posix --exclude=./{built,modules,Documentation} -cf - . | tar -C "$DIR.tmp" -xf -
 	mv "$DIR.tmp" "$DIR"
 	COPIED=1
 fi
