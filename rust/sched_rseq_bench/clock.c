@@ -20,11 +20,10 @@ static const struct bench_unit *const units[] = {
 	&bench_fixed_lse,
 #elif defined(CONFIG_S390)
 	&bench_preempt,
-#elif defined(CONFIG_RISCV)
-	&bench_preempt,
-#ifdef CONFIG_SCHED_RSEQ
+#elif defined(CONFIG_SCHED_RSEQ)
 	&bench_atomic,
-#endif
+#else
+	&bench_preempt,
 #endif
 };
 

@@ -82,7 +82,7 @@ PREEMPT_FETCH(64, or, "amoor.d")
 	(PREEMPT_OP(p, ptr, fetch_add_##bits(&ptr->u##bits, val)) + (val))
 #define BENCH_AND(bits, p, val)		PREEMPT_OP(p, ptr, fetch_and_##bits(&ptr->u##bits, val))
 #define BENCH_OR(bits, p, val)		PREEMPT_OP(p, ptr, fetch_or_##bits(&ptr->u##bits, val))
-#define BENCH_XCHG(bits, p, val)	PREEMPT_OP(p, ptr, xchg(&ptr->u##bits, val))
-#define BENCH_CMPXCHG(bits, p, o, n)	PREEMPT_OP(p, ptr, cmpxchg(&ptr->u##bits, o, n))
+#define BENCH_XCHG(bits, p, val)	PREEMPT_OP(p, ptr, xchg_relaxed(&ptr->u##bits, val))
+#define BENCH_CMPXCHG(bits, p, o, n)	PREEMPT_OP(p, ptr, cmpxchg_relaxed(&ptr->u##bits, o, n))
 
 #include "ops.h"

@@ -143,7 +143,7 @@ check_fast_path() {
 		[ $(($(wc -l <<<"$with") + 2)) -le "$(wc -l <<<"$without")" ]
 	elif [ "$ARCH" = riscv ]; then
 		# Interrupts off and on again; neither has an atomic.
-		[ "$(grep -cE '^csrr' <<<"$without")" -eq 2 ]
+		[ "$(grep -cE '^csr' <<<"$without")" -eq 2 ]
 		without grep -E '^(csr|amo|lr|sc)' <<<"$with"
 		[ $(($(wc -l <<<"$with") + 6)) -le "$(wc -l <<<"$without")" ]
 	elif [ "$1" = plain ]; then

@@ -13,7 +13,7 @@ use anyhow::{bail, Context, Result};
 
 use crate::arch::Arch;
 use crate::bench::Op;
-use crate::disasm::{Disassembler, Insn};
+use crate::disasm::{Disassembler, Flow, Insn};
 use crate::image::Image;
 
 /// Turns that are simulated.
@@ -31,12 +31,17 @@ fn models(atomics: &str) -> &'static [&'static str] {
 
 /// Where an instruction branches to, if that is another one of these.
 fn target(insn: &Insn, insns: &[Insn]) -> Option<u64> {
-    let (mnemonic, operands) = insn.text.split_once(' ')?;
-    if !mnemonic.starts_with(['b', 'c', 'j', 't']) {
-        return None;
-    }
-    let last = operands.rsplit(' ').next()?.trim_start_matches('#');
-    let to = u64::from_str_radix(last.strip_prefix("0x")?, 16).ok()?;
+    // That is all of those that sections may have.
+    let to = if let Flow::Branch(to) = insn.flow {
+        to
+    } else {
+        let (mnemonic, operands) = insn.text.split_once(' ')?;
+        if !mnemonic.starts_with(['b', 'c', 'j', 't']) {
+            return None;
+        }
+        let last = operands.rsplit(' ').next()?.trim_start_matches('#');
+        u64::from_str_radix(last.strip_prefix("0x")?, 16).ok()?
+    };
     insns.iter().any(|i| i.address == to).then_some(to)
 }
 
