@@ -17,6 +17,10 @@ DIR=$(kernel_dir "$VARIANT")
 initramfs "$DIR"
 [ -n "$(directive TORTURE "$VARIANT")" ] || die "scenario $VARIANT has no line #TORTURE#: it is not for this"
 
+# A second of the guest's is a thousand million instructions: 10 seconds, or more if the
+# machine has other things to do.
+BOOT_TIMEOUT=$((BOOT_TIMEOUT + 60 * ${2:-1}))
+
 # judge: why this run is not good, or nothing.
 judge() {
 	local bad
