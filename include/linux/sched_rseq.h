@@ -105,7 +105,6 @@ int sched_rseq_walk_tables(sched_rseq_table_fn fn, void *data);
 #ifdef CONFIG_MODULES
 /* kernel/module/sched_rseq.c */
 int sched_rseq_module_finalize(struct module *mod);
-void sched_rseq_module_trim_init(struct module *mod);
 bool sched_rseq_module_table(unsigned long addr, struct sched_rseq_table *table);
 int sched_rseq_walk_module_tables(sched_rseq_table_fn fn, void *data);
 #else

@@ -31,6 +31,11 @@ static void swap_entry(void *a, void *b, int size)
 	y->begin = tmp.begin - delta;
 }
 
+/*
+ * Once a module is loaded its table stays as it is: whoever is interrupted reads
+ * it under no lock. Descriptors of init text that was freed stay, too. They do no
+ * harm, as a table is only searched for addresses that are in its module's text.
+ */
 static struct sched_rseq_table module_table(const struct module *mod)
 {
 	return (struct sched_rseq_table) {
@@ -38,6 +43,38 @@ static struct sched_rseq_table module_table(const struct module *mod)
 		.nr = mod->num_sched_rseq,
 		.sorted = !IS_ENABLED(CONFIG_SCHED_RSEQ_PUBLISH),
 	};
+}
+
+/* The part of a module's text that @addr is in, or NULL. */
+static const struct module_memory *text_at(const struct module *mod, unsigned long addr)
+{
+	for_each_mod_mem_type(type) {
+		if (mod_mem_type_is_text(type) && within_module_mem_type(addr, mod, type))
+			return &mod->mem[type];
+	}
+	return NULL;
+}
+
+static bool was_freed(const struct module *mod, const struct sched_rseq_entry *entry)
+{
+	return !text_at(mod, sched_rseq_begin(entry));
+}
+
+/*
+ * The table without the descriptors of init text that was freed, which in a sorted
+ * one are at one end: another module's text may have taken its place.
+ */
+static struct sched_rseq_table module_table_in_use(const struct module *mod)
+{
+	struct sched_rseq_table table = module_table(mod);
+
+	if (!table.sorted)
+		return table;
+	for (; table.nr && was_freed(mod, table.entries); table.entries++)
+		table.nr--;
+	while (table.nr && was_freed(mod, table.entries + table.nr - 1))
+		table.nr--;
+	return table;
 }
 
 /* Narrow @func and @func_size down to the function at @addr, if it has a symbol. */
@@ -66,12 +103,8 @@ static void find_function(struct module *mod, unsigned long addr,
 static const char *check_entry(struct module *mod, const struct sched_rseq_entry *entry)
 {
 	unsigned long begin = sched_rseq_begin(entry), func, func_size;
-	const struct module_memory *mem = NULL;
+	const struct module_memory *mem = text_at(mod, begin);
 
-	for_each_mod_mem_type(type) {
-		if (mod_mem_type_is_text(type) && within_module_mem_type(begin, mod, type))
-			mem = &mod->mem[type];
-	}
 	if (!mem)
 		return sched_rseq_check(entry, 0, 0, 0, 0);
 
@@ -105,7 +138,7 @@ void sched_rseq_module_filter_add(unsigned long *filter)
 	struct module *mod;
 
 	list_for_each_entry(mod, &modules, list) {
-		struct sched_rseq_table table = module_table(mod);
+		struct sched_rseq_table table = module_table_in_use(mod);
 
 		if (mod->sched_rseq_filtered)
 			sched_rseq_filter_add(&table, filter);
@@ -168,33 +201,6 @@ int sched_rseq_module_finalize(struct module *mod)
 	return 0;
 }
 
-static noinline bool in_init(const struct module *mod, const struct sched_rseq_entry *entry)
-{
-	return within_module_init(sched_rseq_begin(entry), mod);
-}
-
-/**
- * sched_rseq_module_trim_init - forget the sections in freed init text
- * @mod:	a module whose init text is about to be freed
- *
- * Another module's text may take the place of the freed one. In a sorted table
- * the entries of the init text are at one end.
- */
-void sched_rseq_module_trim_init(struct module *mod)
-{
-	/* Found only through the record's address: nothing to forget. */
-	if (IS_ENABLED(CONFIG_SCHED_RSEQ_PUBLISH))
-		return;
-
-	while (mod->num_sched_rseq && in_init(mod, mod->sched_rseq)) {
-		mod->sched_rseq++;
-		mod->num_sched_rseq--;
-	}
-	while (mod->num_sched_rseq &&
-	       in_init(mod, mod->sched_rseq + mod->num_sched_rseq - 1))
-		mod->num_sched_rseq--;
-}
-
 bool sched_rseq_module_table(unsigned long addr, struct sched_rseq_table *table)
 {
 	struct module *mod;
@@ -218,7 +224,7 @@ int sched_rseq_walk_module_tables(sched_rseq_table_fn fn, void *data)
 
 		if (mod->state == MODULE_STATE_UNFORMED)
 			continue;
-		table = module_table(mod);
+		table = module_table_in_use(mod);
 		ret = table.nr ? fn(mod->name, &table, data) : 0;
 		if (ret)
 			return ret;
