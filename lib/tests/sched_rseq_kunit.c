@@ -416,6 +416,33 @@ static void srk_filter(struct kunit *test)
 	KUNIT_EXPECT_GT(test, plain, 0);
 	KUNIT_EXPECT_LE(test, bits, 2 * plain);
 }
+
+#ifdef CONFIG_KPROBES
+/*
+ * A kprobe on what looks for sections, while each exit to the kernel looks: that
+ * from the kprobe itself must not.
+ */
+static void srk_probe_engine(struct kunit *test)
+{
+	static DECLARE_BITMAP(before, SCHED_RSEQ_FILTER_BITS);
+	struct kprobe p = {
+		.addr		= (kprobe_opcode_t *)
+				  dereference_function_descriptor(__sched_rseq_interrupted),
+		.pre_handler	= srk_handler,
+	};
+	unsigned long end = jiffies + HZ;
+
+	bitmap_copy(before, sched_rseq_filter, SCHED_RSEQ_FILTER_BITS);
+	srk_hits = 0;
+	KUNIT_ASSERT_EQ(test, register_kprobe(&p), 0);
+	bitmap_fill(sched_rseq_filter, SCHED_RSEQ_FILTER_BITS);
+	while (READ_ONCE(srk_hits) < 10 && time_before(jiffies, end))
+		cpu_relax();
+	bitmap_copy(sched_rseq_filter, before, SCHED_RSEQ_FILTER_BITS);
+	unregister_kprobe(&p);
+	KUNIT_EXPECT_GE(test, srk_hits, 10);
+}
+#endif
 #endif
 
 #if defined(CONFIG_ARM64) && defined(CONFIG_PERF_EVENTS)
@@ -825,6 +852,9 @@ static struct kunit_case srk_cases[] = {
 #ifdef CONFIG_SCHED_RSEQ_PLAIN
 	KUNIT_CASE(srk_interrupted),
 	KUNIT_CASE(srk_filter),
+#ifdef CONFIG_KPROBES
+	KUNIT_CASE(srk_probe_engine),
+#endif
 	KUNIT_CASE_PARAM(srk_interrupt, srk_plain_op_gen_params),
 	KUNIT_CASE_PARAM(srk_idle, srk_plain_op_gen_params),
 #endif
