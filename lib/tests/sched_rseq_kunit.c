@@ -420,7 +420,7 @@ static void srk_filter(struct kunit *test)
 #ifdef CONFIG_KPROBES
 /*
  * A kprobe on what looks for sections, while each exit to the kernel looks: that
- * from the kprobe itself must not.
+ * from the kprobe itself must not. No module may be loaded meanwhile.
  */
 static void srk_probe_engine(struct kunit *test)
 {
