@@ -108,7 +108,12 @@ if [ -n "$FROM" ] && [ ! -e "$DIR" ]; then
 	rm -rf "$DIR.tmp"
 	trap 'rm -rf "$DIR.tmp"' EXIT
 	mkdir "$DIR.tmp"
-	tar -C "$(kernel_dir "$FROM")" --format=posix --exclude=./{built,modules,Documentation} -cf - . | tar -C "$DIR.tmp" -xf -
+	# Exit status 1: a file changed meanwhile.  Tests of that kernel may be running, which
+	# write their logs and their initramfs there.
+	{
+		tar -C "$(kernel_dir "$FROM")" --format=posix --exclude=./{built,modules,Documentation} -cf - . ||
+			[ $? -eq 1 ]
+	} | tar -C "$DIR.tmp" -xf -
 	mv "$DIR.tmp" "$DIR"
 	COPIED=1
 fi
