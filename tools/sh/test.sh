@@ -239,6 +239,7 @@ needs source;		run_test series "$T/series.sh"
 needs source;		run_test host-tool check_host
 
 needs setup;		run_test bad-arch bad_variable ARCH m68k
+needs setup;		run_test bad-test-arch fails_with ARCH=m68k env ARCH="arm64 m68k" "$T/test.sh"
 needs setup;		run_test bad-mode bad_variable MODE fast
 needs s390-setup;	run_test s390-bad-mode s390 bad_variable MODE publish
 needs riscv-setup;	run_test riscv-bad-mode riscv bad_variable MODE table
