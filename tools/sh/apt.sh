@@ -74,6 +74,7 @@ private_sources() {
 	code=$(os_release VERSION_CODENAME)
 	uri=$(archive_uri)
 	case $1 in
+	*-trixie) echo "deb [signed-by=$KEYRING] $uri trixie main" ;;
 	*-sid) echo "deb [signed-by=$KEYRING] $uri sid main" ;;
 	*-src)
 		echo "deb-src [signed-by=$KEYRING] $uri trixie-backports main"

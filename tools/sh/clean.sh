@@ -5,7 +5,7 @@
 . "$(dirname "$0")/lib.sh"
 lock
 
-rm -rf "$OUT"/linux-[0-9]* "$OUT"/{arm64,s390,riscv,x86_64}-* "$OUT"/{logs,series,cargo,cargo-bindgen,test,bisect,overlay.tmp,lock}
+rm -rf "$OUT"/linux-[0-9]* "$OUT"/{arm64,s390,riscv,x86_64}-* "$OUT"/{logs,series,cargo,test,bisect,overlay.tmp,lock}
 rm -rf "$OUT"/{bench,defconfig,matrix,workloads}-*
 if [ "${1:-}" = all ]; then
 	rm -rf "$CACHE"

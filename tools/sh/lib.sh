@@ -55,7 +55,6 @@ LLVM_VERSION=19
 QEMU_MIN=8.1
 LLVM_MIN=17.0.1
 BINDGEN_MIN=0.71.1
-BINDGEN_GET=0.72.1
 
 # Debian's rustc with its matching library source must win over a rustup
 # toolchain that stands earlier in PATH and has no rust-src.

@@ -63,12 +63,25 @@ install_qemu() {
 	apt_install "${opts[@]}" -t "$code-backports" $QEMU_PACKAGE
 }
 
-# It runs for seconds, so the compiler need not take minutes over it.
+# Debian 12 has an old one only. That of Debian 13 runs with the C library that it was
+# built for, and finds everything else where it is.
 install_bindgen() {
-	env -u RUSTC -u RUSTFLAGS CARGO_TARGET_DIR="$OUT/cargo-bindgen" CARGO_PROFILE_RELEASE_OPT_LEVEL=1 \
-		/usr/bin/cargo install --locked --root "$CACHE" \
-		--no-default-features --features runtime "bindgen-cli@$BINDGEN_GET"
-	rm -rf "$OUT/cargo-bindgen"
+	local state dir=$CACHE/bindgen deb
+	state=$(host_arch)-trixie
+	private_update "$state"
+	rm -rf "$dir"
+	for deb in bindgen libc6; do
+		private_download "$state" "$deb" "$dir"
+		dpkg-deb -x "$dir/$deb"_*.deb "$dir"
+	done
+	rm "$dir"/*.deb
+	cat >"$TOOLBIN/bindgen" <<-'END'
+	#!/bin/sh
+	dir=$(dirname "$(readlink -f "$0")")/../bindgen
+	loader=$(echo "$dir"/usr/lib/*/ld-linux*.so.*)
+	exec "$loader" --library-path "${loader%/*}" "$dir/usr/bin/bindgen" "$@"
+	END
+	chmod +x "$TOOLBIN/bindgen"
 }
 
 # fetch_guest PACKAGE PROGRAM: a static program for the guest.
@@ -121,7 +134,7 @@ RUSTC=$(rustc --version 2>/dev/null | first_version)
 version_ge "${RUSTC:-0}" "$RUSTC_MIN" ||
 	die "rustc is ${RUSTC:-missing}, ARCH=$ARCH needs $RUSTC_MIN or newer (Debian 12 has it as rustc-web, Debian 13 in trixie-backports)"
 if ! version_ge "$(bindgen --version 2>/dev/null | first_version)" $BINDGEN_MIN; then
-	say "Compiling bindgen $BINDGEN_GET with cargo: the kernel's Rust needs $BINDGEN_MIN or newer"
+	say "Fetching Debian 13's bindgen: the kernel's Rust needs $BINDGEN_MIN or newer"
 	STEP_HINT="is the network there?" must_step "bindgen" bindgen install_bindgen
 fi
 if [ ! -x "$GUEST_DIR/busybox" ]; then
