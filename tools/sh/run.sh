@@ -9,7 +9,7 @@
 lock
 
 VARIANT=${1:-$MODE}
-"$TOP/tools/sh/module.sh" "$VARIANT"
+"$TOP/tools/sh/module.sh" "$VARIANT" sched_rseq sched_rseq_torture
 qemu_check
 DIR=$(kernel_dir "$VARIANT")
 LOG=run-$ARCH-$VARIANT

@@ -6,7 +6,7 @@
 . "$TOP/tools/sh/tools.sh"
 . "$TOP/tools/sh/guest.sh"
 
-"$TOP/tools/sh/module.sh" "$MODE"
+"$TOP/tools/sh/module.sh" "$MODE" sched_rseq sched_rseq_torture
 qemu_check
 DIR=$(kernel_dir "$MODE")
 initramfs "$DIR"

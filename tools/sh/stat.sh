@@ -12,7 +12,7 @@ COUNT=${1:-10}
 [[ $COUNT =~ ^[1-9][0-9]*$ ]] || die "SECONDS=$COUNT is not a number of seconds"
 # A slower CPU than elsewhere, whose second is not a thousand million instructions.
 ICOUNT_SHIFT=${ICOUNT_SHIFT:-5}
-"$TOP/tools/sh/module.sh" "$MODE"
+"$TOP/tools/sh/module.sh" "$MODE" sched_rseq sched_rseq_torture
 qemu_check
 must_step "host tool: build" host-tool cargo build --locked --release --manifest-path "$TOP/tools/Cargo.toml"
 DIR=$(kernel_dir "$MODE")

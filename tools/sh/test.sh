@@ -206,24 +206,41 @@ needs setup;		run_test s390-setup s390 "$T/setup.sh"
 needs setup;		run_test riscv-setup riscv "$T/setup.sh"
 needs setup;		run_test x86-setup x86 "$T/setup.sh"
 
+# Of the modules, without names all of them. Each that a check boots or reads is here, or
+# it would be built while that check runs.
+run=(sched_rseq sched_rseq_torture)
+
 build kernel-table source "$T/kernel.sh" table
 build module-table kernel-table "$T/module.sh" table
 build kernel-break kernel-table "$T/kernel.sh" break
-build module-break kernel-break "$T/module.sh" break
-for v in plain publish off; do
-	build "kernel-$v" source "$T/kernel.sh" "$v"
-	build "module-$v" "kernel-$v" "$T/module.sh" "$v"
-done
-# Also compiled with clippy, and warnings are errors there.
+build module-break kernel-break "$T/module.sh" break "${run[@]}" sched_rseq_bench
+build kernel-plain source "$T/kernel.sh" plain
+build module-plain kernel-plain "$T/module.sh" plain "${run[@]}" sched_rseq_bench churn malformed
+build kernel-publish source "$T/kernel.sh" publish
+build module-publish kernel-publish "$T/module.sh" publish "${run[@]}" churn malformed
+build kernel-off source "$T/kernel.sh" off
+build module-off kernel-off "$T/module.sh" off "${run[@]}" sched_rseq_bench
+# All Rust, also compiled with clippy, and warnings are errors there.
 build kernel-debug source "$T/kernel.sh" debug
-build module-debug kernel-debug "$T/module.sh" debug
+build module-debug kernel-debug "$T/module.sh" debug "${run[@]}" sched_rseq_bench samecode
 for v in table mviy off break; do
 	build "s390-kernel-$v" s390-setup s390 "$T/kernel.sh" "$v"
-	build "s390-module-$v" "s390-kernel-$v" s390 "$T/module.sh" "$v"
+	case $v in
+	table) modules=() ;;
+	mviy) modules=("${run[@]}" malformed) ;;
+	off) modules=("${run[@]}" sched_rseq_bench) ;;
+	break) modules=("${run[@]}") ;;
+	esac
+	build "s390-module-$v" "s390-kernel-$v" s390 "$T/module.sh" "$v" "${modules[@]}"
 done
 for v in plain off break; do
 	build "riscv-kernel-$v" riscv-setup riscv "$T/kernel.sh" "$v"
-	build "riscv-module-$v" "riscv-kernel-$v" riscv "$T/module.sh" "$v"
+	case $v in
+	plain) modules=() ;;
+	off) modules=("${run[@]}" sched_rseq_bench) ;;
+	break) modules=("${run[@]}") ;;
+	esac
+	build "riscv-module-$v" "riscv-kernel-$v" riscv "$T/module.sh" "$v" "${modules[@]}"
 done
 build x86-kernel x86-setup x86 "$T/kernel.sh" percpu
 build x86-module x86-kernel x86 "$T/module.sh" percpu samecode

@@ -11,7 +11,7 @@ lock
 
 VARIANT=${1:-$MODE}
 [[ ${2:-1} =~ ^[1-9][0-9]*$ ]] || die "SECONDS=$2 is not a number of seconds"
-"$TOP/tools/sh/module.sh" "$VARIANT"
+"$TOP/tools/sh/module.sh" "$VARIANT" sched_rseq sched_rseq_torture churn
 qemu_check
 DIR=$(kernel_dir "$VARIANT")
 initramfs "$DIR"

@@ -8,7 +8,7 @@
 lock
 
 VARIANT=${1:-$MODE}
-"$TOP/tools/sh/module.sh" "$VARIANT"
+"$TOP/tools/sh/module.sh" "$VARIANT" sched_rseq sched_rseq_torture
 DIR=$(kernel_dir "$VARIANT")
 
 must_step "host tool: build" host-tool cargo build --locked --release --manifest-path "$TOP/tools/Cargo.toml"
