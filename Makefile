@@ -93,7 +93,7 @@ distclean:
 #?   make kernel     the patched kernel
 #?   make module     the modules
 #?   make series     the git-am-able patch series, checked with checkpatch.pl
-#?   make scenarios  make run on more kernels: KASAN, KCSAN, RT, lazy, ...
+#?   make scenarios  make run and make torture on more kernels: KASAN, RT, lazy, ...
 #?   make clean      remove what was built; downloads stay
 #?   make distclean  remove everything
 #?
@@ -104,5 +104,5 @@ distclean:
 #?                   (mainline's); on riscv there is only plain
 #?   KSRC=DIR        a Linux 7.3 tree to start from; it is copied, not changed
 #?   O=DIR           where everything goes (build); not inside a kernel tree
-#?   SECONDS=2       how long make torture and make stat take, by the guest's clock
+#?   SECONDS=N       how long make torture (2) and make stat (10) take, by the guest's clock
 #?   SMP=2           CPUs of the guest, 2 to 8

@@ -131,6 +131,35 @@ old_qemu() {
 	nothing_left
 }
 
+# A Rust that is too old is replaced by the newest there is; if that is old, too, it says so.
+old_rust() {
+	fresh old-rust
+	fake rustc <<-'END'
+	echo "rustc 1.70.0 (90c541806 2023-05-31)"
+	END
+	fake apt-get <<-END
+	[ "\$1" != indextargets ] || exec /usr/bin/apt-get "\$@"
+	echo "\$@" >>"$FRESH/asked"
+	END
+	fails_with "1.70.0" env O="$FRESH" "$TOP/tools/sh/setup.sh"
+	grep -E ' install .*-backports .*rustc' "$FRESH/asked"
+	nothing_left
+}
+
+# make clean in a directory that has been somebody's before.
+bad_clean() {
+	fresh bad-clean
+	mkdir "$FRESH/linux-6.1"
+	fails_with "remove by hand" env O="$FRESH" "$TOP/tools/sh/clean.sh"
+	[ -d "$FRESH/linux-6.1" ]
+	rm -rf "$FRESH"
+	mkdir "$FRESH"
+	env O="$FRESH" "$TOP/tools/sh/doctor.sh" >/dev/null 2>&1 || true
+	[ -d "$FRESH/logs" ]
+	env O="$FRESH" "$TOP/tools/sh/clean.sh" all
+	[ ! -e "$FRESH" ]
+}
+
 # A user who may not install gets the command for one who may.
 not_root() {
 	fresh not-root

@@ -33,7 +33,7 @@ esac
 bench_boot() { SMP=$BENCH_SMP boot "$1" "$BOOT_TIMEOUT" "$BENCH_APPEND"; }
 
 qemu_check
-must_step "host tool: build" host-tool cargo build --locked --release --manifest-path "$TOP/tools/Cargo.toml"
+host_tool
 for kernel in $KERNELS; do
 	"$TOP/tools/sh/module.sh" "$kernel" sched_rseq_bench
 	dir=$(kernel_dir "$kernel")

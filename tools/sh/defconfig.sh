@@ -25,7 +25,7 @@ arguments=(--image "$IMAGE" --out "$RESULTS" --report "$REPORT")
 defconfig_boot() { SMP=$BENCH_SMP boot "$1" "$BOOT_TIMEOUT" "$BENCH_APPEND"; }
 
 qemu_check
-must_step "host tool: build" host-tool cargo build --locked --release --manifest-path "$TOP/tools/Cargo.toml"
+host_tool
 variants=()
 for kernel in $KERNELS; do
 	variant=$kernel+defconfig

@@ -61,7 +61,7 @@ tool git ""
 tool xz ""
 tool curl ""
 tool shellcheck ""
-for name in libclang1-$LLVM_VERSION libelf-dev libssl-dev libc6-dev libunicorn-dev debian-archive-keyring; do
+for name in libclang1-$LLVM_VERSION libelf-dev libssl-dev libc6-dev libunicorn-dev pkgconf ca-certificates debian-archive-keyring; do
 	package "$name"
 done
 sysroot=$(rustc --print sysroot 2>/dev/null || true)/lib/rustlib/src/rust/library

@@ -19,7 +19,7 @@ riscv) MODES=plain RUSTC_MIN=1.85.0 ;;
 x86_64)
 	MODES=percpu RUSTC_MIN=1.85.0
 	case $(basename "$0") in
-	run.sh | shell.sh | prove.sh | verify.sh)
+	run.sh | shell.sh | prove.sh | verify.sh | torture.sh | stat.sh | selftests.sh)
 		die "ARCH=x86_64 has no critical sections; use ARCH=arm64, ARCH=s390 or ARCH=riscv"
 		;;
 	esac
@@ -36,6 +36,8 @@ MODE=${MODE:-${MODES%% *}}
 OUT=${O:-$TOP/build}
 mkdir -p "$OUT" 2>/dev/null || die "O=$OUT cannot be created"
 OUT=$(cd "$OUT" && pwd)
+# For make clean, which removes what has common names only where all is this project's.
+[ -n "$(ls -A "$OUT")" ] || touch "$OUT/.sched_rseq" 2>/dev/null || true
 # Kept across "make clean": what was downloaded or compiled from a registry.
 CACHE=$OUT/cache
 LOGS=$OUT/logs

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 # The kernel after each patch of the series, and make run and make torture on
-# every kernel of tools/scenarios that make test does not boot.
+# every kernel of tools/scenarios that make test does not boot, with the sections of MODE=.
 
 . "$(dirname "$0")/lib.sh"
 lock
@@ -17,7 +17,7 @@ for file in "$TOP"/tools/scenarios/*.config; do
 	[ "${only:-$ARCH}" = "$ARCH" ] || continue
 	kver=$(directive KVER "$name")
 	for script in run torture; do
-		if env KVER="${kver:-$KVER}" SHOTS=60 BOOT_TIMEOUT=900 "$TOP/tools/sh/$script.sh" "$name"; then
+		if env KVER="${kver:-$KVER}" SHOTS=60 BOOT_TIMEOUT=900 "$TOP/tools/sh/$script.sh" "$MODE+$name"; then
 			passed=$((passed + 1))
 		else
 			failed=$((failed + 1))

@@ -115,6 +115,8 @@ guest_files() {
 run_guest() {
 	local log=selftests-$ARCH-$MODE${1:+-broken}-run name
 	CONSOLE=$LOGS/$log.log
+	# Written by a judge that may not come to it.
+	: >"$CONSOLE.kunit"
 	guest_files "$1" >"$WORK/list"
 	initramfs "$DIR" "$WORK/list"
 	step "boot and test${1:+ what must fail} ($MODE)" "$log" boot "$DIR" "$BOOT_TIMEOUT" \
@@ -239,7 +241,7 @@ counted() {
 }
 
 # counter NAME PART: one of them.
-counter() { counted | awk -v name="$1" -v part="$2" 'NR == 1 { for (f = 3; f <= NF; f++) if ($f == part) at = f } $1 " " $2 == name { print $at }'; }
+counter() { counted | awk -v name="$1" -v part="$2" 'NR == 1 { for (f = 3; f <= NF; f++) if ($f == part) at = f } $1 " " $2 == name { value = $at } END { print value + 0 }'; }
 
 HASH=$(cat "$DIR/built" "$0" | sha256sum)
 if [ "$HASH" != "$(cat "$WORK.built" 2>/dev/null)" ]; then

@@ -63,6 +63,32 @@ install_qemu() {
 	apt_install "${opts[@]}" -t "$code-backports" $QEMU_PACKAGE
 }
 
+# The newest that Debian has for this release. apt does not take what it has installed
+# for old while another suite than the release's own is not named.
+install_rust() {
+	local opts
+	private_update "$(host_arch)"
+	private_opts "$(host_arch)"
+	# shellcheck disable=SC2046 # a list
+	apt_install "${opts[@]}" -t "$(os_release VERSION_CODENAME)-backports" $(rust_packages)
+}
+
+rustc_version() { rustc --version 2>/dev/null | first_version; }
+
+rust_setup() {
+	local version
+	version=$(rustc_version)
+	version_ge "${version:-0}" "$RUSTC_MIN" && return
+	can_be_root ||
+		die "rustc is ${version:-missing}, ARCH=$ARCH needs $RUSTC_MIN or newer; as root run: $(rust_by_hand)"
+	say "Installing Rust $RUSTC_MIN or newer, which ARCH=$ARCH needs, with apt-get: rustc is ${version:-missing}"
+	STEP_HINT="is the network there?" must_step "Rust" apt-rust install_rust
+	hash -r
+	version=$(rustc_version)
+	version_ge "${version:-0}" "$RUSTC_MIN" ||
+		die "$(command -v rustc || echo rustc) is still ${version:-missing}, ARCH=$ARCH needs $RUSTC_MIN or newer; as root run: $(rust_by_hand)"
+}
+
 # Debian 12 has an old one only. That of Debian 13 runs with the C library that it was
 # built for, and finds everything else where it is.
 install_bindgen() {
@@ -78,7 +104,7 @@ install_bindgen() {
 	cat >"$TOOLBIN/bindgen" <<-'END'
 	#!/bin/sh
 	dir=$(dirname "$(readlink -f "$0")")/../bindgen
-	loader=$(echo "$dir"/usr/lib/*/ld-linux*.so.*)
+	loader=$(echo "$dir"/usr/lib/*/ld*.so.[0-9])
 	exec "$loader" --library-path "${loader%/*}" "$dir/usr/bin/bindgen" "$@"
 	END
 	chmod +x "$TOOLBIN/bindgen"
@@ -130,12 +156,13 @@ host_setup() {
 
 host_supported || die "cannot tell the packages of this system ($(os_release PRETTY_NAME)); Debian 12 or 13 is needed (make doctor lists the tools)"
 host_setup
-RUSTC=$(rustc --version 2>/dev/null | first_version)
-version_ge "${RUSTC:-0}" "$RUSTC_MIN" ||
-	die "rustc is ${RUSTC:-missing}, ARCH=$ARCH needs $RUSTC_MIN or newer (Debian 12 has it as rustc-web, Debian 13 in trixie-backports)"
-if ! version_ge "$(bindgen --version 2>/dev/null | first_version)" $BINDGEN_MIN; then
+rust_setup
+bindgen_ok() { version_ge "$(bindgen --version 2>/dev/null | first_version)" $BINDGEN_MIN; }
+if ! bindgen_ok; then
 	say "Fetching Debian 13's bindgen: the kernel's Rust needs $BINDGEN_MIN or newer"
 	STEP_HINT="is the network there?" must_step "bindgen" bindgen install_bindgen
+	hash -r
+	bindgen_ok || die "$(command -v bindgen) does not run: $(bindgen --version 2>&1 | head -n1)"
 fi
 if [ ! -x "$GUEST_DIR/busybox" ]; then
 	STEP_HINT="is the network there?" must_step "busybox for the guest" busybox fetch_guest busybox-static busybox

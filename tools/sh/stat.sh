@@ -12,14 +12,17 @@ COUNT=${1:-10}
 [[ $COUNT =~ ^[1-9][0-9]*$ ]] || die "SECONDS=$COUNT is not a number of seconds"
 # A slower CPU than elsewhere, whose second is not a thousand million instructions.
 ICOUNT_SHIFT=${ICOUNT_SHIFT:-5}
+BOOT_TIMEOUT=$((BOOT_TIMEOUT + 10 * COUNT))
 "$TOP/tools/sh/module.sh" "$MODE" sched_rseq sched_rseq_torture
 qemu_check
-must_step "host tool: build" host-tool cargo build --locked --release --manifest-path "$TOP/tools/Cargo.toml"
+host_tool
 DIR=$(kernel_dir "$MODE")
 CONSOLE=$LOGS/stat-$ARCH-$MODE.log
 initramfs "$DIR"
 
+STEP_RC=0
 boot "$DIR" "$BOOT_TIMEOUT" "srseq=stat srseq.count=$COUNT" | tee "$CONSOLE" |
-	srseq stat --stream - --per-cpu --top 5
+	srseq stat --stream - --per-cpu --top 5 || STEP_RC=${PIPESTATUS[0]}
+[ "$STEP_RC" -ne 124 ] || die "the guest did not finish in $BOOT_TIMEOUT s; full log: $CONSOLE"
 [ "$(console | grep -c '^srseq: snapshot end$')" -eq "$COUNT" ] ||
 	die "the guest ended before it had told $COUNT snapshots; full log: $CONSOLE"

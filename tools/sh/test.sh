@@ -206,8 +206,8 @@ needs setup;		run_test s390-setup s390 "$T/setup.sh"
 needs setup;		run_test riscv-setup riscv "$T/setup.sh"
 needs setup;		run_test x86-setup x86 "$T/setup.sh"
 
-# Of the modules, without names all of them. Each that a check boots or reads is here, or
-# it would be built while that check runs.
+# Of the modules, without names all but that of the workloads. Each that is in the guest of
+# a check, or that one reads, is here.
 run=(sched_rseq sched_rseq_torture)
 
 build kernel-table source "$T/kernel.sh" table
@@ -268,6 +268,8 @@ needs setup;		run_test no-disk-space no_disk_space
 needs setup;		run_test no-network no_network
 needs setup;		run_test no-network-source no_network_source
 needs setup;		run_test old-qemu old_qemu
+needs setup;		run_test old-rust old_rust
+needs setup;		run_test bad-clean bad_clean
 needs setup;		run_test not-root not_root
 
 for v in table plain publish; do
@@ -380,7 +382,7 @@ done
 needs x86-kernel;	run_test x86-kunit x86 check_kunit percpu max
 needs x86-module;	run_test x86-same-code x86 check_same_code percpu
 
-needs module-table module-off host-tool; run_test bench check_bench
+needs module-table module-plain module-off host-tool; run_test bench check_bench
 needs module-table;	run_test bench-clock check_bench_clock
 needs module-break;	run_test bench-wrong check_bench_wrong break
 needs s390-module-table s390-module-off host-tool; run_test s390-bench s390 check_bench

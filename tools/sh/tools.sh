@@ -69,6 +69,19 @@ qemu_by_hand() {
 	esac
 }
 
+# rust_by_hand: what gets a newer Rust than the release's own.
+rust_by_hand() {
+	local code
+	code=$(os_release VERSION_CODENAME)
+	echo "apt-get install --no-install-recommends -t $code-backports $(rust_packages) (needs $code-backports and $code-security in apt's sources)"
+}
+
+# host_tool: build it.
+host_tool() {
+	STEP_HINT="is the network there? cargo fetches its libraries." must_step "host tool: build" host-tool \
+		cargo build --locked --release --manifest-path "$TOP/tools/Cargo.toml"
+}
+
 # srseq ARG...: the host tool.
 srseq() { cargo run --quiet --locked --release --manifest-path "$TOP/tools/Cargo.toml" -- "$@"; }
 

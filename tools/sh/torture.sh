@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # torture.sh [VARIANT [SECONDS]]: build everything, boot it, and let threads,
 # timers, moves and CPU hotplug loose on per-CPU operations, once for each line
-# "#TORTURE#" of the scenario.  The last line says PASS or FAIL.
+# "#TORTURE#" of the scenario, or of several joined by "+" of the last that has any.  The last line says PASS or FAIL.
 
 . "$(dirname "$0")/lib.sh"
 . "$TOP/tools/sh/tools.sh"
@@ -11,11 +11,16 @@ lock
 
 VARIANT=${1:-$MODE}
 [[ ${2:-1} =~ ^[1-9][0-9]*$ ]] || die "SECONDS=$2 is not a number of seconds"
+RUNS=
+for name in ${VARIANT//+/ }; do
+	own=$(directive TORTURE "$name")
+	RUNS=${own:-$RUNS}
+done
+[ -n "$RUNS" ] || die "scenario $VARIANT has no line #TORTURE#: it is not for this"
 "$TOP/tools/sh/module.sh" "$VARIANT" sched_rseq sched_rseq_torture churn
 qemu_check
 DIR=$(kernel_dir "$VARIANT")
 initramfs "$DIR"
-[ -n "$(directive TORTURE "$VARIANT")" ] || die "scenario $VARIANT has no line #TORTURE#: it is not for this"
 
 # A second of the guest's is a thousand million instructions: 10 seconds, or more if the
 # machine has other things to do.
@@ -51,5 +56,5 @@ while read -ra arguments; do
 	else
 		echo "torture: PASS arch=$ARCH mode=$VARIANT loads=$loads lost=$(count lost)"
 	fi
-done < <(directive TORTURE "$VARIANT")
+done <<<"$RUNS"
 [ "$failed" -eq 0 ]

@@ -11,7 +11,7 @@ VARIANT=${1:-$MODE}
 "$TOP/tools/sh/module.sh" "$VARIANT" sched_rseq sched_rseq_torture
 DIR=$(kernel_dir "$VARIANT")
 
-must_step "host tool: build" host-tool cargo build --locked --release --manifest-path "$TOP/tools/Cargo.toml"
+host_tool
 publish=()
 ! grep -qx CONFIG_SCHED_RSEQ_PUBLISH=y "$DIR/.config" || publish=(--publish)
 # The sections that KUnit makes up for each register are no operations, and those

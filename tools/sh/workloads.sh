@@ -52,7 +52,7 @@ build_program() {
 }
 
 qemu_check
-must_step "host tool: build" host-tool cargo build --locked --release --manifest-path "$TOP/tools/Cargo.toml"
+host_tool
 echo "file /bin/workloads $PROGRAM 0755 0 0" >"$PROGRAM.list"
 built=
 variants=()
