@@ -68,9 +68,9 @@ distclean:
 #?   make run        install what is missing, build kernel and module, boot them
 #?                   in QEMU, torture per-CPU operations, print the counters
 #?   make test       what can be checked; ends in one line of counts. With ARCH=, all
-#?                   of that one: x86_64 (which has no sections, but the API for Rust),
-#?                   MODE=publish and benchmarks of riscv are tested only so; several
-#?                   as in ARCH="arm64 s390"
+#?                   of that one: x86_64 (which has no sections, but the API for Rust)
+#?                   and benchmarks of riscv are tested only so; several as in
+#?                   ARCH="arm64 s390". MODE=publish adds that mode
 #?
 #?   make prove      all that shows that nothing is lost: the model, every section,
 #?                   the torture in all modes, and the mistakes each must find

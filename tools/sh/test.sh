@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: GPL-2.0
 # Everything that can be checked, but for what left_out says; with ARCH= all of what
 # concerns that architecture, and with several in ARCH= what concerns one of them.
+# MODE=publish adds that mode.
 # A new check is one run_test line; what needs more than a command is a function in
 # checks.sh or badinput.sh.
 
-ONLY=${ARCH:-}
+ONLY=${ARCH:-} WITH=${MODE:-}
 export ARCH=arm64 MODE=table
 unset CPU MACHINE
 . "$(dirname "$0")/lib.sh"
@@ -21,6 +22,11 @@ for arch in $ONLY; do
 	*) die "ARCH=$arch is not supported; use ARCH=arm64, ARCH=s390, ARCH=riscv or ARCH=x86_64, several as in ARCH=\"arm64 s390\", or none for all but the last" ;;
 	esac
 done
+case $WITH in
+"") ;;
+publish) [[ -z $ONLY || " $ONLY " == *" arm64 "* ]] || die "MODE=publish is a mode of ARCH=arm64 only" ;;
+*) die "MODE=$WITH is tested with all others, without MODE=; MODE=publish adds publish mode" ;;
+esac
 lock
 
 mkdir -p "$LOGS/test"
@@ -33,10 +39,10 @@ declare -A result
 needs() { NEEDS=$*; }
 
 # left_out NAME ARCH: whether ONLY other architectures are asked for, by the name or,
-# if that says nothing, ARCH; or something that NAME needs is left out.  Unless one
-# architecture is asked for, two kernels are left out that have no object file in common
-# with others: that of the RFC's way and on riscv the one without sections, whose struct
-# thread_info is another.  Without ARCH= so is the architecture that has no sections.
+# if that says nothing, ARCH; or something that NAME needs is left out.  Kernels that have
+# no object file in common with others are built on demand: that of the RFC's way with
+# MODE=publish, riscv's without sections, whose struct thread_info is another, if that is
+# the one architecture that is asked for, and that of the architecture without sections.
 left_out() {
 	local arch=$2 need out=
 	case $1 in
@@ -52,7 +58,8 @@ left_out() {
 	else
 		[ "$arch" != x86_64 ] || out=1
 	fi
-	[ "$(wc -w <<<"$ONLY")" -eq 1 ] || [[ $1 != *publish && $1 != riscv-*-off ]] || out=1
+	[ "$WITH" = publish ] || [[ $1 != *publish ]] || out=1
+	[ "$ONLY" = riscv ] || [[ $1 != riscv-*-off ]] || out=1
 	[ -n "$out" ] || return 1
 	result[$1]=out
 	NEEDS=
@@ -257,6 +264,7 @@ needs source;		run_test host-tool check_host
 
 needs setup;		run_test bad-arch bad_variable ARCH m68k
 needs setup;		run_test bad-test-arch fails_with ARCH=m68k env ARCH="arm64 m68k" "$T/test.sh"
+needs setup;		run_test bad-test-mode fails_with MODE=publish env ARCH=arm64 MODE=plain "$T/test.sh"
 needs setup;		run_test bad-mode bad_variable MODE fast
 needs s390-setup;	run_test s390-bad-mode s390 bad_variable MODE publish
 needs riscv-setup;	run_test riscv-bad-mode riscv bad_variable MODE table
