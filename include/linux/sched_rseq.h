@@ -172,7 +172,7 @@ static __always_inline void sched_rseq_interrupted(struct pt_regs *regs)
 }
 
 /* Rust, too */
-bool sched_rseq_in_plain_section(unsigned long addr);
+bool sched_rseq_amid_plain_section(unsigned long addr);
 
 /* kernel/sched_rseq.c */
 void sched_rseq_filter_add(const struct sched_rseq_table *table, unsigned long *filter);
@@ -189,7 +189,7 @@ static inline void sched_rseq_module_filter_add(unsigned long *filter) { }
 #else /* CONFIG_SCHED_RSEQ_PLAIN */
 
 static __always_inline void sched_rseq_interrupted(struct pt_regs *regs) { }
-static inline bool sched_rseq_in_plain_section(unsigned long addr) { return false; }
+static inline bool sched_rseq_amid_plain_section(unsigned long addr) { return false; }
 static inline void sched_rseq_module_free(struct module *mod) { }
 
 #endif /* CONFIG_SCHED_RSEQ_PLAIN */

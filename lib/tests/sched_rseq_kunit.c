@@ -13,6 +13,7 @@
 #include <linux/perf_event.h>
 #include <linux/sched.h>
 #include <linux/sched_rseq.h>
+#include <trace/events/sched_rseq.h>
 
 #include <asm/irq_regs.h>
 
@@ -368,7 +369,7 @@ static void srk_interrupted(struct kunit *test)
 
 	srk_find(test, srk_one_section, &s);
 	for (unsigned int i = 0; i < s.len; i += sched_rseq_insn_length(s.begin + i)) {
-		KUNIT_EXPECT_TRUE(test, sched_rseq_in_plain_section(s.begin + i));
+		KUNIT_EXPECT_EQ(test, sched_rseq_amid_plain_section(s.begin + i), i > 0);
 		instruction_pointer_set(&regs, s.begin + i);
 		scoped_guard(irqsave)
 			sched_rseq_interrupted(&regs);
@@ -377,7 +378,7 @@ static void srk_interrupted(struct kunit *test)
 	for (unsigned int i = 0; i < 2; i++) {
 		unsigned long pc = i ? s.begin + s.len : s.begin - SCHED_RSEQ_INSN_BYTES;
 
-		KUNIT_EXPECT_FALSE(test, sched_rseq_in_plain_section(pc));
+		KUNIT_EXPECT_FALSE(test, sched_rseq_amid_plain_section(pc));
 		instruction_pointer_set(&regs, pc);
 		scoped_guard(irqsave)
 			sched_rseq_interrupted(&regs);
@@ -455,20 +456,37 @@ static noinline void srk_add_watched(void)
 	this_cpu_add(srk_watched, 3);
 }
 
+/* A resume that is told of. */
+static void srk_event(void *events, unsigned long pc, unsigned long begin, unsigned int kind,
+		      unsigned int old_cpu)
+{
+	(*(unsigned int *)events)++;
+}
+
 /* What @attr counts on this CPU while the operation is executed. */
 static u64 srk_count(struct kunit *test, struct perf_event_attr *attr)
 {
+	bool traced = IS_ENABLED(CONFIG_TRACEPOINTS);
 	u64 count, enabled, running;
 	struct perf_event *event;
+	unsigned int events = 0;
 
 	event = perf_event_create_kernel_counter(attr, smp_processor_id(), NULL, NULL, NULL);
 	if (IS_ERR(event))
 		kunit_skip(test, "no such event (error %ld)", PTR_ERR(event));
+	if (traced)
+		KUNIT_EXPECT_EQ(test, register_trace_sched_rseq_resume(srk_event, &events), 0);
 	this_cpu_write(srk_watched, 0);
 	scoped_guard(irqsave) {
 		for (int i = 0; i < SRK_TURNS; i++)
 			srk_add_watched();
 	}
+	if (traced) {
+		unregister_trace_sched_rseq_resume(srk_event, &events);
+		tracepoint_synchronize_unregister();
+	}
+	/* Who reads an event is woken by an interrupt, which puts back what was hit. */
+	KUNIT_EXPECT_EQ(test, events, 0);
 	count = perf_event_read_value(event, &enabled, &running);
 	KUNIT_EXPECT_EQ(test, this_cpu_read(srk_watched), 3 * SRK_TURNS);
 	perf_event_release_kernel(event);
@@ -494,15 +512,44 @@ static void srk_watchpoint(struct kunit *test)
 	migrate_enable();
 }
 
+/*
+ * Also if a breakpoint in front of the section has all of them suspended, and the
+ * step leads into it.
+ */
+static void srk_watchpoint_next(struct kunit *test)
+{
+	struct perf_event_attr attr;
+	struct perf_event *before;
+	struct srk_search s;
+
+	srk_find(test, srk_add_watched, &s);
+	KUNIT_ASSERT_GT(test, s.begin, s.start);
+	migrate_disable();
+	hw_breakpoint_init(&attr);
+	attr.bp_addr = s.begin - SCHED_RSEQ_INSN_BYTES;
+	attr.bp_len = HW_BREAKPOINT_LEN_4;
+	attr.bp_type = HW_BREAKPOINT_X;
+	before = perf_event_create_kernel_counter(&attr, smp_processor_id(), NULL, NULL, NULL);
+	if (IS_ERR(before)) {
+		migrate_enable();
+		kunit_skip(test, "no breakpoint (error %ld)", PTR_ERR(before));
+	}
+	hw_breakpoint_init(&attr);
+	attr.bp_addr = (unsigned long)this_cpu_ptr(&srk_watched);
+	attr.bp_len = HW_BREAKPOINT_LEN_8;
+	attr.bp_type = HW_BREAKPOINT_W;
+	KUNIT_EXPECT_GE(test, srk_count(test, &attr), SRK_TURNS);
+	perf_event_release_kernel(before);
+	migrate_enable();
+}
+
 /* So is a breakpoint on each of its instructions. */
 static void srk_breakpoint(struct kunit *test)
 {
-	struct srk_search s = { .start = (unsigned long)srk_add_watched };
 	struct perf_event_attr attr;
+	struct srk_search s;
 
-	KUNIT_ASSERT_TRUE(test, kallsyms_lookup_size_offset(s.start, &s.size, NULL));
-	KUNIT_ASSERT_EQ(test, sched_rseq_walk_tables(srk_search_table, &s), 0);
-	KUNIT_ASSERT_EQ(test, s.nr, 1);
+	srk_find(test, srk_add_watched, &s);
 	migrate_disable();
 	for (unsigned int i = 0; i <= s.len; i += SCHED_RSEQ_INSN_BYTES) {
 		hw_breakpoint_init(&attr);
@@ -860,6 +907,7 @@ static struct kunit_case srk_cases[] = {
 #endif
 #if defined(CONFIG_ARM64) && defined(CONFIG_PERF_EVENTS)
 	KUNIT_CASE(srk_watchpoint),
+	KUNIT_CASE(srk_watchpoint_next),
 	KUNIT_CASE(srk_breakpoint),
 #endif
 #if defined(CONFIG_SCHED_RSEQ_PLAIN) && defined(CONFIG_PERF_EVENTS)

@@ -34,6 +34,16 @@ __rust_helper unsigned int rust_helper_sched_rseq_nr_insns(unsigned long begin,
 	return sched_rseq_nr_insns(begin, addr);
 }
 
+/* Whether a single step comes next, as after a breakpoint or watchpoint. */
+__rust_helper bool rust_helper_sched_rseq_stepped(const struct pt_regs *regs)
+{
+#ifdef CONFIG_ARM64
+	return regs->pstate & DBG_SPSR_SS;
+#else
+	return false;
+#endif
+}
+
 __rust_helper bool rust_helper_sched_rseq_in_nmi(void)
 {
 	return in_nmi();

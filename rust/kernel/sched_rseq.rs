@@ -346,8 +346,11 @@ unsafe fn apply(
     boundary_inc(section, pc);
     // Who waits for an event is woken by an interrupt, which comes before the task's next
     // instruction. If that were an event again, a real-time task that waits for each would never
-    // let this one go on.
-    if !matches!(resume, Resume::Continue) && resume != (Resume::Restart { pc }) {
+    // let this one go on. Nor would what has all watchpoints put back, with a step to come.
+    //
+    // SAFETY: By the safety requirements of this function.
+    let stepped = || unsafe { bindings::sched_rseq_stepped(regs) };
+    if !matches!(resume, Resume::Continue) && resume != (Resume::Restart { pc }) && !stepped() {
         // SAFETY: Interrupts are disabled, as the caller guarantees.
         unsafe {
             trace::sched_rseq_resume(
@@ -404,13 +407,16 @@ pub unsafe extern "C" fn sched_rseq_contains(
     unsafe { table_from_c(&*table) }.find(addr as u64).is_some()
 }
 
-/// Whether an address is in a plain section.
+/// Whether an address is in a plain section and not where that starts anew: whoever gets there by
+/// single steps has begun the section before.
 ///
 /// The caller keeps the module that the address belongs to, if any, from going away.
 #[cfg(CONFIG_SCHED_RSEQ_PLAIN)]
 #[export]
-pub extern "C" fn sched_rseq_in_plain_section(addr: c_ulong) -> bool {
-    find_section(addr as u64).is_some_and(|section| section.kind == Entry::PLAIN)
+pub extern "C" fn sched_rseq_amid_plain_section(addr: c_ulong) -> bool {
+    find_section(addr as u64).is_some_and(|section| {
+        section.kind == Entry::PLAIN && section.restart_point() != addr as u64
+    })
 }
 
 /// Checks a descriptor. Returns what is wrong with it in words, or null.

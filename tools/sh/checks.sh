@@ -83,6 +83,18 @@ check_refused() {
 	quiet "$out"
 }
 
+# check_other VARIANT OTHER: a module of a kernel with other sections, or none, would lose
+# updates here, and is not loaded.
+check_other() {
+	local out=$LOGS/test/other-$ARCH-$1-$2.console list=$LOGS/test/other-$ARCH-$1-$2.list
+	echo "file /lib/modules/other.ko $(kernel_dir "$2")/modules/sched_rseq_torture/sched_rseq_torture.ko 0644 0 0" >"$list"
+	initramfs "$(kernel_dir "$1")" "$list"
+	boot "$(kernel_dir "$1")" "$BOOT_TIMEOUT" "srseq=load srseq.module=other" | tr -d '\r' | tee "$out"
+	grep 'srseq: load other failed' "$out"
+	grep "version magic .*sched_rseq" "$out"
+	quiet "$out"
+}
+
 # check_kunit VARIANT CPU: the kernel's own test runner on that kernel.
 check_kunit() {
 	local dir log=$LOGS/test/kunit-$ARCH-$1-${2%%,*}.out icount="-icount shift=0,sleep=off"

@@ -312,6 +312,10 @@ needs kernel-table;	run_test engine-cannot-panic check_no_panic table
 needs kernel-plain;	run_test engine-cannot-panic-plain check_no_panic plain
 
 needs module-off;	run_test refused-off check_refused off
+needs module-table module-plain; run_test refused-table-plain check_other table plain
+needs module-plain module-table; run_test refused-plain-table check_other plain table
+needs module-table module-off; run_test refused-off-table check_other off table
+needs module-table module-off; run_test refused-table-off check_other table off
 needs kernel-off;	run_test kunit-off check_kunit off max,pauth-impdef=on
 needs kernel-table kernel-off; run_test figures check_figures table
 needs kernel-table kernel-plain kernel-off; run_test figures-plain check_figures plain
@@ -357,6 +361,7 @@ needs s390-module-off host-tool; run_test s390-verify-off s390 "$T/verify.sh" of
 needs s390-module-table s390-module-off; run_test s390-fast-path s390 check_fast_path table
 needs s390-kernel-table s390-kernel-off; run_test s390-entry s390 check_entry
 
+needs s390-module-table s390-module-off; run_test s390-refused-table-off s390 check_other table off
 needs s390-kernel-break;	run_test s390-kunit-break s390 check_kunit break max
 needs s390-module-break;	run_test s390-run-break s390 env SHOTS=60 "$T/run.sh" break
 # To take the end for later than it is changes nothing: the register is dead.
