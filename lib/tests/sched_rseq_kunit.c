@@ -512,35 +512,12 @@ static void srk_watchpoint(struct kunit *test)
 	migrate_enable();
 }
 
-/*
- * Also if a breakpoint in front of the section has all of them suspended, and the
- * step leads into it.
- */
-static void srk_watchpoint_next(struct kunit *test)
+static void srk_breakpoint_at(struct perf_event_attr *attr, unsigned long addr)
 {
-	struct perf_event_attr attr;
-	struct perf_event *before;
-	struct srk_search s;
-
-	srk_find(test, srk_add_watched, &s);
-	KUNIT_ASSERT_GT(test, s.begin, s.start);
-	migrate_disable();
-	hw_breakpoint_init(&attr);
-	attr.bp_addr = s.begin - SCHED_RSEQ_INSN_BYTES;
-	attr.bp_len = HW_BREAKPOINT_LEN_4;
-	attr.bp_type = HW_BREAKPOINT_X;
-	before = perf_event_create_kernel_counter(&attr, smp_processor_id(), NULL, NULL, NULL);
-	if (IS_ERR(before)) {
-		migrate_enable();
-		kunit_skip(test, "no breakpoint (error %ld)", PTR_ERR(before));
-	}
-	hw_breakpoint_init(&attr);
-	attr.bp_addr = (unsigned long)this_cpu_ptr(&srk_watched);
-	attr.bp_len = HW_BREAKPOINT_LEN_8;
-	attr.bp_type = HW_BREAKPOINT_W;
-	KUNIT_EXPECT_GE(test, srk_count(test, &attr), SRK_TURNS);
-	perf_event_release_kernel(before);
-	migrate_enable();
+	hw_breakpoint_init(attr);
+	attr->bp_addr = addr;
+	attr->bp_len = HW_BREAKPOINT_LEN_4;
+	attr->bp_type = HW_BREAKPOINT_X;
 }
 
 /* So is a breakpoint on each of its instructions. */
@@ -552,12 +529,36 @@ static void srk_breakpoint(struct kunit *test)
 	srk_find(test, srk_add_watched, &s);
 	migrate_disable();
 	for (unsigned int i = 0; i <= s.len; i += SCHED_RSEQ_INSN_BYTES) {
-		hw_breakpoint_init(&attr);
-		attr.bp_addr = s.begin + i;
-		attr.bp_len = HW_BREAKPOINT_LEN_4;
-		attr.bp_type = HW_BREAKPOINT_X;
+		srk_breakpoint_at(&attr, s.begin + i);
 		KUNIT_EXPECT_EQ(test, srk_count(test, &attr), SRK_TURNS);
 	}
+	migrate_enable();
+}
+
+/*
+ * Also if there is another in front of the section, which has all of them
+ * suspended until it was stepped over, into the section.
+ */
+static void srk_breakpoint_next(struct kunit *test)
+{
+	struct perf_event_attr attr;
+	struct perf_event *before;
+	struct srk_search s;
+
+	srk_find(test, srk_add_watched, &s);
+	KUNIT_ASSERT_GT(test, s.begin, s.start);
+	migrate_disable();
+	srk_breakpoint_at(&attr, s.begin - SCHED_RSEQ_INSN_BYTES);
+	before = perf_event_create_kernel_counter(&attr, smp_processor_id(), NULL, NULL, NULL);
+	if (IS_ERR(before)) {
+		migrate_enable();
+		kunit_skip(test, "no breakpoint (error %ld)", PTR_ERR(before));
+	}
+	for (unsigned int i = 0; i <= s.len; i += SCHED_RSEQ_INSN_BYTES) {
+		srk_breakpoint_at(&attr, s.begin + i);
+		KUNIT_EXPECT_EQ(test, srk_count(test, &attr), SRK_TURNS);
+	}
+	perf_event_release_kernel(before);
 	migrate_enable();
 }
 #endif
@@ -907,8 +908,8 @@ static struct kunit_case srk_cases[] = {
 #endif
 #if defined(CONFIG_ARM64) && defined(CONFIG_PERF_EVENTS)
 	KUNIT_CASE(srk_watchpoint),
-	KUNIT_CASE(srk_watchpoint_next),
 	KUNIT_CASE(srk_breakpoint),
+	KUNIT_CASE(srk_breakpoint_next),
 #endif
 #if defined(CONFIG_SCHED_RSEQ_PLAIN) && defined(CONFIG_PERF_EVENTS)
 	KUNIT_CASE_PARAM(srk_nmi, srk_plain_op_gen_params),
