@@ -307,7 +307,7 @@ unsafe fn resume_in(entry: &Entry, regs: *mut bindings::pt_regs, pc: u64, old_cp
         _ => section.resume(pc, 0),
     };
     // SAFETY: By the safety requirements of this function.
-    unsafe { apply(&section, resume, regs, pc, old_cpu) };
+    unsafe { apply(&section, resume, regs, pc, old_cpu, true) };
 }
 
 /// The same for whoever was interrupted, with or without being preempted.
@@ -324,12 +324,18 @@ unsafe fn interrupted_in(entry: &Entry, regs: *mut bindings::pt_regs, pc: u64) {
     if section.kind == Entry::PLAIN {
         // SAFETY: Always the number of a CPU.
         let cpu = unsafe { bindings::raw_smp_processor_id() };
+        // An event could be an interrupt, which has all watchpoints put back, and the section hit
+        // the same one again.
+        //
         // SAFETY: By the safety requirements of this function.
-        unsafe { apply(&section, section.interrupted(pc), regs, pc, cpu) };
+        let event = unsafe { !bindings::sched_rseq_stepped(regs) };
+        // SAFETY: By the safety requirements of this function.
+        unsafe { apply(&section, section.interrupted(pc), regs, pc, cpu, event) };
     }
 }
 
-/// Does what was decided about whoever was found at `pc` in a section, and counts it.
+/// Does what was decided about whoever was found at `pc` in a section, counts it and, with `event`,
+/// tells of it.
 ///
 /// # Safety
 ///
@@ -341,16 +347,14 @@ unsafe fn apply(
     regs: *mut bindings::pt_regs,
     pc: u64,
     old_cpu: c_uint,
+    event: bool,
 ) {
     stat_inc(bindings::sched_rseq_stat_SCHED_RSEQ_STAT_CS);
     boundary_inc(section, pc);
     // Who waits for an event is woken by an interrupt, which comes before the task's next
     // instruction. If that were an event again, a real-time task that waits for each would never
-    // let this one go on. Nor would what has all watchpoints put back, with a step to come.
-    //
-    // SAFETY: By the safety requirements of this function.
-    let stepped = || unsafe { bindings::sched_rseq_stepped(regs) };
-    if !matches!(resume, Resume::Continue) && resume != (Resume::Restart { pc }) && !stepped() {
+    // let this one go on.
+    if event && !matches!(resume, Resume::Continue) && resume != (Resume::Restart { pc }) {
         // SAFETY: Interrupts are disabled, as the caller guarantees.
         unsafe {
             trace::sched_rseq_resume(
