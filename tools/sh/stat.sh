@@ -20,9 +20,10 @@ DIR=$(kernel_dir "$MODE")
 CONSOLE=$LOGS/stat-$ARCH-$MODE.log
 initramfs "$DIR"
 
-STEP_RC=0
+rc=(0 0 0)
 boot "$DIR" "$BOOT_TIMEOUT" "srseq=stat srseq.count=$COUNT" | tee "$CONSOLE" |
-	srseq stat --stream - --per-cpu --top 5 || STEP_RC=${PIPESTATUS[0]}
-[ "$STEP_RC" -ne 124 ] || die "the guest did not finish in $BOOT_TIMEOUT s; full log: $CONSOLE"
+	srseq stat --stream - --per-cpu --top 5 || rc=("${PIPESTATUS[@]}")
+[ "${rc[0]}" -ne 124 ] || die "the guest did not finish in $BOOT_TIMEOUT s; full log: $CONSOLE"
+[ "${rc[2]}" -eq 0 ] || die "srseq stat failed (exit ${rc[2]}); full log: $CONSOLE"
 [ "$(console | grep -c '^srseq: snapshot end$')" -eq "$COUNT" ] ||
 	die "the guest ended before it had told $COUNT snapshots; full log: $CONSOLE"

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # torture.sh [VARIANT [SECONDS]]: build everything, boot it, and let threads,
 # timers, moves and CPU hotplug loose on per-CPU operations, once for each line
-# "#TORTURE#" of the scenario, or of several joined by "+" of the last that has any.  The last line says PASS or FAIL.
+# "#TORTURE#" of the scenario, or of several joined by "+" of the last that has any.
+# The last line says PASS or FAIL.
 
 . "$(dirname "$0")/lib.sh"
 . "$TOP/tools/sh/tools.sh"
