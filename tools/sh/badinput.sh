@@ -19,15 +19,21 @@ fake() {
 	chmod +x "$FRESH/cache/bin/$1"
 }
 
-# fails_with TEXT CMD...: CMD fails, and its one error line contains TEXT.
-fails_with() {
+# ends_with TEXT CMD...: CMD fails, and its last line contains TEXT.
+ends_with() {
 	local text=$1 log=$LOGS/test/fails.out rc=0
 	shift
 	"$@" >"$log" 2>&1 || rc=$?
 	cat "$log"
 	[ "$rc" -ne 0 ] || { echo "expected a failure"; return 1; }
-	[ "$(grep -c '^error: ' "$log")" -eq 1 ] || { echo "expected exactly one error line"; return 1; }
-	tail -n1 "$log" | grep '^error: ' | grep -F "$text"
+	tail -n1 "$log" | grep -F "$text"
+}
+
+# fails_with TEXT CMD...: CMD fails, and its one error line, the last, contains TEXT.
+fails_with() {
+	ends_with "$@"
+	[ "$(grep -c '^error: ' "$LOGS/test/fails.out")" -eq 1 ] || { echo "expected exactly one error line"; return 1; }
+	tail -n1 "$LOGS/test/fails.out" | grep '^error: '
 }
 
 # nothing_left: no trace of a source tree or a download in the fresh directory.
@@ -175,4 +181,18 @@ not_root() {
 	fails_with "apt-get install --no-install-recommends shellcheck" \
 		env O="$FRESH" "$TOP/tools/sh/setup.sh"
 	nothing_left
+}
+
+# A guest that ends before it has done its job: QEMU refuses to start it, or its
+# kernel panics.  Each command says so, and what QEMU or the kernel said.
+dead_guest() {
+	local bad=(env MACHINE="$MACHINE,tape=on")
+	ends_with "run: FAIL arch=$ARCH mode=$MODE reason=\"guest ended early (QEMU exit 1: $QEMU: " \
+		"${bad[@]}" "$TOP/tools/sh/run.sh"
+	ends_with "run: FAIL arch=$ARCH mode=$MODE reason=\"guest ended early (QEMU exit 0: Kernel panic" \
+		env BOOT_ARGS="rdinit=/none init=/none" "$TOP/tools/sh/run.sh"
+	ends_with "torture: FAIL arch=$ARCH mode=$MODE reason=\"guest ended early (QEMU exit 1: $QEMU: " \
+		"${bad[@]}" "$TOP/tools/sh/torture.sh" "$MODE" 1
+	ends_with "error: the guest ended before" "${bad[@]}" "$TOP/tools/sh/stat.sh" 1
+	fails_with "full log: " "${bad[@]}" "$TOP/tools/sh/bench.sh" quick
 }

@@ -100,7 +100,7 @@ complaint() {
 		if [ "$STEP_RC" -eq 124 ]; then
 			echo "guest did not finish in $BOOT_TIMEOUT s"
 		else
-			bad=$(console | grep -m1 -E 'BUG:|Oops|Kernel panic|^/init: ' || true)
+			bad=$(console | grep -m1 -E "BUG:|Oops|Kernel panic|^/init: |^$QEMU: " || true)
 			echo "guest ended early (QEMU exit $STEP_RC${bad:+: $bad})"
 		fi
 		return

@@ -21,9 +21,9 @@ CONSOLE=$LOGS/stat-$ARCH-$MODE.log
 initramfs "$DIR"
 
 rc=(0 0 0)
-boot "$DIR" "$BOOT_TIMEOUT" "srseq=stat srseq.count=$COUNT" | tee "$CONSOLE" |
+boot "$DIR" "$BOOT_TIMEOUT" "srseq=stat srseq.count=$COUNT" | tee -p "$CONSOLE" |
 	srseq stat --stream - --per-cpu --top 5 || rc=("${PIPESTATUS[@]}")
 [ "${rc[0]}" -ne 124 ] || die "the guest did not finish in $BOOT_TIMEOUT s; full log: $CONSOLE"
-[ "${rc[2]}" -eq 0 ] || die "srseq stat failed (exit ${rc[2]}); full log: $CONSOLE"
 [ "$(console | grep -c '^srseq: snapshot end$')" -eq "$COUNT" ] ||
 	die "the guest ended before it had told $COUNT snapshots; full log: $CONSOLE"
+[ "${rc[2]}" -eq 0 ] || die "srseq stat failed (exit ${rc[2]}); full log: $CONSOLE"

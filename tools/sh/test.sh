@@ -403,6 +403,7 @@ needs riscv-module-plain riscv-module-off host-tool; run_test riscv-bench riscv 
 needs module-table module-off host-tool; run_test workloads check_workloads
 needs module-table host-tool; run_test stat check_stat
 needs s390-module-table host-tool; run_test s390-stat s390 check_stat
+needs run-table bench stat;	run_test dead-guest dead_guest
 
 run_test work-tree-clean check_status "$STATUS"
 

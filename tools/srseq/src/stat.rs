@@ -551,7 +551,9 @@ pub fn run(args: &Args, out: impl Write) -> Result<bool> {
     let errors = &mut io::stderr();
     match &args.stream {
         None => watch(args, view).map(|()| true),
-        Some(path) if path.as_os_str() == "-" => stream(io::stdin().lock(), view, errors),
+        Some(path) if path.as_os_str() == "-" => {
+            stream(io::stdin().lock(), view, errors).context("standard input")
+        }
         Some(path) => {
             let shown = path.display();
             let file = File::open(path).with_context(|| format!("cannot read {shown}"))?;
