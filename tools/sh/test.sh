@@ -230,24 +230,16 @@ build module-off kernel-off "$T/module.sh" off "${run[@]}" sched_rseq_bench
 # All Rust, also compiled with clippy, and warnings are errors there.
 build kernel-debug source "$T/kernel.sh" debug
 build module-debug kernel-debug "$T/module.sh" debug "${run[@]}" sched_rseq_bench samecode
-for v in table mviy off break; do
-	build "s390-kernel-$v" s390-setup s390 "$T/kernel.sh" "$v"
+for name in s390-{table,mviy,off,break} riscv-{plain,off,break}; do
+	arch=${name%-*} v=${name#*-}
 	case $v in
-	table) modules=() ;;
+	table | plain) modules=() ;;
 	mviy) modules=("${run[@]}" malformed) ;;
 	off) modules=("${run[@]}" sched_rseq_bench) ;;
 	break) modules=("${run[@]}") ;;
 	esac
-	build "s390-module-$v" "s390-kernel-$v" s390 "$T/module.sh" "$v" "${modules[@]}"
-done
-for v in plain off break; do
-	build "riscv-kernel-$v" riscv-setup riscv "$T/kernel.sh" "$v"
-	case $v in
-	plain) modules=() ;;
-	off) modules=("${run[@]}" sched_rseq_bench) ;;
-	break) modules=("${run[@]}") ;;
-	esac
-	build "riscv-module-$v" "riscv-kernel-$v" riscv "$T/module.sh" "$v" "${modules[@]}"
+	build "$arch-kernel-$v" "$arch-setup" "$arch" "$T/kernel.sh" "$v"
+	build "$arch-module-$v" "$arch-kernel-$v" "$arch" "$T/module.sh" "$v" "${modules[@]}"
 done
 build x86-kernel x86-setup x86 "$T/kernel.sh" percpu
 build x86-module x86-kernel x86 "$T/module.sh" percpu samecode
