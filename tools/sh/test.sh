@@ -225,11 +225,11 @@ build kernel-plain source "$T/kernel.sh" plain
 build module-plain kernel-plain "$T/module.sh" plain "${run[@]}" sched_rseq_bench churn malformed
 build kernel-publish source "$T/kernel.sh" publish
 build module-publish kernel-publish "$T/module.sh" publish "${run[@]}" churn malformed
-build kernel-off source "$T/kernel.sh" off
-build module-off kernel-off "$T/module.sh" off "${run[@]}" sched_rseq_bench
 # All Rust, also compiled with clippy, and warnings are errors there.
 build kernel-debug source "$T/kernel.sh" debug
 build module-debug kernel-debug "$T/module.sh" debug "${run[@]}" sched_rseq_bench samecode
+build kernel-off source "$T/kernel.sh" off
+build module-off kernel-off "$T/module.sh" off "${run[@]}" sched_rseq_bench
 for name in s390-{table,mviy,off,break} riscv-{plain,off,break}; do
 	arch=${name%-*} v=${name#*-}
 	case $v in
@@ -302,19 +302,8 @@ needs run-publish;	run_test catches-faults-publish check_faults publish no_save 
 needs module-table;	run_test run-table-vhe check_vhe table
 needs kernel-table;	run_test engine-cannot-panic check_no_panic table
 needs kernel-plain;	run_test engine-cannot-panic-plain check_no_panic plain
-
-needs module-off;	run_test refused-off check_refused off
 needs module-table module-plain; run_test refused-table-plain check_other table plain
 needs module-plain module-table; run_test refused-plain-table check_other plain table
-needs module-table module-off; run_test refused-off-table check_other off table
-needs module-table module-off; run_test refused-table-off check_other table off
-needs kernel-off;	run_test kunit-off check_kunit off max,pauth-impdef=on
-needs kernel-table kernel-off; run_test figures check_figures table
-needs kernel-table kernel-plain kernel-off; run_test figures-plain check_figures plain
-needs module-table module-off; run_test fast-path check_fast_path table
-needs module-plain module-off; run_test fast-path-plain check_fast_path plain
-needs module-table kernel-off host-tool; run_test outside check_outside
-needs kernel-table kernel-off; run_test hook-costs-nothing check_hook
 
 needs module-debug;	run_test run-debug env SHOTS=60 "$T/run.sh" debug
 needs module-debug;	run_test trace check_trace debug
@@ -329,6 +318,17 @@ done
 needs kernel-debug;	run_test kunit-debug-nmi check_kunit_nmi debug
 needs kernel-debug;	run_test catches-broken-engine-8-idle check_kunit_broken debug 8 srk_section srk_idle
 needs kernel-debug;	run_test catches-broken-engine-9-nmi check_kunit_broken debug 9 srk_idle srk_nmi
+
+needs module-off;	run_test refused-off check_refused off
+needs module-table module-off; run_test refused-off-table check_other off table
+needs module-table module-off; run_test refused-table-off check_other table off
+needs kernel-off;	run_test kunit-off check_kunit off max,pauth-impdef=on
+needs kernel-table kernel-off; run_test figures check_figures table
+needs kernel-table kernel-plain kernel-off; run_test figures-plain check_figures plain
+needs module-table module-off; run_test fast-path check_fast_path table
+needs module-plain module-off; run_test fast-path-plain check_fast_path plain
+needs module-table kernel-off host-tool; run_test outside check_outside
+needs kernel-table kernel-off; run_test hook-costs-nothing check_hook
 
 for v in table mviy; do
 	needs "s390-module-$v";		run_test "s390-run-$v" s390 "$T/run.sh" "$v"
