@@ -68,9 +68,9 @@ distclean:
 #?   make run        install what is missing, build kernel and module, boot them
 #?                   in QEMU, torture per-CPU operations, print the counters
 #?   make test       what can be checked; ends in one line of counts. With ARCH=, all
-#?                   of that one: x86_64 (which has no sections, but the API for Rust)
-#?                   and benchmarks of riscv are tested only so; several as in
-#?                   ARCH="arm64 s390". MODE=publish adds that mode
+#?                   of that one; several as in ARCH="arm64 s390". Only so is x86_64
+#?                   tested (which has no sections, but the API for Rust), and only
+#?                   with ARCH=riscv alone its benchmarks. MODE=publish adds that mode
 #?
 #?   make prove      all that shows that nothing is lost: the model, every section,
 #?                   the torture in all modes, and the mistakes each must find
@@ -84,8 +84,8 @@ distclean:
 #?                   scheme does it; writes Documentation/benchmarks/
 #?   make workloads  count the instructions of fork, TCP, kmalloc and others on kernels
 #?                   that differ in the scheme only; writes Documentation/benchmarks/
-#?   make defconfig  sizes of the architecture's whole default kernel with each scheme;
-#?                   takes hours, writes Documentation/benchmarks/
+#?   make defconfig  sizes of the whole default kernel of arm64 or s390 with each scheme
+#?                   but publish; takes hours, writes Documentation/benchmarks/
 #?   make stat       what the module counts in the guest each second, live, while
 #?                   torture runs there for SECONDS= seconds
 #?   make shell      the guest's shell, with the module loaded
@@ -106,3 +106,6 @@ distclean:
 #?   O=DIR           where everything goes (build); not inside a kernel tree
 #?   SECONDS=N       how long make torture (2) and make stat (10) take, by the guest's clock
 #?   SMP=2           CPUs of the guest, 2 to 8
+#?   CPU= MACHINE=   the guest's, as QEMU names them: CPU=cortex-a57 is without LSE,
+#?                   MACHINE=virt,virtualization=on starts arm64 at EL2
+#?   SHOTS=300       interruptions of each operation in make run

@@ -124,7 +124,6 @@ static inline int sched_rseq_walk_module_tables(sched_rseq_table_fn fn, void *da
 static inline void sched_rseq_resume(struct pt_regs *regs, unsigned int old_cpu) { }
 static inline bool sched_rseq_in_section(unsigned long addr) { return false; }
 static inline int sched_rseq_module_finalize(struct module *mod) { return 0; }
-static inline void sched_rseq_module_trim_init(struct module *mod) { }
 
 #endif /* CONFIG_SCHED_RSEQ */
 

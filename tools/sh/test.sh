@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 # Everything that can be checked, but for what left_out says; with ARCH= all of what
-# concerns that architecture, and with several in ARCH= what concerns one of them.
+# concerns that architecture, and with several in ARCH= what concerns one of them (of
+# riscv, then, not what needs its kernel without sections).
 # MODE=publish adds that mode.
 # A new check is one run_test line; what needs more than a command is a function in
 # checks.sh or badinput.sh.
@@ -309,8 +310,9 @@ needs module-debug;	run_test run-debug env SHOTS=60 "$T/run.sh" debug
 needs module-debug;	run_test trace check_trace debug
 needs kernel-debug;	run_test kunit-debug check_kunit debug max,pauth-impdef=on
 needs module-debug;	run_test run-debug-pseudo-nmi check_pseudo_nmi debug
+needs module-break;	run_test run-break env SHOTS=60 "$T/run.sh" break
 for n in 1 2 3 4; do
-	needs module-break;	run_test "catches-broken-engine-$n" check_broken break "$n"
+	needs run-break;	run_test "catches-broken-engine-$n" check_broken break "$n"
 done
 for n in 1 2 3 4 8; do
 	needs run-debug;	run_test "catches-broken-engine-$n-plain" check_broken debug "$n"
