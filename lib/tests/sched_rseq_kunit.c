@@ -456,11 +456,18 @@ static noinline void srk_add_watched(void)
 	this_cpu_add(srk_watched, 3);
 }
 
-/* A resume that is told of. */
-static void srk_event(void *events, unsigned long pc, unsigned long begin, unsigned int kind,
+struct srk_events {
+	unsigned long	begin;
+	unsigned int	nr;
+};
+
+/* A resume that is told of; others' sections may be interrupted meanwhile, too. */
+static void srk_event(void *data, unsigned long pc, unsigned long begin, unsigned int kind,
 		      unsigned int old_cpu)
 {
-	(*(unsigned int *)events)++;
+	struct srk_events *events = data;
+
+	events->nr += begin == events->begin;
 }
 
 /* What @attr counts on this CPU while the operation is executed. */
@@ -468,9 +475,12 @@ static u64 srk_count(struct kunit *test, struct perf_event_attr *attr)
 {
 	bool traced = IS_ENABLED(CONFIG_TRACEPOINTS);
 	u64 count, enabled, running;
+	struct srk_events events = {};
 	struct perf_event *event;
-	unsigned int events = 0;
+	struct srk_search s;
 
+	srk_find(test, srk_add_watched, &s);
+	events.begin = s.begin;
 	event = perf_event_create_kernel_counter(attr, smp_processor_id(), NULL, NULL, NULL);
 	if (IS_ERR(event))
 		kunit_skip(test, "no such event (error %ld)", PTR_ERR(event));
@@ -486,7 +496,7 @@ static u64 srk_count(struct kunit *test, struct perf_event_attr *attr)
 		tracepoint_synchronize_unregister();
 	}
 	/* Who reads an event is woken by an interrupt, which puts back what was hit. */
-	KUNIT_EXPECT_EQ(test, events, 0);
+	KUNIT_EXPECT_EQ(test, events.nr, 0);
 	count = perf_event_read_value(event, &enabled, &running);
 	KUNIT_EXPECT_EQ(test, this_cpu_read(srk_watched), 3 * SRK_TURNS);
 	perf_event_release_kernel(event);

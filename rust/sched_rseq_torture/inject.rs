@@ -33,7 +33,7 @@ const PHASE_BITS: u32 = if cfg!(CONFIG_RISCV) { 7 } else { 4 };
 
 /// From so many shots on, there are up to this many times as many until all cells are hit.
 const ENOUGH: u32 = 300;
-const TRIES: u32 = 10;
+const TRIES: u32 = 40;
 
 /// `struct srt_op` of shot.h.
 #[repr(C)]

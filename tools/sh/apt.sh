@@ -94,13 +94,18 @@ private_sources() {
 
 # private_update STATE: refresh a private index, once a day.
 private_update() {
-	local dir=$APT/$1
+	local dir=$APT/$1 try
 	[ ! -e "$dir/sources.list" ] ||
 		[ -z "$(find "$dir/updated" -mmin -1440 2>/dev/null)" ] || return 0
 	[ -e "$KEYRING" ] || die "$KEYRING is missing; install debian-archive-keyring"
 	mkdir -p "$dir/lists/partial" "$dir/cache/archives/partial"
 	private_sources "$1" >"$dir/sources.list"
-	private_apt "$1" apt-get update --error-on=any
+	# An index that changes meanwhile fails, and is right the next time.
+	for try in 1 2 3; do
+		! private_apt "$1" apt-get update --error-on=any || break
+		[ "$try" -lt 3 ] || return 1
+		sleep 3
+	done
 	touch "$dir/updated"
 }
 

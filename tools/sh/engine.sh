@@ -284,7 +284,7 @@ check_faults() {
 	local out=$LOGS/test/faults-$ARCH-$1.console variant=$1 types
 	shift
 	types=("${@/#/inject-}" "${@/#/ops-}")
-	guest_job "$variant" "srseq=broken srseq.types=$(IFS=,; echo "${types[*]}") srseq.shots=300" | tee "$out"
+	guest_job "$variant" "srseq=broken srseq.types=$(IFS=,; echo "${types[*]}") srseq.shots=600" | tee "$out"
 	check_caught "$out" "${types[@]}"
 }
 

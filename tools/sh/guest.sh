@@ -96,7 +96,7 @@ count() { verdict | sed -n "s/.* $1=\([0-9/]*\).*/\1/p"; }
 # complaint JOB: why a run of that job is not good, whatever it did, or nothing.
 complaint() {
 	local bad
-	if ! console | grep -q "^srseq: end $1"; then
+	if [ -z "$(console | sed -n "/^srseq: end $1/p")" ]; then
 		if [ "$STEP_RC" -eq 124 ]; then
 			echo "guest did not finish in $BOOT_TIMEOUT s"
 		else

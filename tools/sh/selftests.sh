@@ -75,7 +75,7 @@ mutate_tests() {
 	kenv make -C "$DIR" ARCH="$ARCH" LLVM=1 M="$to" modules
 	cp -a "$WORK/kselftest" "$to/"
 	for program in "$to"/kselftest/rseq/*; do
-		readelf -SW "$program" 2>/dev/null | grep -q '__rseq_cs ' || continue
+		[ -n "$(readelf -SW "$program" 2>/dev/null | sed -n '/__rseq_cs /p')" ] || continue
 		"$CROSS-objcopy" --dump-section "__rseq_cs=$table" "$program"
 		# The length is the third of a descriptor's four words of 8 bytes.
 		python3 - "$table" <<-'END'

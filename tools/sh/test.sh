@@ -339,7 +339,7 @@ for v in table mviy; do
 	needs "s390-kernel-$v";		run_test "s390-descriptors-$v" s390 check_table "$v"
 	needs "s390-module-$v" host-tool; run_test "s390-verify-$v" s390 "$T/verify.sh" "$v"
 	[ "$v" = mviy ] ||
-		{ needs "s390-module-$v"; run_test "s390-torture-$v" s390 "$T/torture.sh" "$v" 1; }
+		{ needs "s390-module-$v"; run_test "s390-torture-$v" s390 "$T/torture.sh" "$v" 2; }
 	needs "s390-kernel-$v";		run_test "s390-kunit-$v" s390 check_kunit "$v" max
 done
 needs s390-module-table host-tool; run_test s390-verify-malformed s390 check_verify_malformed table
