@@ -115,7 +115,7 @@ caught() {
 for kernel in "${!BROKEN[@]}"; do
 	part "kernel-$kernel" "$TOP/tools/sh/module.sh" "$kernel" sched_rseq sched_rseq_torture
 	for n in ${BROKEN[$kernel]}; do
-		caught "broken-$kernel-$n" "torture, $kernel, broken engine $n" 1 check_broken "$kernel" "$n"
+		caught "broken-$kernel-$n" "torture, $kernel, broken engine $n" 1 check_broken "$kernel" "$n" 60
 	done
 done
 for kernel in $MODES; do

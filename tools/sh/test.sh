@@ -47,6 +47,7 @@ needs() { NEEDS=$*; }
 left_out() {
 	local arch=$2 need out=
 	case $1 in
+	source) arch= ;;
 	s390-*) arch=s390 ;;
 	riscv-*) arch=riscv ;;
 	x86-*) arch=x86_64 ;;
@@ -120,8 +121,8 @@ run_test() {
 	report "$name" $((SECONDS - start)) "$rc"
 }
 
-# Kernels and modules are built one after the other in the background, while
-# those that are there are tested: neither keeps two CPUs busy alone.
+# The source, kernels and modules are made one after the other in the background, while
+# what is there is tested: neither keeps two CPUs busy alone.
 builds=()
 declare -A is_build
 settled=0
@@ -209,10 +210,11 @@ T=$TOP/tools/sh
 STATUS=$(git -C "$TOP" status --porcelain 2>/dev/null || true)
 
 run_test setup "$T/setup.sh"
-needs setup;		run_test source "$T/source.sh"
-needs setup;		run_test s390-setup s390 "$T/setup.sh"
-needs setup;		run_test riscv-setup riscv "$T/setup.sh"
-needs setup;		run_test x86-setup x86 "$T/setup.sh"
+
+build source setup "$T/source.sh"
+build s390-setup setup s390 "$T/setup.sh"
+build riscv-setup setup riscv "$T/setup.sh"
+build x86-setup setup x86 "$T/setup.sh"
 
 # Of the modules, without names all but that of the workloads. Each that is in the guest of
 # a check, or that one reads, is here.
@@ -220,17 +222,17 @@ run=(sched_rseq sched_rseq_torture)
 
 build kernel-table source "$T/kernel.sh" table
 build module-table kernel-table "$T/module.sh" table
-build kernel-break kernel-table "$T/kernel.sh" break
-build module-break kernel-break "$T/module.sh" break "${run[@]}" sched_rseq_bench
 build kernel-plain source "$T/kernel.sh" plain
 build module-plain kernel-plain "$T/module.sh" plain "${run[@]}" sched_rseq_bench churn malformed
+build kernel-off source "$T/kernel.sh" off
+build module-off kernel-off "$T/module.sh" off "${run[@]}" sched_rseq_bench
 build kernel-publish source "$T/kernel.sh" publish
 build module-publish kernel-publish "$T/module.sh" publish "${run[@]}" churn malformed
 # All Rust, also compiled with clippy, and warnings are errors there.
 build kernel-debug source "$T/kernel.sh" debug
 build module-debug kernel-debug "$T/module.sh" debug "${run[@]}" sched_rseq_bench samecode
-build kernel-off source "$T/kernel.sh" off
-build module-off kernel-off "$T/module.sh" off "${run[@]}" sched_rseq_bench
+build kernel-break kernel-table "$T/kernel.sh" break
+build module-break kernel-break "$T/module.sh" break "${run[@]}" sched_rseq_bench
 for name in s390-{table,mviy,off,break} riscv-{plain,off,break}; do
 	arch=${name%-*} v=${name#*-}
 	case $v in
@@ -247,13 +249,13 @@ build x86-module x86-kernel x86 "$T/module.sh" percpu samecode
 start_builds
 
 needs setup;		run_test shellcheck check_shell
+needs setup;		run_test host-tool check_host
 needs source;		run_test doctor "$T/doctor.sh"
 needs s390-setup;	run_test s390-doctor s390 "$T/doctor.sh"
 needs riscv-setup;	run_test riscv-doctor riscv "$T/doctor.sh"
 needs source;		run_test overlay-complete check_overlay
 needs source;		run_test rustfmt check_rustfmt
 needs source;		run_test series "$T/series.sh"
-needs source;		run_test host-tool check_host
 
 needs setup;		run_test bad-arch bad_variable ARCH m68k
 needs setup;		run_test bad-test-arch fails_with ARCH=m68k env ARCH="arm64 m68k" "$T/test.sh"
@@ -288,7 +290,6 @@ for v in table plain publish; do
 	needs "kernel-$v";	run_test "kunit-$v-llsc" check_kunit "$v" cortex-a57
 done
 needs run-table;	run_test run-table-again check_second_run table
-needs kernel-break;	run_test kunit-break check_kunit break max,pauth-impdef=on
 needs module-table;	run_test sample check_sample table
 needs module-table;	run_test same-code check_same_code table
 needs kernel-table;	run_test compile-fail check_compile_fail table
@@ -306,21 +307,6 @@ needs kernel-plain;	run_test engine-cannot-panic-plain check_no_panic plain
 needs module-table module-plain; run_test refused-table-plain check_other table plain
 needs module-plain module-table; run_test refused-plain-table check_other plain table
 
-needs module-debug;	run_test run-debug env SHOTS=60 "$T/run.sh" debug
-needs module-debug;	run_test trace check_trace debug
-needs kernel-debug;	run_test kunit-debug check_kunit debug max,pauth-impdef=on
-needs module-debug;	run_test run-debug-pseudo-nmi check_pseudo_nmi debug
-needs module-break;	run_test run-break env SHOTS=60 "$T/run.sh" break
-for n in 1 2 3 4; do
-	needs run-break;	run_test "catches-broken-engine-$n" check_broken break "$n"
-done
-for n in 1 2 3 4 8; do
-	needs run-debug;	run_test "catches-broken-engine-$n-plain" check_broken debug "$n"
-done
-needs kernel-debug;	run_test kunit-debug-nmi check_kunit_nmi debug
-needs kernel-debug;	run_test catches-broken-engine-8-idle check_kunit_broken debug 8 srk_section srk_idle
-needs kernel-debug;	run_test catches-broken-engine-9-nmi check_kunit_broken debug 9 srk_idle srk_nmi
-
 needs module-off;	run_test refused-off check_refused off
 needs module-table module-off; run_test refused-off-table check_other off table
 needs module-table module-off; run_test refused-table-off check_other table off
@@ -331,6 +317,30 @@ needs module-table module-off; run_test fast-path check_fast_path table
 needs module-plain module-off; run_test fast-path-plain check_fast_path plain
 needs module-table kernel-off host-tool; run_test outside check_outside
 needs kernel-table kernel-off; run_test hook-costs-nothing check_hook
+
+needs module-table module-plain module-off host-tool; run_test bench check_bench
+needs module-table;	run_test bench-clock check_bench_clock
+needs module-table module-off host-tool; run_test workloads check_workloads
+needs module-table host-tool; run_test stat check_stat
+needs run-table bench stat;	run_test dead-guest dead_guest
+
+needs module-debug;	run_test run-debug env SHOTS=60 "$T/run.sh" debug
+needs module-debug;	run_test trace check_trace debug
+needs kernel-debug;	run_test kunit-debug check_kunit debug max,pauth-impdef=on
+needs module-debug;	run_test run-debug-pseudo-nmi check_pseudo_nmi debug
+for n in 1 2 3 4 8; do
+	needs run-debug;	run_test "catches-broken-engine-$n-plain" check_broken debug "$n" 20
+done
+needs kernel-debug;	run_test kunit-debug-nmi check_kunit_nmi debug
+needs kernel-debug;	run_test catches-broken-engine-8-idle check_kunit_broken debug 8 srk_section srk_idle
+needs kernel-debug;	run_test catches-broken-engine-9-nmi check_kunit_broken debug 9 srk_idle srk_nmi
+
+needs kernel-break;	run_test kunit-break check_kunit break max,pauth-impdef=on
+needs module-break;	run_test run-break env SHOTS=60 "$T/run.sh" break
+for n in 1 2 3 4; do
+	needs run-break;	run_test "catches-broken-engine-$n" check_broken break "$n" 60
+done
+needs module-break;	run_test bench-wrong check_bench_wrong break
 
 for v in table mviy; do
 	needs "s390-module-$v";		run_test "s390-run-$v" s390 "$T/run.sh" "$v"
@@ -360,7 +370,7 @@ needs s390-kernel-break;	run_test s390-kunit-break s390 check_kunit break max
 needs s390-module-break;	run_test s390-run-break s390 env SHOTS=60 "$T/run.sh" break
 # To take the end for later than it is changes nothing: the register is dead.
 for n in 1 2 4 5 6 7; do
-	needs s390-run-break;		run_test "s390-catches-broken-engine-$n" s390 check_broken break "$n"
+	needs s390-run-break;		run_test "s390-catches-broken-engine-$n" s390 check_broken break "$n" 60
 done
 
 needs s390-module-table;	run_test s390-sample s390 check_sample table
@@ -383,21 +393,15 @@ needs riscv-module-plain riscv-module-off; run_test riscv-fast-path riscv check_
 needs riscv-kernel-break;	run_test riscv-kunit-break riscv check_kunit break rv64
 needs riscv-module-break;	run_test riscv-run-break riscv env SHOTS=60 "$T/run.sh" break
 for n in 1 2 3 4 8; do
-	needs riscv-run-break;	run_test "riscv-catches-broken-engine-$n" riscv check_broken break "$n"
+	needs riscv-run-break;	run_test "riscv-catches-broken-engine-$n" riscv check_broken break "$n" 60
 done
 
 needs x86-kernel;	run_test x86-kunit x86 check_kunit percpu max
 needs x86-module;	run_test x86-same-code x86 check_same_code percpu
 
-needs module-table module-plain module-off host-tool; run_test bench check_bench
-needs module-table;	run_test bench-clock check_bench_clock
-needs module-break;	run_test bench-wrong check_bench_wrong break
 needs s390-module-table s390-module-off host-tool; run_test s390-bench s390 check_bench
 needs riscv-module-plain riscv-module-off host-tool; run_test riscv-bench riscv check_bench
-needs module-table module-off host-tool; run_test workloads check_workloads
-needs module-table host-tool; run_test stat check_stat
 needs s390-module-table host-tool; run_test s390-stat s390 check_stat
-needs run-table bench stat;	run_test dead-guest dead_guest
 
 run_test work-tree-clean check_status "$STATUS"
 

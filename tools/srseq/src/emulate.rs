@@ -241,11 +241,13 @@ impl Memory {
     /// `lanes` has a bit for.
     fn disturbed(mut self, nr: usize, lanes: u8) -> Self {
         let mask = [0xff, 0x3c][nr % 2];
+        let word: [u8; 4] = std::array::from_fn(|i| mask * (lanes >> i & 1));
         for copy in &mut self.0 {
-            for (i, byte) in copy.iter_mut().enumerate() {
-                if lanes >> (i % 4) & 1 != 0 {
-                    *byte ^= mask;
-                }
+            for bytes in copy.chunks_exact_mut(word.len()) {
+                bytes
+                    .iter_mut()
+                    .zip(word)
+                    .for_each(|(byte, mask)| *byte ^= mask);
             }
         }
         self
