@@ -209,12 +209,13 @@ x86() { on x86_64 percpu "$@"; }
 T=$TOP/tools/sh
 STATUS=$(git -C "$TOP" status --porcelain 2>/dev/null || true)
 
+# All of them first: one may bring another compiler.
 run_test setup "$T/setup.sh"
+needs setup;		run_test s390-setup s390 "$T/setup.sh"
+needs setup;		run_test riscv-setup riscv "$T/setup.sh"
+needs setup;		run_test x86-setup x86 "$T/setup.sh"
 
 build source setup "$T/source.sh"
-build s390-setup setup s390 "$T/setup.sh"
-build riscv-setup setup riscv "$T/setup.sh"
-build x86-setup setup x86 "$T/setup.sh"
 
 # Of the modules, without names all but that of the workloads. Each that is in the guest of
 # a check, or that one reads, is here.
