@@ -260,8 +260,8 @@ struct Cpu {
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct State {
-    cpus: Vec<Cpu>,
-    tasks: Vec<Task>,
+    cpus: [Cpu; CPUS],
+    tasks: [Task; 3],
     interrupts: u8,
     offlined: bool,
     /// Operations that are over.
@@ -569,8 +569,8 @@ impl Model for Protocol {
             handlers: Vec::new(),
         };
         vec![State {
-            cpus: vec![cpu; CPUS],
-            tasks: vec![task(false, false), task(false, true), task(true, false)],
+            cpus: std::array::from_fn(|_| cpu.clone()),
+            tasks: [task(false, false), task(false, true), task(true, false)],
             interrupts: 0,
             offlined: false,
             done: 0,
