@@ -22,7 +22,7 @@
 
 /* Whether this is a section. */
 #if defined(system_has_cmpxchg128) && !defined(__PERCPU_RSEQ_NO_CMPXCHG128)
-#define SRT_HAS_CMPXCHG128	1
+#define SRT_HAS_CMPXCHG128
 #endif
 
 static DEFINE_PER_CPU_ALIGNED(union srt_var, srt_var);
@@ -160,7 +160,7 @@ SRT_LOOPS(16)
 SRT_LOOPS(32)
 SRT_LOOPS(64)
 
-#if SRT_HAS_CMPXCHG128
+#ifdef SRT_HAS_CMPXCHG128
 SRT_LOOP(cmpxchg_128, ({
 	u128 o = this_cpu_read(srt_var.low), r;
 
@@ -211,7 +211,7 @@ static const struct {
 	SRT_OPS(32),
 	SRT_OPS(16),
 	SRT_OPS(8),
-#if SRT_HAS_CMPXCHG128
+#ifdef SRT_HAS_CMPXCHG128
 	SRT_OP(cmpxchg, 128, SRT_COUNTS),
 #endif
 	SRT_RUST_OPS(64),

@@ -153,6 +153,15 @@ check_kunit_broken() {
 	grep "\[FAILED\] $4" "$out"
 }
 
+# check_warnings: in what was built, for any architecture, no warning is about a file of
+# this project. Those of arm64's debug kernel are errors.
+check_warnings() {
+	local own='(sched_rseq|percpu_rseq|kernel/percpu|rust_percpu|samecode|churn|malformed|workloads)[^ :]*:[0-9]+:[0-9]+'
+	ls "$LOGS"/kernel-*.log "$LOGS"/module-*.log
+	without grep -rE --include='kernel-*.log' --include='module-*.log' --exclude='*+*' \
+		"$own: warning: |--> .*$own|^WARNING: modpost" "$LOGS"
+}
+
 check_status() {
 	local now
 	now=$(git -C "$TOP" status --porcelain 2>/dev/null || true)

@@ -404,6 +404,7 @@ needs s390-module-table s390-module-off host-tool; run_test s390-bench s390 chec
 needs riscv-module-plain riscv-module-off host-tool; run_test riscv-bench riscv check_bench
 needs s390-module-table host-tool; run_test s390-stat s390 check_stat
 
+run_test no-warnings check_warnings
 run_test work-tree-clean check_status "$STATUS"
 
 echo "$((SECONDS / 60)) minutes on $JOBS CPUs"
