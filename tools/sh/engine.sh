@@ -329,14 +329,14 @@ check_host() {
 
 # check_vhe VARIANT: the kernel runs at EL2, where the offset is in tpidr_el2.
 check_vhe() {
-	MACHINE=virt,virtualization=on SHOTS=60 "$TOP/tools/sh/run.sh" "$1"
+	MACHINE=virt,virtualization=on "$TOP/tools/sh/run.sh" "$1"
 	grep 'CPU(s) started at EL2' "$LOGS/run-$ARCH-$1.log"
 	grep 'Virtualization Host Extensions' "$LOGS/run-$ARCH-$1.log"
 }
 
 # check_pseudo_nmi VARIANT: interrupts are masked by priority.
 check_pseudo_nmi() {
-	MACHINE=virt,gic-version=3 BOOT_ARGS=irqchip.gicv3_pseudo_nmi=1 SHOTS=30 \
+	MACHINE=virt,gic-version=3 BOOT_ARGS=irqchip.gicv3_pseudo_nmi=1 SHOTS=60 \
 		"$TOP/tools/sh/run.sh" "$1"
 	grep 'Pseudo-NMIs enabled' "$LOGS/run-$ARCH-$1.log"
 }
