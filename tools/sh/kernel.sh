@@ -16,14 +16,17 @@ mapfile -t SCENARIOS < <(scenarios "$VARIANT")
 for file in "${SCENARIOS[@]}"; do
 	[ -r "$file" ] || die "$VARIANT is no scenario: ${file#"$TOP"/} does not exist"
 done
-ONLY=$(directive ARCH "$VARIANT")
-[ "${ONLY:-$ARCH}" = "$ARCH" ] || die "scenario $VARIANT is for ARCH=$ONLY"
+ONLY=$(directive ARCH "$VARIANT" | xargs)
+[[ -z $ONLY || " $ONLY " == *" $ARCH "* ]] || die "scenario $VARIANT is for ARCH=$ONLY"
 DIR=$(kernel_dir "$VARIANT")
 WANT=$DIR/wanted.config
-MAKE_OPTIONS=(--make_options LLVM=1)
-for option in $(directive MAKE "$VARIANT"); do MAKE_OPTIONS+=(--make_options "$option"); done
+COMPILER=$(compiler "$VARIANT")
+read -ra MAKE_OPTIONS <<<"$(make_options "$VARIANT")"
 
-"$TOP/tools/sh/setup.sh"
+case $COMPILER in
+clang) "$TOP/tools/sh/setup.sh" ;;
+*) "$TOP/tools/sh/setup.sh" gcc ;;
+esac
 "$TOP/tools/sh/source.sh"
 
 # check_config: every wanted option must have survived the dependencies.
@@ -42,12 +45,12 @@ check_config() {
 
 kunit_py() {
 	cd "$SRC"
-	kenv python3 tools/testing/kunit/kunit.py "$1" "${MAKE_OPTIONS[@]}" \
+	kenv python3 tools/testing/kunit/kunit.py "$1" "${MAKE_OPTIONS[@]/#/--make_options=}" \
 		--qemu_config "$TOP/tools/kunit/$ARCH.py" \
 		--build_dir "$DIR" --kunitconfig "$WANT" "${@:2}"
 }
 
-kernel_make() { kenv make -C "$SRC" O="$DIR" ARCH="$ARCH" LLVM=1 -j"$JOBS" "$@"; }
+kernel_make() { kenv make -C "$SRC" O="$DIR" ARCH="$ARCH" "${MAKE_OPTIONS[@]}" -j"$JOBS" "$@"; }
 
 configure() {
 	if [ -z "$BASE" ]; then
@@ -83,7 +86,7 @@ objects() {
 # build_hash: everything the result depends on.
 build_hash() {
 	cat "$WANT" "${SCENARIOS[@]}" "$TOP/tools/kunit/$ARCH.py" "$SRC/.sched_rseq/overlay" "$SRC/.sched_rseq/origin" "$0" \
-		<(rustc -V) <(clang --version) <(bindgen --version) | sha256sum
+		<(rustc -V) <("$COMPILER" --version) <(bindgen --version) | sha256sum
 }
 
 # from: a variant that differs in little starts from what was built for another, if that

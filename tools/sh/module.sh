@@ -4,6 +4,7 @@
 # against that kernel, into its directory, so that the work tree stays clean.
 
 . "$(dirname "$0")/lib.sh"
+. "$TOP/tools/sh/tools.sh"
 lock
 
 VARIANT=${1:-$MODE}
@@ -12,7 +13,7 @@ DIR=$(kernel_dir "$VARIANT")
 
 build() {
 	# shellcheck disable=SC2046 # a list
-	kenv make --no-print-directory -C "$DIR" ARCH="$ARCH" LLVM=1 -j"$JOBS" $(directive MAKE "$VARIANT") M="$1" MO="$2" modules
+	kenv make --no-print-directory -C "$DIR" ARCH="$ARCH" $(make_options "$VARIANT") -j"$JOBS" M="$1" MO="$2" modules
 }
 
 for kbuild in "$TOP"/rust/*/Kbuild "$TOP"/tools/tests/*/Kbuild "$TOP"/tools/workloads/Kbuild; do

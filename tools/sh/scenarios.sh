@@ -14,7 +14,7 @@ for file in "$TOP"/tools/scenarios/*.config; do
 	name=$(basename "$file" .config)
 	case $name in table | plain | publish | mviy | off | debug | break | selftests | workloads | defconfig) continue ;; esac
 	only=$(directive ARCH "$name")
-	[ "${only:-$ARCH}" = "$ARCH" ] || continue
+	[[ -z $only || " $only " == *" $ARCH "* ]] || continue
 	kver=$(directive KVER "$name")
 	for script in run torture; do
 		if env KVER="${kver:-$KVER}" SHOTS=60 BOOT_TIMEOUT=900 "$TOP/tools/sh/$script.sh" "$MODE+$name"; then

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
-# setup.sh [selftests]: install what the host lacks: packages, QEMU, bindgen, the
-# guest's busybox, and on demand what only make selftests needs.  Silent, and
-# fast, when nothing is missing.
+# setup.sh [gcc|selftests]: install what the host lacks: packages, QEMU, bindgen, the
+# guest's busybox, and on demand what only kernels compiled with gcc or make selftests
+# need.  Silent, and fast, when nothing is missing.
 
 . "$(dirname "$0")/lib.sh"
 . "$TOP/tools/sh/apt.sh"

@@ -326,6 +326,7 @@ needs module-table host-tool; run_test stat check_stat
 needs run-table bench stat;	run_test dead-guest dead_guest
 
 needs module-debug;	run_test run-debug env SHOTS=60 "$T/run.sh" debug
+needs module-debug host-tool; run_test verify-debug "$T/verify.sh" debug
 needs module-debug;	run_test trace check_trace debug
 needs kernel-debug;	run_test kunit-debug check_kunit debug max,pauth-impdef=on
 needs module-debug;	run_test run-debug-pseudo-nmi check_pseudo_nmi debug

@@ -44,7 +44,28 @@ rust_packages() {
 	esac
 }
 
-# needed_packages [selftests]: lines "package...|reason".
+# compiler VARIANT: of that kernel and its modules; "#CC# gcc" in a scenario asks for gcc.
+compiler() {
+	case $(directive CC "$1" | tail -n1) in
+	"" | clang) echo clang ;;
+	gcc) echo "${CROSS:?}-gcc" ;;
+	*) die "scenario $1: #CC# is for gcc or clang" ;;
+	esac
+}
+
+# make_options VARIANT: what make gets for that kernel and its modules.
+make_options() {
+	local options=(LLVM=1) cc
+	cc=$(compiler "$1")
+	[ "$cc" = clang ] || options+=(CC="$cc")
+	mapfile -t -O "${#options[@]}" options < <(directive MAKE "$1")
+	echo "${options[@]}"
+}
+
+# cross_gcc: the package; the host's own compiler has its long name, too.
+cross_gcc() { [ "$(host_arch)" = "$DEBIAN_ARCH" ] && echo gcc || echo "gcc-$CROSS"; }
+
+# needed_packages [gcc|selftests]: lines "package...|reason".
 needed_packages() {
 	local v=$LLVM_VERSION
 	cat <<-END
@@ -56,8 +77,10 @@ needed_packages() {
 	libunicorn-dev pkgconf|the emulator of make verify
 	shellcheck|make test checks the scripts
 	END
-	[ "${1:-}" != selftests ] ||
-		echo "gcc-$CROSS libc6-dev-$DEBIAN_ARCH-cross rsync|build the kernel's selftests for the guest"
+	case ${1:-} in
+	gcc) echo "$(cross_gcc)|compile a kernel with gcc" ;;
+	selftests) echo "$(cross_gcc) libc6-dev-$DEBIAN_ARCH-cross rsync|build the kernel's selftests for the guest" ;;
+	esac
 }
 
 # qemu_by_hand: what to add to an apt-get command line for a QEMU that is new
