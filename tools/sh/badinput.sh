@@ -92,6 +92,34 @@ patch_conflict() {
 	rm -rf "$tree" "$FRESH"
 }
 
+# A tree of the user's is copied again if something in it is another, also through a link,
+# and then what is built from it is not taken for done: its hash has the tree's state.
+changed_ksrc() {
+	local tree link copy origin
+	fresh changed-ksrc
+	tree=$(mini_tree "$KVER")
+	link=$FRESH.link
+	copy=$FRESH/linux-$KSERIES-ksrc
+	cp -R "$SRC/.sched_rseq/pristine/." "$tree/"
+	touch "$tree/other"
+	ln -sfn "$tree" "$link"
+	copied() { env O="$FRESH" KSRC="$link" "$TOP/tools/sh/source.sh"; }
+	copied
+	origin=$(cat "$copy/.sched_rseq/origin")
+	touch "$copy/not-again"
+	copied
+	[ -e "$copy/not-again" ]
+	echo "# changed" >>"$tree/Kconfig"
+	copied
+	[ ! -e "$copy/not-again" ]
+	cmp "$tree/Kconfig" "$copy/Kconfig"
+	[ "$origin" != "$(cat "$copy/.sched_rseq/origin")" ]
+	rm "$tree/other"
+	copied
+	[ ! -e "$copy/other" ]
+	rm -rf "$tree" "$link" "$FRESH"
+}
+
 no_disk_space() {
 	fresh no-disk-space
 	fake df <<-'END'

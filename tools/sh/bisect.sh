@@ -4,6 +4,7 @@
 # those of the variant's options that exist by then.
 
 . "$(dirname "$0")/lib.sh"
+. "$TOP/tools/sh/tools.sh"
 lock
 
 VARIANT=${1:-$MODE}
@@ -11,7 +12,9 @@ TREE_OUT=$OUT/bisect
 TREE=$TREE_OUT/$(basename "$SRC")
 OBJ=$TREE_OUT/obj
 
-"$TOP/tools/sh/setup.sh"
+read -ra MAKE_OPTIONS <<<"$(make_options "$VARIANT")"
+
+setup_for "$VARIANT"
 "$TOP/tools/sh/source.sh"
 
 # pristine_tree: $SRC without what the project did to it.  The files are
@@ -33,14 +36,14 @@ pristine_tree() {
 
 build() {
 	merged_config "$VARIANT" >"$OBJ/.config"
-	kenv make -C "$TREE" O="$OBJ" ARCH="$ARCH" LLVM=1 olddefconfig
-	kenv make -C "$TREE" O="$OBJ" ARCH="$ARCH" LLVM=1 -j"$JOBS" all
+	kenv make -C "$TREE" O="$OBJ" ARCH="$ARCH" "${MAKE_OPTIONS[@]}" olddefconfig
+	kenv make -C "$TREE" O="$OBJ" ARCH="$ARCH" "${MAKE_OPTIONS[@]}" -j"$JOBS" all
 }
 
 need_space 1500 "$OUT"
 trap 'rm -rf "$TREE_OUT"' EXIT
 pristine_tree
-total=$(sed -e 's/#.*//' -e '/^[[:space:]]*$/d' "$TOP/patches/series" | wc -l)
+total=$(series | wc -l)
 for ((n = 1; n <= total; n++)); do
 	env PATCHES="$n" O="$TREE_OUT" "$TOP/tools/sh/source.sh"
 	must_step "kernel after patch $n of $total" "bisect-$n" build

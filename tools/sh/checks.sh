@@ -3,19 +3,19 @@
 # with errexit; what it prints is its log.
 # shellcheck shell=bash
 
-check_shell() { cd "$TOP" && shellcheck tools/sh/*.sh tools/guest/* .ci/run; }
+check_shell() { cd "$TOP" && shellcheck tools/sh/*.sh tools/guest/* tools/kunit/tcg/* .ci/run; }
 
 # Every file that stands at an in-kernel path is brought in by a patch.
 check_overlay() {
 	cd "$TOP" || return
 	find include kernel arch lib rust/kernel rust/helpers samples Documentation/core-api -type f | sort >"$LOGS/test/have"
-	sed -e 's/#.*//' patches/series | tr -s ' \t' '\n' | grep / | sort >"$LOGS/test/listed"
+	series | tr -s ' \t' '\n' | grep / | sort >"$LOGS/test/listed"
 	diff "$LOGS/test/have" "$LOGS/test/listed"
 }
 
 check_rustfmt() {
 	cd "$TOP" || return
-	find rust samples -name '*.rs' -print0 |
+	find rust samples tools/tests -name '*.rs' -print0 |
 		xargs -0 rustfmt --check --color never --edition 2021 --config-path "$SRC/.rustfmt.toml"
 }
 
@@ -47,7 +47,7 @@ without() {
 }
 
 # quiet FILE: no complaint of the kernel in it.
-quiet() { without grep -E 'WARNING:|BUG:|Oops|Kernel panic|Call [Tt]race|rcu: INFO' "$1"; }
+quiet() { without grep -E "$COMPLAINTS" "$1"; }
 
 # check_reload VARIANT: the module can be loaded again and leaves nothing.
 check_reload() {
@@ -156,17 +156,19 @@ check_kunit_broken() {
 # check_warnings: in what was built, for any architecture, no warning is about a file of
 # this project. Those of arm64's debug kernel are errors.
 check_warnings() {
-	local own='(sched_rseq|percpu_rseq|kernel/percpu|rust_percpu|samecode|churn|malformed|workloads)[^ :]*:[0-9]+:[0-9]+'
-	ls "$LOGS"/kernel-*.log "$LOGS"/module-*.log
-	without grep -rE --include='kernel-*.log' --include='module-*.log' --exclude='*+*' \
-		"$own: warning: |--> .*$own|^WARNING: modpost" "$LOGS"
+	local files=("$OUT"/*/warnings "$OUT"/*/modules/*.warnings)
+	ls "${files[@]}"
+	without grep . "${files[@]}"
 }
 
+# check_status BEFORE: nothing in the work tree was changed.
 check_status() {
 	local now
-	now=$(git -C "$TOP" status --porcelain 2>/dev/null || true)
+	now=$(tree_status)
+	[ "$now" != unknown ] || { echo "git does not know this tree"; return 77; }
 	[ "$1" = "$now" ] || { printf 'before:\n%s\nafter:\n%s\n' "$1" "$now"; return 1; }
 }
+tree_status() { git -C "$TOP" status --porcelain 2>/dev/null || echo unknown; }
 
 # check_sample VARIANT: the sample driver of the per-CPU API.
 check_sample() {

@@ -32,6 +32,15 @@ tool() {
 	fi
 }
 
+# on_demand NAME: a program that is installed by the commands that need it.
+on_demand() {
+	if command -v "$1" >/dev/null; then
+		tool "$1" ""
+	else
+		printf '%-22s %-14s %-10s %-8s %s\n' "$1" - any later "installed when it is needed"
+	fi
+}
+
 # package NAME: something that is only there for what it contains.
 package() {
 	local version
@@ -61,6 +70,9 @@ tool git ""
 tool xz ""
 tool curl ""
 tool shellcheck ""
+# gcc for debug and other kernels, both for make selftests.
+[ -z "${CROSS:-}" ] || on_demand "$CROSS-gcc"
+on_demand rsync
 for name in libclang1-$LLVM_VERSION libelf-dev libssl-dev libc6-dev libunicorn-dev pkgconf ca-certificates debian-archive-keyring; do
 	package "$name"
 done

@@ -2,6 +2,23 @@
 # The checks of test.sh that look at what was built and at what the engine does.
 # shellcheck shell=bash
 
+# What torture must find, by architecture and kernel: mistakes in the code of operations,
+# and those of the engine.  On s390 an end that is too late changes nothing: the register
+# is dead behind the section.
+# shellcheck disable=SC2034 # BROKEN is for test.sh and prove.sh
+declare -A FAULTS BROKEN
+FAULTS=(
+	[arm64-table]="bare stale_retry end_short end_long" [arm64-plain]="bare end_short end_long"
+	[arm64-publish]="no_save no_publish"
+	[s390-table]="bare end_short"
+	[riscv-plain]="bare end_short end_long"
+)
+BROKEN=(
+	[arm64-break]="1 2 3 4" [arm64-debug]="1 2 3 4 8"
+	[s390-break]="1 2 4 5 6 7"
+	[riscv-break]="1 2 3 4 8"
+)
+
 # value NAME FILE: of the lines "name=value" that srseq prints.
 value() { sed -n "s/^$1=//p" "$2"; }
 
@@ -278,13 +295,13 @@ check_broken() {
 	check_caught "$out" inject
 }
 
-# check_faults VARIANT FAULT...: the torture must fail on operations that are
-# broken that way.
+# check_faults VARIANT: the torture must fail on operations that are broken in each of
+# the ways that there are for that kernel.
 check_faults() {
-	local out=$LOGS/test/faults-$ARCH-$1.console variant=$1 types
-	shift
-	types=("${@/#/inject-}" "${@/#/ops-}")
-	guest_job "$variant" "srseq=broken srseq.types=$(IFS=,; echo "${types[*]}") srseq.shots=600" | tee "$out"
+	local out=$LOGS/test/faults-$ARCH-$1.console faults types
+	read -ra faults <<<"${FAULTS[$ARCH-$1]}"
+	types=("${faults[@]/#/inject-}" "${faults[@]/#/ops-}")
+	guest_job "$1" "srseq=broken srseq.types=$(IFS=,; echo "${types[*]}") srseq.shots=600" | tee "$out"
 	check_caught "$out" "${types[@]}"
 }
 

@@ -93,6 +93,9 @@ told() { console | sed -n "s/^srseq: $1 //p"; }
 verdict() { console | grep -E '^sched_rseq_torture: (PASS|FAIL)' | tail -n1 || true; }
 count() { verdict | sed -n "s/.* $1=\([0-9/]*\).*/\1/p"; }
 
+# What a kernel says if something is wrong, whatever it is.
+COMPLAINTS='WARNING:|BUG:|Oops|Kernel panic|Call [Tt]race|rcu: INFO'
+
 # complaint JOB: why a run of that job is not good, whatever it did, or nothing.
 complaint() {
 	local bad
@@ -105,7 +108,7 @@ complaint() {
 		fi
 		return
 	fi
-	bad=$(console | grep -m1 -E 'WARNING:|BUG:|Oops|Kernel panic|Call [Tt]race|rcu: INFO' || true)
+	bad=$(console | grep -m1 -E "$COMPLAINTS" || true)
 	[ -z "$bad" ] || { echo "kernel complained: $bad"; return; }
 	bad=$(console | grep -m1 -E '^srseq: (load|unload) .* failed' || true)
 	[ -z "$bad" ] || { echo "${bad#srseq: }"; return; }

@@ -16,17 +16,16 @@ mapfile -t SCENARIOS < <(scenarios "$VARIANT")
 for file in "${SCENARIOS[@]}"; do
 	[ -r "$file" ] || die "$VARIANT is no scenario: ${file#"$TOP"/} does not exist"
 done
-ONLY=$(directive ARCH "$VARIANT" | xargs)
-[[ -z $ONLY || " $ONLY " == *" $ARCH "* ]] || die "scenario $VARIANT is for ARCH=$ONLY"
+for name in ${VARIANT//+/ }; do
+	only=$(directive ARCH "$name")
+	[[ -z $only || " $only " == *" $ARCH "* ]] || die "scenario $name is for ARCH=${only// / or ARCH=}"
+done
 DIR=$(kernel_dir "$VARIANT")
 WANT=$DIR/wanted.config
 COMPILER=$(compiler "$VARIANT")
 read -ra MAKE_OPTIONS <<<"$(make_options "$VARIANT")"
 
-case $COMPILER in
-clang) "$TOP/tools/sh/setup.sh" ;;
-*) "$TOP/tools/sh/setup.sh" gcc ;;
-esac
+setup_for "$VARIANT"
 "$TOP/tools/sh/source.sh"
 
 # check_config: every wanted option must have survived the dependencies.
@@ -85,8 +84,19 @@ objects() {
 
 # build_hash: everything the result depends on.
 build_hash() {
+	# Of gcc's kernels clang compiles the host's programs, and bindgen reads their headers.
 	cat "$WANT" "${SCENARIOS[@]}" "$TOP/tools/kunit/$ARCH.py" "$SRC/.sched_rseq/overlay" "$SRC/.sched_rseq/origin" "$0" \
-		<(rustc -V) <("$COMPILER" --version) <(bindgen --version) | sha256sum
+		<(echo "${MAKE_OPTIONS[@]}"; "$COMPILER" --version; clang --version; rustc -V; bindgen --version) | sha256sum
+}
+
+# keep_warnings: those about files of this project go to a file, and if there are any, the
+# next build compiles these again, and has the same ones unless they were mended.
+keep_warnings() {
+	warnings "$LOGS/kernel-$ARCH-$VARIANT.log" >"$DIR/warnings"
+	[ -s "$DIR/warnings" ] || return 0
+	HASH=warnings
+	sed -nE 's/^.*(^| )([^ :]+):[0-9]+:[0-9]+.*/\2/p' "$DIR/warnings" | sort -u |
+		(cd "$DIR" && xargs -r touch -c)
 }
 
 # from: a variant that differs in little starts from what was built for another, if that
@@ -133,4 +143,5 @@ step "$VARIANT kernel: configuration" "config-$ARCH-$VARIANT" configure
 EXPECT=$(cat "$DIR/objects" 2>/dev/null || { [ -n "$BASE" ] || echo 720; })
 STEP_PROGRESS=objects must_step "$VARIANT kernel: build" "kernel-$ARCH-$VARIANT" build
 find "$DIR" -name '*.o' | wc -l >"$DIR/objects"
+keep_warnings
 echo "$HASH" >"$DIR/built"

@@ -19,7 +19,7 @@ riscv) MODES=plain RUSTC_MIN=1.85.0 ;;
 x86_64)
 	MODES=percpu RUSTC_MIN=1.85.0
 	case $(basename "$0") in
-	run.sh | shell.sh | prove.sh | verify.sh | torture.sh | stat.sh | selftests.sh)
+	run.sh | shell.sh | prove.sh | verify.sh | torture.sh | stat.sh | selftests.sh | scenarios.sh)
 		die "ARCH=x86_64 has no critical sections; use ARCH=arm64, ARCH=s390 or ARCH=riscv"
 		;;
 	esac
@@ -86,6 +86,9 @@ kernel_dir() {
 	fi
 }
 
+# series: the lines of patches/series without comments, or the first $PATCHES.
+series() { sed -e 's/#.*//' -e '/^[[:space:]]*$/d' "$TOP/patches/series" | head -n "${PATCHES:-9999}"; }
+
 # lock: two runs must not build in one directory.  The scripts that this one
 # starts are part of its run.
 lock() {
@@ -121,6 +124,12 @@ merged_config() {
 	} | awk -F= '
 		/^CONFIG_/ { if (!($1 in v)) name[++n] = $1; v[$1] = $0 }
 		END { for (i = 1; i <= n; i++) print v[name[i]] }'
+}
+
+# warnings LOG: those that compilers gave about files of this project.
+warnings() {
+	local own='(sched_rseq|percpu_rseq|kernel/percpu|rust_percpu|samecode|churn|malformed|workloads)[^ :]*:[0-9]+:[0-9]+'
+	grep -E "$own: warning: |--> .*$own|^WARNING: modpost" "$1" || true
 }
 
 last_line() { tail -c 200 "$1" 2>/dev/null | tr -d '\r' | tail -n1 | cut -c1-60; }

@@ -27,5 +27,11 @@ for kbuild in "$TOP"/rust/*/Kbuild "$TOP"/tools/tests/*/Kbuild "$TOP"/tools/work
 	mkdir -p "$to"
 	rm -f "$to.built"
 	must_step "$VARIANT module: $name" "module-$ARCH-$VARIANT-$name" build "$from" "$to"
-	echo "$hash" >"$to.built"
+	warnings "$LOGS/module-$ARCH-$VARIANT-$name.log" >"$to.warnings"
+	if [ -s "$to.warnings" ]; then
+		# To be compiled again the next time, and have them again unless they were mended.
+		find "$to" -name '*.o' -delete
+	else
+		echo "$hash" >"$to.built"
+	fi
 done

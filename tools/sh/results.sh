@@ -7,9 +7,12 @@ REPORT=$TOP/Documentation/benchmarks
 # about KERNEL...: arguments of srseq that tell what the numbers of these kernels
 # were made with, added to $arguments.  Call it after the last boot.
 about() {
-	local kernel command
+	local kernel command commit
+	commit=$(git -C "$TOP" rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
+	# Results themselves, of another architecture maybe, make no other tree.
+	git -C "$TOP" diff --quiet HEAD -- . ":!Documentation/benchmarks" 2>/dev/null || commit+=-dirty
 	arguments+=(
-		--about "commit=$(git -C "$TOP" describe --always --dirty --abbrev=12 2>/dev/null || echo unknown)"
+		--about "commit=$commit"
 		--about "kernel=$KVER" --about "clang=$(clang --version | first_version)"
 		--about "rustc=$(rustc --version | first_version)" --about "qemu=$("$QEMU" --version | first_version)"
 	)

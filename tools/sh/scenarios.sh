@@ -4,17 +4,28 @@
 # every kernel of tools/scenarios that make test does not boot, with the sections of MODE=.
 
 . "$(dirname "$0")/lib.sh"
+. "$TOP/tools/sh/tools.sh"
 lock
 
 passed=0
 failed=0
 trap 'exit 130' INT TERM HUP
-if "$TOP/tools/sh/bisect.sh"; then passed=1; else failed=1; fi
+names=()
 for file in "$TOP"/tools/scenarios/*.config; do
 	name=$(basename "$file" .config)
 	case $name in table | plain | publish | mviy | off | debug | break | selftests | workloads | defconfig) continue ;; esac
 	only=$(directive ARCH "$name")
 	[[ -z $only || " $only " == *" $ARCH "* ]] || continue
+	if [ -n "$KSRC" ] && [ -n "$(directive KVER "$name")" ]; then
+		say "$name is another kernel than KSRC=$KSRC, and left out"
+		continue
+	fi
+	names+=("$name")
+	# All of them now, as somebody may have to type a password.
+	setup_for "$MODE+$name"
+done
+if "$TOP/tools/sh/bisect.sh"; then passed=1; else failed=1; fi
+for name in "${names[@]}"; do
 	kver=$(directive KVER "$name")
 	for script in run torture; do
 		if env KVER="${kver:-$KVER}" SHOTS=60 BOOT_TIMEOUT=900 "$TOP/tools/sh/$script.sh" "$MODE+$name"; then

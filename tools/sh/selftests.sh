@@ -159,7 +159,7 @@ judge() {
 		return
 	fi
 	reason=$("judge_$part")
-	[ -n "$reason" ] || reason=$(first 'WARNING:|BUG:|Oops|Kernel panic|Call [Tt]race|rcu: INFO' "$log")
+	[ -n "$reason" ] || reason=$(first "$COMPLAINTS" "$log")
 	[ -z "$reason" ] || echo "$reason"
 }
 

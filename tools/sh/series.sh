@@ -13,10 +13,13 @@ WORK=$OUT/series.tmp
 PRISTINE=$SRC/.sched_rseq/pristine
 
 # Neither the user's git configuration nor the date may show in the result.
-export GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_SYSTEM=/dev/null
-g() { git -C "$WORK/tree" -c core.abbrev=12 -c gc.auto=0 -c init.defaultBranch=main "$@"; }
+g() {
+	GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_SYSTEM=/dev/null \
+		git -C "$WORK/tree" -c core.abbrev=12 -c gc.auto=0 -c init.defaultBranch=main "$@"
+}
 
-series() { sed -e 's/#.*//' -e '/^[[:space:]]*$/d' "$TOP/patches/series"; }
+# last_commit ARG...: what the project's git knows of it.
+last_commit() { git -C "$TOP" -c log.showSignature=false log -1 "$@"; }
 
 # header FIELD PATCH: a field of the mail header, if it is there.
 header() { sed -n -e '/^$/q' -e "s/^$1: //p" "$2"; }
@@ -27,9 +30,9 @@ authorship() {
 	local who when
 	who=$(header From "$1")
 	when=$(header Date "$1")
-	[ -n "$who" ] || who=$(git -C "$TOP" log --diff-filter=A -1 --format='%an <%ae>' -- "$1")
-	[ -n "$when" ] || when=$(git -C "$TOP" log -1 --format=%aI -- "$1")
-	[ -n "$who" ] || who="$(git -C "$TOP" log -1 --format='%an <%ae>')"
+	[ -n "$who" ] || who=$(last_commit --diff-filter=A --format='%an <%ae>' -- "$1")
+	[ -n "$when" ] || when=$(last_commit --format=%aI -- "$1")
+	[ -n "$who" ] || who=$(last_commit --format='%an <%ae>')
 	export GIT_AUTHOR_NAME=${who% <*} GIT_AUTHOR_EMAIL GIT_AUTHOR_DATE=${when:-2026-01-01T00:00:00Z}
 	GIT_AUTHOR_EMAIL=${who##*<}
 	GIT_AUTHOR_EMAIL=${GIT_AUTHOR_EMAIL%>}
@@ -111,6 +114,8 @@ checkpatch() {
 	return "$bad"
 }
 
+last_commit --format= >/dev/null 2>&1 ||
+	die "make series takes the authors of patches from this project's git history, and git does not know it; see git -C $TOP log"
 GIT_CEILING_DIRECTORIES=$OUT
 export GIT_CEILING_DIRECTORIES
 trap 'rm -rf "$WORK"' EXIT

@@ -72,6 +72,11 @@ from_kernel_org() {
 	unpack_tar "$tar"
 }
 
+# ksrc_state: something that is another after a change in the tree.
+ksrc_state() {
+	find "$KSRC/" -name .git -prune -o -printf '%P %s %T@\n' | sort | sha256sum | cut -c1-16
+}
+
 copy_ksrc() {
 	tar -C "$KSRC" --exclude=./.git -cf - . | tar -x -C "$SRC.tmp"
 	# A tree that was built in place cannot be built outside it.
@@ -87,34 +92,32 @@ fetch() {
 	"$1"
 }
 
-# publish_tree ORIGIN: $SRC.tmp is complete and right: make it $SRC.
+# publish_tree ORIGIN [STATE]: $SRC.tmp is complete and right: make it $SRC.
 publish_tree() {
 	local version
 	version=$(tree_version "$SRC.tmp")
 	is_series "$version" || die "the source from $1 is Linux ${version:-of unknown version}, $KSERIES is needed"
 	mkdir -p "$SRC.tmp/.sched_rseq"
-	echo "$1 $version" >"$SRC.tmp/.sched_rseq/origin"
+	echo "$1 $version${2:+ $2}" >"$SRC.tmp/.sched_rseq/origin"
 	mv -T "$SRC.tmp" "$SRC"
 }
 
 get_source() {
-	local way version
+	local way version state
 	[ ! -e "$STATE/origin" ] || [ -n "$KSRC" ] || return 0
 	if [ -n "$KSRC" ]; then
 		[ -f "$KSRC/Kconfig" ] || die "KSRC=$KSRC is not a kernel source tree"
 		version=$(tree_version "$KSRC")
 		is_series "$version" || die "KSRC=$KSRC is Linux ${version:-of unknown version}, $KSERIES is needed"
-		if [ -e "$STATE/origin" ] && [ "$(cat "$STATE/origin")" = "$KSRC $version" ] &&
-			[ -z "$(find "$KSRC" -name .git -prune -o -type f -newer "$STATE/origin" -print -quit)" ]; then
-			return 0
-		fi
+		state=$(ksrc_state)
+		[ "$KSRC $version $state" != "$(cat "$STATE/origin" 2>/dev/null)" ] || return 0
 		rm -rf "$SRC"
 	fi
 	need_space 4000 "$OUT"
 	trap 'rm -rf "$SRC.tmp"' EXIT
 	if [ -n "$KSRC" ]; then
 		must_step "kernel source from KSRC" source fetch copy_ksrc
-		publish_tree "$KSRC"
+		publish_tree "$KSRC" "$state"
 	else
 		for way in from_debian from_debian_source from_kernel_org; do
 			step "Linux $KVER, $(tr _ ' ' <<<"$way")" "source-$way" fetch "$way"
@@ -126,9 +129,6 @@ get_source() {
 	fi
 	trap - EXIT
 }
-
-# series: the lines of patches/series without comments, or the first $PATCHES.
-series() { sed -e 's/#.*//' -e '/^[[:space:]]*$/d' "$TOP/patches/series" | head -n "${PATCHES:-9999}"; }
 
 # touched_by PATCH: the files it changes.
 touched_by() { sed -n 's|^diff --git a/\(.*\) b/.*|\1|p' "$TOP/patches/$1"; }

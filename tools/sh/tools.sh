@@ -62,6 +62,14 @@ make_options() {
 	echo "${options[@]}"
 }
 
+# setup_for VARIANT: install what the build of that kernel needs.
+setup_for() {
+	case $(compiler "$1") in
+	clang) "$TOP/tools/sh/setup.sh" ;;
+	*) "$TOP/tools/sh/setup.sh" gcc ;;
+	esac
+}
+
 # cross_gcc: the package; the host's own compiler has its long name, too.
 cross_gcc() { [ "$(host_arch)" = "$DEBIAN_ARCH" ] && echo gcc || echo "gcc-$CROSS"; }
 

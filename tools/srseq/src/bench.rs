@@ -8,6 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{bail, ensure, Context, Result};
+use clap::builder::NonEmptyStringValueParser;
 use serde::{Deserialize, Serialize};
 
 use crate::arch::Arch;
@@ -37,9 +38,9 @@ pub struct Sources {
     #[arg(long = "about", value_name = "NAME=VALUE", value_parser = pair)]
     about: Vec<(String, String)>,
     /// Leave out functions whose name contains this from the sizes of kernels; may be repeated.
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
     ignore: Vec<String>,
-    /// Write tables and charts into this directory.
+    /// Write tables and charts into this directory, unless a number is larger than it may be.
     #[arg(long, value_name = "DIR")]
     pub report: Option<PathBuf>,
     /// Where to write all of it.
@@ -93,6 +94,11 @@ impl Results {
             fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
         serde_json::from_str(&text)
             .with_context(|| format!("{} is no result of srseq bench", path.display()))
+    }
+
+    /// No number of the headline is larger than it may be.
+    pub fn reached(&self) -> bool {
+        self.headline.iter().all(Headline::reached)
     }
 
     pub fn get(&self, key: &str) -> Option<f64> {
@@ -466,7 +472,7 @@ pub fn run(args: &Args) -> Result<Results> {
     }
     results.headline = headline(&results, arch);
     results.write(sources, arch)?;
-    if let Some(dir) = &sources.report {
+    if let Some(dir) = sources.report.as_ref().filter(|_| results.reached()) {
         report::write(&results, dir)?;
     }
     Ok(results)
@@ -507,7 +513,7 @@ mod tests {
 
     #[test]
     fn the_search_in_more_sections() {
-        let results = results(LOG).unwrap();
+        let mut results = results(LOG).unwrap();
         let many = engine_of_many(&results, "table", "lse", "passed");
         assert_eq!(many, Some(213.0 - 123.0 + 178.0));
         let lines = headline(&results, Arch::Arm64);
@@ -518,6 +524,10 @@ mod tests {
             .any(|l| l.name == "add, with NOPs" && l.reached()));
         // There is nothing to hold it against.
         assert!(!lines.iter().any(|l| l.name.contains("does not preempt")));
+        results.headline = lines;
+        assert!(!results.reached());
+        results.headline.retain(Headline::reached);
+        assert!(results.reached());
     }
 
     #[test]

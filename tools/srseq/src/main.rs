@@ -30,6 +30,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use image::Image;
@@ -85,7 +86,7 @@ enum Command {
         #[arg(long, conflicts_with = "no_run")]
         mistakes: bool,
         /// Leave out sections in functions whose name contains this; may be repeated.
-        #[arg(long, value_name = "TEXT")]
+        #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
         ignore: Vec<String>,
         /// The callers of this function disable preemption, so what it does with per-CPU memory is
         /// right outside of sections; may be repeated.
@@ -138,7 +139,7 @@ enum Command {
     /// Print sizes and counts, a `name=value` a line.
     Report {
         /// Do not count functions whose name contains this; may be repeated.
-        #[arg(long, value_name = "TEXT")]
+        #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
         ignore: Vec<String>,
         /// A vmlinux.
         file: PathBuf,
@@ -279,6 +280,9 @@ fn run(args: Args, out: &mut impl Write) -> Result<ExitCode> {
         Command::Bench(args) => {
             let results = bench::run(&args)?;
             write!(out, "{}", report::text(&results))?;
+            if !results.reached() {
+                return Ok(ExitCode::from(1));
+            }
         }
         Command::Workloads(sources) => {
             let results = workloads::run(&sources)?;

@@ -153,13 +153,19 @@ fn verify_image(
         !options.ignore.iter().any(|text| name.contains(text))
     };
     let mut described = image.described();
+    let there = described.len();
     described.retain(|(s, _)| wanted(s.begin));
     let (mut marked, open_marks) = marked_sections(image);
     ensure!(
         !options.run || !image.linked || table.is_some() || !marked.is_empty(),
         "no section: built without CONFIG_SCHED_RSEQ, or its marks are not where Linux 7.3 has them"
     );
+    let there = there + marked.len();
     marked.retain(|s| wanted(s.begin));
+    ensure!(
+        there == 0 || described.len() + marked.len() > 0,
+        "each of the {there} sections is in a function that --ignore leaves out"
+    );
 
     let mut verifier = Verifier {
         image,
