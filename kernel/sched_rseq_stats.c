@@ -49,7 +49,7 @@ void __sched_rseq_note_exit(struct pt_regs *regs)
  *
  * Counting them, and the entries that saved a published pointer, makes each
  * interrupt a little slower. All else is counted always: it happens on paths
- * that already called the scheduler.
+ * that already called the scheduler, or found a section.
  *
  * Context: Task context, may sleep.
  */

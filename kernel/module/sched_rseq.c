@@ -61,20 +61,25 @@ static bool was_freed(const struct module *mod, const struct sched_rseq_entry *e
 }
 
 /*
- * The table without the descriptors of init text that was freed, which in a sorted
- * one are at one end: another module's text may have taken its place.
+ * Calls @fn for the descriptors of a module, a run of them at a time, but for those of
+ * init text that was freed: another module's text may have taken its place.
  */
-static struct sched_rseq_table module_table_in_use(const struct module *mod)
+static int walk_in_use(const struct module *mod, sched_rseq_table_fn fn, void *data)
 {
 	struct sched_rseq_table table = module_table(mod);
+	const struct sched_rseq_entry *entry = table.entries, *end = entry + table.nr;
+	int ret = 0;
 
-	if (!table.sorted)
-		return table;
-	for (; table.nr && was_freed(mod, table.entries); table.entries++)
-		table.nr--;
-	while (table.nr && was_freed(mod, table.entries + table.nr - 1))
-		table.nr--;
-	return table;
+	while (entry < end && !ret) {
+		while (entry < end && was_freed(mod, entry))
+			entry++;
+		table.entries = entry;
+		while (entry < end && !was_freed(mod, entry))
+			entry++;
+		table.nr = entry - table.entries;
+		ret = table.nr ? fn(mod->name, &table, data) : 0;
+	}
+	return ret;
 }
 
 /* Narrow @func and @func_size down to the function at @addr, if it has a symbol. */
@@ -132,16 +137,31 @@ static void filter_module(struct module *mod)
 	mod->sched_rseq_filtered = true;
 }
 
+static int add_to_filter(const char *owner, const struct sched_rseq_table *table, void *filter)
+{
+	sched_rseq_filter_add(table, filter);
+	return 0;
+}
+
 /* Called with module_mutex held. */
 void sched_rseq_module_filter_add(unsigned long *filter)
 {
 	struct module *mod;
 
 	list_for_each_entry(mod, &modules, list) {
-		struct sched_rseq_table table = module_table_in_use(mod);
-
+		/*
+		 * Without module_mutex the loader writes the table's address and length
+		 * while the module is on the list. It is only looked at after that:
+		 *
+		 *	loader of one			module_mutex: another goes
+		 *	1. length
+		 *					2. not filtered: next
+		 *	3. address
+		 *	4. sort
+		 *	5. module_mutex: filtered
+		 */
 		if (mod->sched_rseq_filtered)
-			sched_rseq_filter_add(&table, filter);
+			walk_in_use(mod, add_to_filter, filter);
 	}
 }
 
@@ -220,12 +240,9 @@ int sched_rseq_walk_module_tables(sched_rseq_table_fn fn, void *data)
 
 	guard(rcu)();
 	list_for_each_entry_rcu(mod, &modules, list) {
-		struct sched_rseq_table table;
-
 		if (mod->state == MODULE_STATE_UNFORMED)
 			continue;
-		table = module_table_in_use(mod);
-		ret = table.nr ? fn(mod->name, &table, data) : 0;
+		ret = walk_in_use(mod, fn, data);
 		if (ret)
 			return ret;
 	}

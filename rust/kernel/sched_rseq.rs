@@ -24,7 +24,8 @@ use crate::{
         c_void, //
     },
     prelude::*,
-    str::CStr, //
+    str::CStr,
+    sync::rcu, //
 };
 
 mod decide;
@@ -114,17 +115,26 @@ mod trace {
 
 /// Finds the descriptor of the section that contains the address `pc`, which is about to be
 /// returned to. The task that returns there keeps its module from going away.
+///
+/// # Safety
+///
+/// As for [`find_interrupted`].
 #[cfg(not(CONFIG_SCHED_RSEQ_PUBLISH))]
 #[inline]
-fn find<'a>(_regs: *mut bindings::pt_regs, pc: u64) -> Option<&'a Entry> {
-    find_entry(pc)
+unsafe fn find<'a>(_regs: *mut bindings::pt_regs, pc: u64) -> Option<&'a Entry> {
+    // SAFETY: Whoever is about to return to that address keeps its module.
+    unsafe { find_entry(pc) }
 }
 
 /// Finds the descriptor of the section that the interrupted task published, if `pc` is still inside
 /// it.
+///
+/// # Safety
+///
+/// As for [`find_interrupted`].
 #[cfg(CONFIG_SCHED_RSEQ_PUBLISH)]
-fn find<'a>(regs: *mut bindings::pt_regs, pc: u64) -> Option<&'a Entry> {
-    // SAFETY: The caller of the engine guarantees that `regs` is valid.
+unsafe fn find<'a>(regs: *mut bindings::pt_regs, pc: u64) -> Option<&'a Entry> {
+    // SAFETY: By the safety requirements of this function.
     let entry: *const Entry = unsafe { bindings::sched_rseq_published(regs) }.cast();
     // SAFETY: A published pointer is null or the address of a descriptor of the code that published
     // it, and the task that is about to return to that code keeps it.
@@ -159,7 +169,14 @@ mod broken {
 
     /// As [`super::find`], with the mistake that was asked for. Also returns the address that the
     /// mistaken engine would take the task to be at.
-    pub(super) fn find<'a>(regs: *mut bindings::pt_regs, pc: u64) -> Option<(&'a Entry, u64)> {
+    ///
+    /// # Safety
+    ///
+    /// As for [`find_interrupted`].
+    pub(super) unsafe fn find<'a>(
+        regs: *mut bindings::pt_regs,
+        pc: u64,
+    ) -> Option<(&'a Entry, u64)> {
         if is(bindings::sched_rseq_break_SCHED_RSEQ_BREAK_NO_RESUME) {
             return None;
         }
@@ -169,7 +186,8 @@ mod broken {
         {
             return None;
         }
-        if let Some(entry) = super::find(regs, pc) {
+        // SAFETY: By the safety requirements of this function.
+        if let Some(entry) = unsafe { super::find(regs, pc) } {
             let section = section_of(entry);
             if is(bindings::sched_rseq_break_SCHED_RSEQ_BREAK_FIXUP_EARLY) && pc == section.begin {
                 return Some((entry, pc.wrapping_add(INSN_BYTES)));
@@ -179,7 +197,8 @@ mod broken {
         }
         if is(bindings::sched_rseq_break_SCHED_RSEQ_BREAK_END_LONG) {
             let before = pc.wrapping_sub(INSN_BYTES);
-            return super::find(regs, before).map(|entry| (entry, before));
+            // SAFETY: As above; what is in front of it is in the same module, or in none.
+            return unsafe { super::find(regs, before) }.map(|entry| (entry, before));
         }
         None
     }
@@ -278,9 +297,11 @@ unsafe fn find_interrupted<'a>(regs: *mut bindings::pt_regs) -> Option<(&'a Entr
     let pc = unsafe { bindings::instruction_pointer(regs) } as u64;
 
     #[cfg(CONFIG_SCHED_RSEQ_BREAK)]
-    return broken::find(regs, pc);
+    // SAFETY: By the safety requirements of this function.
+    return unsafe { broken::find(regs, pc) };
     #[cfg(not(CONFIG_SCHED_RSEQ_BREAK))]
-    find(regs, pc).map(|entry| (entry, pc))
+    // SAFETY: By the safety requirements of this function.
+    unsafe { find(regs, pc) }.map(|entry| (entry, pc))
 }
 
 /// Resumes a task that was preempted at `pc`, in the section of `entry`. Out of line, because
@@ -391,7 +412,8 @@ pub unsafe extern "C" fn __sched_rseq_note_marked(regs: *mut bindings::pt_regs) 
     // SAFETY: By the safety requirements of this function.
     let pc = unsafe { bindings::instruction_pointer(regs) } as u64;
     // Not if a copy of an instruction is stepped over.
-    if let Some(section) = find_section(pc) {
+    // SAFETY: Whoever was interrupted there keeps the module.
+    if let Some(section) = unsafe { find_entry(pc) }.map(section_of) {
         stat_inc(bindings::sched_rseq_stat_SCHED_RSEQ_STAT_CS);
         boundary_inc(&section, pc);
     }
@@ -414,7 +436,7 @@ pub unsafe extern "C" fn sched_rseq_contains(
 /// Whether an address is in a plain section and not where that starts anew: whoever gets there by
 /// single steps has begun the section before.
 ///
-/// The caller keeps the module that the address belongs to, if any, from going away.
+/// Context: any in which RCU is watching.
 #[cfg(CONFIG_SCHED_RSEQ_PLAIN)]
 #[export]
 pub extern "C" fn sched_rseq_amid_plain_section(addr: c_ulong) -> bool {
@@ -449,6 +471,10 @@ pub unsafe extern "C" fn sched_rseq_check(
         bindings::SCHED_RSEQ_NR_REGS as u8,
     );
     match result {
+        // This kernel does not send back who was interrupted in one.
+        Ok(()) if section.kind == Entry::PLAIN && cfg!(not(CONFIG_SCHED_RSEQ_PLAIN)) => {
+            Malformed::UnknownKind.why().as_char_ptr()
+        }
         Ok(()) => core::ptr::null(),
         Err(malformed) => malformed.why().as_char_ptr(),
     }
@@ -456,19 +482,27 @@ pub unsafe extern "C" fn sched_rseq_check(
 
 /// The section that contains an address of kernel or module text, as the engine finds it.
 ///
-/// The caller keeps the module that the address belongs to, if any, from going away.
+/// Context: any in which RCU is watching.
 // Other crates do not see the symbols of the linker script.
 #[inline(never)]
 pub fn find_section(addr: u64) -> Option<Section> {
-    find_entry(addr).map(section_of)
+    let _guard = rcu::read_lock();
+    // SAFETY: A module that goes is first forgotten, and its memory freed when nobody reads under
+    // RCU any more.
+    unsafe { find_entry(addr) }.map(section_of)
 }
 
-/// The descriptor of that section. `'a` is at most as long as the caller keeps the module.
+/// The descriptor of that section.
+///
+/// # Safety
+///
+/// The module that the address belongs to, if any, does not go away during `'a`.
 #[inline]
-fn find_entry<'a>(addr: u64) -> Option<&'a Entry> {
+unsafe fn find_entry<'a>(addr: u64) -> Option<&'a Entry> {
     let text = (&raw const bindings::_stext).addr()..(&raw const bindings::_etext).addr();
     if !text.contains(&(addr as usize)) {
-        return find_entry_elsewhere(addr);
+        // SAFETY: By the safety requirements of this function.
+        return unsafe { find_entry_elsewhere(addr) };
     }
     let entries = (&raw const bindings::__start___sched_rseq).cast::<Entry>();
     let end = (&raw const bindings::__stop___sched_rseq).cast::<Entry>();
@@ -481,9 +515,13 @@ fn find_entry<'a>(addr: u64) -> Option<&'a Entry> {
 }
 
 /// The same for what is not in `.text`: a module, or code that only runs while the kernel boots.
+///
+/// # Safety
+///
+/// As for [`find_entry`].
 #[cold]
 #[inline(never)]
-fn find_entry_elsewhere<'a>(addr: u64) -> Option<&'a Entry> {
+unsafe fn find_entry_elsewhere<'a>(addr: u64) -> Option<&'a Entry> {
     let mut table = bindings::sched_rseq_table::default();
     // SAFETY: `table` is valid for writing.
     if !unsafe { bindings::sched_rseq_find_table(addr as c_ulong, &raw mut table) } {
@@ -495,9 +533,11 @@ fn find_entry_elsewhere<'a>(addr: u64) -> Option<&'a Entry> {
 
 /// The section that contains an address, which of its instructions that is, and how many it has.
 ///
-/// The caller keeps the module that the address belongs to, if any, from going away.
+/// Context: any in which RCU is watching.
 #[inline]
 pub fn find_insn(addr: u64) -> Option<(Section, u32, u32)> {
+    // The instructions are looked at, too.
+    let _guard = rcu::read_lock();
     let section = find_section(addr)?;
     let end = section.begin.wrapping_add(u64::from(section.len));
     Some((section, nr_insns(&section, addr), nr_insns(&section, end)))

@@ -385,6 +385,8 @@ needs s390-module-table s390-module-off; run_test s390-fast-path s390 check_fast
 needs s390-kernel-table s390-kernel-off; run_test s390-entry s390 check_entry
 
 needs s390-module-table s390-module-off; run_test s390-refused-table-off s390 check_other table off
+needs s390-module-table s390-module-mviy; run_test s390-refused-table-mviy s390 check_other table mviy
+needs s390-module-mviy s390-module-table; run_test s390-refused-mviy-table s390 check_other mviy table
 needs s390-kernel-break;	run_test s390-kunit-break s390 check_kunit break max
 needs s390-module-break;	run_test s390-run-break s390 env SHOTS=60 "$T/run.sh" break
 for n in ${BROKEN[s390-break]}; do

@@ -22,7 +22,11 @@ use crate::{
 };
 use core::{
     cell::UnsafeCell,
-    ops::Deref, //
+    ops::Deref,
+    sync::atomic::{
+        compiler_fence,
+        Ordering, //
+    }, //
 };
 use pin_init::Zeroable;
 
@@ -376,6 +380,8 @@ impl<T> Exclusive<T> {
             return Err(EBUSY);
         }
         self.lent.store(true, Relaxed);
+        // Nor does the compiler move the use in front of 6, where a handler would not see it lent.
+        compiler_fence(Ordering::SeqCst);
         // SAFETY: It was not lent and is now, so nobody else gets a reference before this one ends.
         let ret = f(unsafe { &mut *self.value.get() });
         self.lent.store(false, Release);

@@ -14,6 +14,7 @@ use crate::{
     bindings,
     cpu::CpuId,
     ffi::c_void,
+    page::PAGE_SIZE,
     prelude::*, //
 };
 use core::{
@@ -64,6 +65,14 @@ use pin_init::{
 /// # Ok::<(), Error>(())
 /// ```
 ///
+/// A copy has at most 32 KiB, or a page if that is more:
+///
+/// ```ignore (does not compile: E0080)
+/// # use kernel::percpu::{DynamicPerCpu, Shared};
+/// let large = DynamicPerCpu::<Shared<[u8; 1 << 20]>>::new_zero(GFP_KERNEL)?;
+/// # Ok::<(), Error>(())
+/// ```
+///
 /// What is borrowed from it does not outlive it:
 ///
 /// ```ignore (does not compile: E0505)
@@ -92,7 +101,21 @@ struct Memory<T> {
 
 impl<T> Memory<T> {
     fn new(flags: Flags) -> Result<Self> {
-        // SAFETY: Size and alignment are those of a type; the C function checks the rest.
+        const {
+            // `PCPU_MIN_UNIT_SIZE`.
+            let largest = (32usize << 10).next_multiple_of(PAGE_SIZE);
+
+            assert!(size_of::<T>() > 0, "a per-CPU variable of size 0");
+            assert!(
+                size_of::<T>() <= largest,
+                "too large for a per-CPU variable"
+            );
+            assert!(
+                align_of::<T>() <= PAGE_SIZE,
+                "a per-CPU variable aligned to more than a page"
+            );
+        }
+        // SAFETY: Size and alignment are those of a type, and not more than there can be.
         let ptr =
             unsafe { bindings::percpu_alloc(size_of::<T>(), align_of::<T>(), flags.as_raw()) };
         if ptr.is_null() {

@@ -357,11 +357,13 @@ mod tests {
     }
 
     #[test]
-    fn too_large() {
-        let var = DynamicPerCpu::<Exclusive<[u8; 1 << 20]>>::new_zero(
-            GFP_KERNEL | crate::alloc::flags::__GFP_NOWARN,
-        );
-        assert_eq!(var.err(), Some(ENOMEM));
+    fn largest() -> Result {
+        // What is larger does not compile.
+        let var = DynamicPerCpu::<Shared<[u8; 32 << 10]>>::new_zero(GFP_KERNEL)?;
+        let guard = CpuGuard::new();
+        let copy = var.shared_on(guard.cpu()).ok_or(EINVAL)?;
+        assert!(copy.iter().all(|byte| *byte == 0));
+        Ok(())
     }
 
     #[test]

@@ -47,6 +47,11 @@
  * All memory is clobbered, as by the preempt_disable() and preempt_enable()
  * that these operations replace: callers may rely on that.
  *
+ * What the LSE form replaces is also behind end: the CBNZ, by an ADD or a NOP. A
+ * task that was preempted there and found it replaced would lose its retry or add
+ * twice. None is: arch_irqentry_exit_need_resched() says no until
+ * system_capabilities_finalized(), which stop_machine() patches with all the rest.
+ *
  * Built for a CPU that has LSE (-march=armv8.1-a or later), nothing is patched
  * and nothing padded.
  *
