@@ -5,7 +5,8 @@
 An example is a block of documentation that begins with
 "```ignore (does not compile: ERROR)". Each becomes a Rust module in DIR, with a
 Kbuild file for all, and a line "NAME ERROR" in DIR/expected. One more module,
-"compiles", is empty but for what surrounds the examples.
+"compiles", is empty but for what surrounds the examples: a public function, so that
+code is made of it, and what depends on a type is found wrong.
 """
 
 import pathlib
@@ -17,7 +18,7 @@ MODULE = """\
 // SPDX-License-Identifier: GPL-2.0
 #![allow(dead_code, unused)]
 use kernel::prelude::*;
-fn example() -> Result {{
+pub fn example() -> Result {{
 {body}
 #[allow(unreachable_code)]
 Ok(())
