@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # Everything that can be checked, but for what left_out says; with ARCH= all of what
 # concerns that architecture, and with several in ARCH= what concerns one of them (of
-# riscv, then, not what needs its kernel without sections).
+# riscv, then, not what needs its kernel without sections, nor all torture of s390).
 # MODE=publish adds that mode.
 # A new check is one run_test line; what needs more than a command is a function in
 # checks.sh or badinput.sh.
@@ -63,6 +63,8 @@ left_out() {
 	fi
 	[ "$WITH" = publish ] || [[ $1 != *publish ]] || out=1
 	[ "$ONLY" = riscv ] || [[ $1 != riscv-*-off ]] || out=1
+	# Two minutes of a CPU.
+	[ "$ONLY" = s390 ] || [[ $1 != s390-torture-mviy ]] || out=1
 	[ -n "$out" ] || return 1
 	result[$1]=out
 	NEEDS=
