@@ -94,7 +94,7 @@ build_hash() {
 keep_warnings() {
 	warnings "$LOGS/kernel-$ARCH-$VARIANT.log" >"$DIR/warnings"
 	[ -s "$DIR/warnings" ] || return 0
-	HASH=warnings
+	HASH="warnings, $HASH"
 	sed -nE 's/^.*(^| )([^ :]+):[0-9]+:[0-9]+.*/\2/p' "$DIR/warnings" | sort -u |
 		(cd "$DIR" && xargs -r touch -c)
 }
