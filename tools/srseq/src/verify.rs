@@ -623,6 +623,22 @@ mod tests {
     }
 
     #[test]
+    fn something_is_left() {
+        let data = arm64_module(&[MRS, ADD, LDADD, NOP], &[restart(0, 12)]);
+        let ignoring = |function: &str| {
+            let ignore = vec![function.to_owned()];
+            let options = Options {
+                ignore,
+                ..options(false)
+            };
+            verify_data(&data, "test", &options)
+        };
+        assert_eq!(ignoring("another").unwrap().described, 1);
+        let error = ignoring("function").unwrap_err();
+        assert!(error.to_string().contains("each of the 1 sections"));
+    }
+
+    #[test]
     fn wrong_on_arm64() {
         let wrong = |rule, insns: &[u32], described: &[Described]| {
             let found = rules(&arm64_module(insns, described));
