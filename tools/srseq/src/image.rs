@@ -3,7 +3,6 @@
 //! A kernel image as this project looks at it.
 
 use std::collections::HashMap;
-use std::fs;
 use std::path::Path;
 
 use addr2line::gimli::{DwarfSections, RunTimeEndian};
@@ -15,6 +14,7 @@ use object::{
 
 use crate::arch::Arch;
 use crate::decide::{Entry, Section, Table};
+use crate::file;
 
 /// The section of the ELF file that holds the descriptors.
 const TABLE: &str = "__sched_rseq";
@@ -260,7 +260,7 @@ pub struct Image {
 impl Image {
     /// Reads a vmlinux or a module.
     pub fn read(path: &Path) -> Result<Self> {
-        let data = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let data = file::read(path)?;
         Self::parse(&data).with_context(|| format!("{}", path.display()))
     }
 
@@ -528,6 +528,8 @@ impl Image {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    use std::fs;
 
     fn error_of(data: &[u8]) -> String {
         match Image::parse(data) {

@@ -8,6 +8,7 @@ mod code;
 mod compare;
 mod disasm;
 mod emulate;
+mod file;
 mod image;
 mod matrix;
 mod mca;

@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
-use std::fs;
 use std::path::Path;
 
 use addr2line::gimli::EndianSlice;
@@ -17,6 +16,7 @@ use crate::code::{marked_sections, read_code, Code};
 use crate::decide::{Section, Table};
 use crate::disasm::Disassembler;
 use crate::emulate::{Emulator, Event, Failure, Mistake};
+use crate::file;
 use crate::image::{dwarf, Image};
 use crate::riscv;
 use crate::rules::{
@@ -120,7 +120,7 @@ fn describe(failure: &Failure, code: &Code) -> String {
 
 /// Verifies one file.
 pub fn verify(path: &Path, options: &Options) -> Result<Report> {
-    let data = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let data = file::read(path)?;
     verify_data(&data, &path.display().to_string(), options)
         .with_context(|| path.display().to_string())
 }
