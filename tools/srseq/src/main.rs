@@ -9,6 +9,7 @@ mod compare;
 mod disasm;
 mod emulate;
 mod file;
+mod flow;
 mod image;
 mod matrix;
 mod mca;
