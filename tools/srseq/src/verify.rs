@@ -1064,7 +1064,7 @@ mod tests {
 
     #[test]
     fn right_on_riscv() {
-        let right = |insns: &[u32], kind, mistakes| {
+        let right = |insns: &[u32], kind, mistakes: usize| {
             let (code, len) = riscv_code(insns);
             let described = Described {
                 kind,
