@@ -24,6 +24,7 @@
 #include <linux/sched_rseq_types.h>
 #include <linux/types.h>
 
+struct load_info;
 struct module;
 struct pt_regs;
 
@@ -80,6 +81,7 @@ int sched_rseq_walk_tables(sched_rseq_table_fn fn, void *data);
 
 #ifdef CONFIG_MODULES
 /* kernel/module/sched_rseq.c */
+int sched_rseq_module_find(struct module *mod, const struct load_info *info);
 int sched_rseq_module_finalize(struct module *mod);
 bool sched_rseq_module_table(unsigned long addr, struct sched_rseq_table *table);
 int sched_rseq_walk_module_tables(sched_rseq_table_fn fn, void *data);
@@ -99,6 +101,11 @@ static inline int sched_rseq_walk_module_tables(sched_rseq_table_fn fn, void *da
 
 static inline void sched_rseq_resume(struct pt_regs *regs, unsigned int old_cpu) { }
 static inline bool sched_rseq_in_section(unsigned long addr) { return false; }
+static inline int sched_rseq_module_find(struct module *mod, const struct load_info *info)
+{
+	return 0;
+}
+
 static inline int sched_rseq_module_finalize(struct module *mod) { return 0; }
 
 #endif /* CONFIG_SCHED_RSEQ */

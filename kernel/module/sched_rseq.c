@@ -153,6 +153,64 @@ void sched_rseq_module_free(struct module *mod)
 static void filter_module(struct module *mod) { }
 #endif
 
+/*
+ * The rule for a table: one section, in memory, with contents, that consists of
+ * whole and aligned descriptors. scripts/sorttable.c and srseq have the same rule.
+ *
+ * Returns what is wrong, or NULL. @table is the section, or NULL without one.
+ */
+static const char *find_table(const struct load_info *info, const Elf_Shdr **table)
+{
+	*table = NULL;
+	for (unsigned int i = 1; i < info->hdr->e_shnum; i++) {
+		const Elf_Shdr *shdr = &info->sechdrs[i];
+
+		if (strcmp(info->secstrings + shdr->sh_name, "__sched_rseq"))
+			continue;
+		if (*table)
+			return "there is more than one";
+		*table = shdr;
+	}
+	if (!*table)
+		return NULL;
+	if (!((*table)->sh_flags & SHF_ALLOC))
+		return "it is not loaded (SHF_ALLOC)";
+	if ((*table)->sh_type == SHT_NOBITS)
+		return "it has no contents";
+	if ((*table)->sh_size % sizeof(struct sched_rseq_entry))
+		return "its size is not a multiple of 8";
+	if ((*table)->sh_addralign < __alignof__(struct sched_rseq_entry))
+		return "it is not aligned to 4";
+	return NULL;
+}
+
+/**
+ * sched_rseq_module_find - find the table of a module
+ * @mod:	a module that is being loaded; its sections are in place
+ * @info:	what the loader knows about its file
+ *
+ * Context: Task context, under no lock.
+ *
+ * Return: 0, with or without a table, or -ENOEXEC if the table is not as it must
+ * be; the log says why.
+ */
+int sched_rseq_module_find(struct module *mod, const struct load_info *info)
+{
+	const Elf_Shdr *table;
+	const char *why = find_table(info, &table);
+
+	if (why) {
+		pr_err("%s: the table __sched_rseq is malformed: %s\n",
+		       mod->name, why);
+		return -ENOEXEC;
+	}
+	if (table) {
+		mod->sched_rseq = (void *)table->sh_addr;
+		mod->num_sched_rseq = table->sh_size / sizeof(*mod->sched_rseq);
+	}
+	return 0;
+}
+
 /**
  * sched_rseq_module_finalize - check and sort the descriptors of a module
  * @mod:	a module that is being loaded; relocations are done, nothing of
