@@ -127,8 +127,8 @@ check_verify_incomplete() {
 	verdict() {
 		local status=0
 		srseq verify --no-run "${publish[@]}" --ignore srk_registers --ignore busted "$3" >"$out" 2>&1 || status=$?
-		grep -F -- "$2" "$out" || cat "$out"
-		grep -qF -- "$2" "$out" && [ "$status" -eq "$1" ]
+		grep -m1 -F -- "$2" "$out" || { cat "$out"; return 1; }
+		[ "$status" -eq "$1" ]
 	}
 
 	for file in "$dir/vmlinux" "$dir/modules/sched_rseq_torture/sched_rseq_torture.ko"; do
@@ -137,8 +137,6 @@ check_verify_incomplete() {
 			mangle "$name" "$file" "$tmp/mangled"
 			verdict 2 __sched_rseq "$tmp/mangled"
 		done
-		mangle half "$file" "$tmp/mangled"
-		verdict 1 ": list: an operation that no descriptor describes" "$tmp/mangled"
 		llvm-objcopy --remove-section .sched_rseq_ops "$file" "$tmp/mangled"
 		verdict 1 "__sched_rseq: list: there is no list of operations" "$tmp/mangled"
 		llvm-objcopy --only-keep-debug "$file" "$tmp/mangled"
@@ -148,8 +146,12 @@ check_verify_incomplete() {
 		"$name" -c "$file" >"$tmp/compressed"
 		verdict 0 "verify: PASS" "$tmp/compressed"
 	done
+	mangle none "$file" "$tmp/mangled"
+	verdict 1 ": list: an operation that no descriptor describes" "$tmp/mangled"
 
 	file=$dir/vmlinux
+	mangle half "$file" "$tmp/mangled"
+	verdict 1 ": list: an operation that no descriptor describes" "$tmp/mangled"
 	mangle none "$file" "$tmp/mangled"
 	verdict 2 "although this kernel was built with sections" "$tmp/mangled"
 	llvm-objcopy --strip-all --keep-section=.sched_rseq_ops "$file" "$tmp/mangled"
