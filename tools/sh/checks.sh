@@ -13,6 +13,21 @@ check_overlay() {
 	diff "$LOGS/test/have" "$LOGS/test/listed"
 }
 
+# check_round_trip: make tree and make patches change nothing, and a commit on top would.
+check_round_trip() {
+	local out=$LOGS/test/round-trip
+	rm -rf "$out"
+	mkdir "$out"
+	OUT=$out lab tree Kconfig
+	OUT=$out lab patches --check
+	echo "# changed" >>"$out/tree/Kconfig"
+	git -C "$out/tree" -c user.name=lab -c user.email=lab commit -qam "a: Change it" -m "Why."
+	OUT=$out without lab patches --check >"$out/log"
+	cat "$out/log"
+	grep 'write  patches/[0-9]*-a-Change-it.patch' "$out/log"
+	rm -rf "$out"
+}
+
 check_rustfmt() {
 	cd "$TOP" || return
 	find rust samples tools/tests -name '*.rs' -print0 |

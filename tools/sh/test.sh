@@ -275,7 +275,8 @@ needs s390-setup;	run_test s390-doctor s390 "$T/doctor.sh"
 needs riscv-setup;	run_test riscv-doctor riscv "$T/doctor.sh"
 needs source;		run_test overlay-complete check_overlay
 needs source;		run_test rustfmt check_rustfmt
-needs source;		run_test series "$T/series.sh"
+needs source;		run_test series "$T/series.sh" series
+needs source;		run_test patches-round-trip check_round_trip
 
 needs setup;		run_test bad-arch bad_variable ARCH m68k
 needs setup;		run_test bad-test-arch fails_with ARCH=m68k env ARCH="arm64 m68k" "$T/test.sh"

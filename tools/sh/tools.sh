@@ -114,7 +114,13 @@ host_tool() {
 }
 
 # srseq ARG...: the host tool.
-srseq() { cargo run --quiet --locked --release --manifest-path "$TOP/tools/Cargo.toml" -- "$@"; }
+srseq() { cargo run --quiet --locked --release --manifest-path "$TOP/tools/Cargo.toml" -p srseq -- "$@"; }
+
+# lab ARG...: the program that knows the series.
+lab() {
+	cargo run --quiet --locked --release --manifest-path "$TOP/tools/Cargo.toml" -p lab -- \
+		--top "$TOP" --source "$SRC" --out "$OUT" "$@"
+}
 
 # What no figure counts: symbols of KUnit tests, which differ between kernels.
 # shellcheck disable=SC2034 # for bench.sh and engine.sh
