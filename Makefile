@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 
-export ARCH MODE KSRC O SMP
+export ARCH MODE KSRC O SMP CHECK
 
 # What can run in parallel does so inside each of these.
 .NOTPARALLEL:
@@ -114,6 +114,8 @@ distclean:
 #?   KSRC=DIR        a Linux 7.3 tree to start from; it is copied, not changed
 #?   O=DIR           where everything goes (build); not inside a kernel tree
 #?   SECONDS=N       how long make torture (2) and make stat (10) take, by the guest's clock
+#?   CHECK=PATTERN   make test runs only the checks whose name matches, as CHECK="kunit-*",
+#?                   and what they need
 #?   SMP=2           CPUs of the guest, 2 to 8
 #?   CPU= MACHINE=   the guest's, as QEMU names them: CPU=cortex-a57 is without LSE,
 #?                   MACHINE=virt,virtualization=on starts arm64 at EL2

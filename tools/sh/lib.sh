@@ -69,7 +69,7 @@ JOBS=$(nproc)
 
 # kenv CMD...: run a command of the kernel's build without this project's
 # variables, some of which mean something else there.
-kenv() { env -u O -u KSRC -u MODE -u MAKEFLAGS -u MFLAGS -u MAKELEVEL -u KBUILD_OUTPUT "$@"; }
+kenv() { env -u O -u KSRC -u MODE -u CHECK -u MAKEFLAGS -u MFLAGS -u MAKELEVEL -u KBUILD_OUTPUT "$@"; }
 
 # version_ge A B: true if version A is at least B.
 version_ge() { [ "$(printf '%s\n%s\n' "$2" "$1" | sort -V | head -n1)" = "$2" ]; }
