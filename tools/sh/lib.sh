@@ -92,7 +92,7 @@ kernel_variant() {
 # kernel_dir VARIANT: where that kernel is built; modules build against it too.
 kernel_dir() {
 	local variant
-	variant=$(kernel_variant "$1")
+	variant=$(kernel_variant "$1") || return
 	if [ "$KVER${KSRC:+-ksrc}" = "$BASE_KVER" ]; then
 		echo "$OUT/$ARCH-$variant"
 	else
