@@ -30,6 +30,19 @@ esac
 # Interruptions of each operation in a torture run, and how long the run may take.
 SHOTS=${SHOTS:-300}
 BOOT_TIMEOUT=${BOOT_TIMEOUT:-600}
+# MiB of the guest's memory.
+MEMORY=512
+
+# guest_for VARIANT: what its scenarios say about the guest: "#SMP# CPUs", "#MEMORY# MiB"
+# and "#BOOT# kernel arguments".
+guest_for() {
+	local own
+	own=$(directive SMP "$1" | tail -n1)
+	SMP=${own:-$SMP}
+	own=$(directive MEMORY "$1" | tail -n1)
+	MEMORY=${own:-$MEMORY}
+	BOOT_ARGS="${BOOT_ARGS:-} $(directive BOOT "$1" | xargs)"
+}
 
 qemu_check() {
 	local version
@@ -63,7 +76,7 @@ initramfs() {
 qemu_command() {
 	local dir=$1 append=$2
 	shift 2
-	command=("$QEMU" -machine "$MACHINE" -accel tcg -cpu "$CPU" -smp "$SMP" -m 512
+	command=("$QEMU" -machine "$MACHINE" -accel tcg -cpu "$CPU" -smp "$SMP" -m "$MEMORY"
 		-nodefaults -display none -nic none -no-reboot
 		-kernel "$dir/$IMAGE" -initrd "$dir/initramfs"
 		-append "console=$CONSOLE_TTY srseq.tty=$CONSOLE_TTY panic=-1 oops=panic kunit.enable=0 printk.devkmsg=on $append" "$@")
@@ -96,8 +109,8 @@ count() { verdict | sed -n "s/.* $1=\([0-9/]*\).*/\1/p"; }
 # What a kernel says if something is wrong, whatever it is.
 COMPLAINTS='WARNING:|BUG:|Oops|Kernel panic|Call [Tt]race|rcu: INFO'
 
-# complaint JOB: why a run of that job is not good, whatever it did, or nothing.
-complaint() {
+# guest_complaint JOB: why a run of that job is not good, whatever it did, or nothing.
+guest_complaint() {
 	local bad
 	if [ -z "$(console | sed -n "/^srseq: end $1/p")" ]; then
 		if [ "$STEP_RC" -eq 124 ]; then
@@ -110,8 +123,15 @@ complaint() {
 	fi
 	bad=$(console | grep -m1 -E "$COMPLAINTS" || true)
 	[ -z "$bad" ] || { echo "kernel complained: $bad"; return; }
-	bad=$(console | grep -m1 -E '^srseq: (load|unload) .* failed' || true)
-	[ -z "$bad" ] || { echo "${bad#srseq: }"; return; }
+	bad=$(console | grep -m1 -E '^srseq: (load|unload|tracer|mounts) .*failed' || true)
+	[ -z "$bad" ] || echo "${bad#srseq: }"
+}
+
+# complaint JOB: the same for a job with torture.
+complaint() {
+	local bad
+	bad=$(guest_complaint "$1")
+	[ -z "$bad" ] || { echo "$bad"; return; }
 	[ "$(verdict | cut -d' ' -f2)" = PASS ] || { echo "torture: $(verdict | grep . || echo no verdict)"; return; }
 	[ "$(count lost)" = 0 ] || echo "lost=$(count lost)"
 }

@@ -11,6 +11,7 @@ lock
 VARIANT=${1:-$MODE}
 "$TOP/tools/sh/module.sh" "$VARIANT" sched_rseq sched_rseq_torture
 qemu_check
+guest_for "$VARIANT"
 DIR=$(kernel_dir "$VARIANT")
 LOG=run-$ARCH-$VARIANT
 CONSOLE=$LOGS/$LOG.log
