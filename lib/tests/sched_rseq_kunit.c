@@ -5,14 +5,20 @@
  * the sections around them.
  */
 #include <kunit/test.h>
+#include <linux/anon_inodes.h>
+#include <linux/file.h>
+#include <linux/fs.h>
 #include <linux/hrtimer.h>
 #include <linux/hw_breakpoint.h>
 #include <linux/kallsyms.h>
 #include <linux/kprobes.h>
+#include <linux/mm.h>
+#include <linux/mman.h>
 #include <linux/percpu.h>
 #include <linux/perf_event.h>
 #include <linux/sched.h>
 #include <linux/sched_rseq.h>
+#include <linux/uaccess.h>
 #include <trace/events/sched_rseq.h>
 
 #include <asm/irq_regs.h>
@@ -800,6 +806,89 @@ static void srk_nmi(struct kunit *test)
 }
 #endif
 
+#ifdef CONFIG_ARM64
+/* What the handler of the fault does: moves the task, once. */
+static struct {
+	unsigned int	away;
+	unsigned int	faults;
+} srk_move;
+
+/* Each page holds its own address. */
+static vm_fault_t srk_fault_page(struct vm_fault *vmf)
+{
+	struct page *page = alloc_page(GFP_KERNEL | __GFP_ZERO);
+
+	if (!page)
+		return VM_FAULT_OOM;
+	*(unsigned long *)page_address(page) = vmf->address;
+	vmf->page = page;
+	if (!srk_move.faults++ && set_cpus_allowed_ptr(current, cpumask_of(srk_move.away)))
+		return VM_FAULT_SIGBUS;
+	return 0;
+}
+
+static const struct vm_operations_struct srk_vm_ops = { .fault = srk_fault_page };
+
+static int srk_mmap(struct file *file, struct vm_area_struct *vma)
+{
+	vma->vm_ops = &srk_vm_ops;
+	return 0;
+}
+
+static const struct file_operations srk_fops = { .mmap = srk_mmap };
+
+static unsigned long srk_map(struct kunit *test, unsigned long size)
+{
+	struct file *file = anon_inode_getfile("[sched_rseq]", &srk_fops, NULL, O_RDONLY);
+	unsigned long addr;
+
+	if (IS_ERR(file))
+		return 0;
+	addr = kunit_vm_mmap(test, file, 0, size, PROT_READ, MAP_PRIVATE, 0);
+	fput(file);
+	return addr;
+}
+
+/*
+ * A section takes a fault, whose handler moves the task: the exit of that fault,
+ * and no interrupt's, has to restart the section. A fault that comes back is one on
+ * user memory, so that is where the copies of a variable pretend to be.
+ */
+static void srk_fault(struct kunit *test)
+{
+	unsigned int home = cpumask_first(cpu_online_mask);
+	unsigned int away = cpumask_next(home, cpu_online_mask);
+	unsigned long addr, first, delta, size, got;
+	unsigned long __percpu *ptr;
+	bool up;
+
+	if (away >= nr_cpu_ids)
+		kunit_skip(test, "needs a second CPU");
+	up = per_cpu_offset(away) > per_cpu_offset(home);
+	delta = per_cpu_offset(away) - per_cpu_offset(home);
+	KUNIT_ASSERT_TRUE(test, PAGE_ALIGNED(delta));
+	size = (up ? delta : -delta) + PAGE_SIZE;
+	KUNIT_ASSERT_EQ(test, kunit_attach_mm(), 0);
+	addr = srk_map(test, size);
+	KUNIT_ASSERT_NE(test, addr, 0);
+	KUNIT_ASSERT_FALSE(test, IS_ERR_VALUE(addr));
+
+	first = up ? addr : addr - delta;
+	ptr = (unsigned long __percpu *)(first - per_cpu_offset(home));
+	srk_move.away = away;
+	srk_move.faults = 0;
+	KUNIT_ASSERT_EQ(test, set_cpus_allowed_ptr(current, cpumask_of(home)), 0);
+	uaccess_enable_privileged();
+	got = this_cpu_read(*ptr);
+	uaccess_disable_privileged();
+	KUNIT_EXPECT_EQ(test, raw_smp_processor_id(), away);
+	set_cpus_allowed_ptr(current, cpu_possible_mask);
+
+	KUNIT_EXPECT_EQ(test, got, first + delta);
+	KUNIT_EXPECT_EQ(test, srk_move.faults, 2);
+}
+#endif
+
 #ifdef CONFIG_S390
 /* Sections that nobody executes, one for each register; 4 bytes, 2 instructions. */
 #define SRK_REGISTER(nr)						\
@@ -924,6 +1013,9 @@ static struct kunit_case srk_cases[] = {
 #endif
 #if defined(CONFIG_SCHED_RSEQ_PLAIN) && defined(CONFIG_PERF_EVENTS)
 	KUNIT_CASE_PARAM(srk_nmi, srk_plain_op_gen_params),
+#endif
+#ifdef CONFIG_ARM64
+	KUNIT_CASE(srk_fault),
 #endif
 #ifdef CONFIG_S390
 	KUNIT_CASE(srk_fixup),

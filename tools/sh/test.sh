@@ -407,6 +407,7 @@ needs module-break;	run_test run-break env SHOTS=60 "$T/run.sh" break
 for n in ${BROKEN[arm64-break]}; do
 	needs run-break;	run_test "catches-broken-engine-$n" check_broken break "$n" 60
 done
+needs kernel-break;	run_test catches-broken-engine-10-fault check_kunit_broken break 10 srk_section srk_fault
 needs module-break;	run_test bench-wrong check_bench_wrong break
 
 for v in table mviy; do
