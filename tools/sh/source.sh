@@ -141,7 +141,7 @@ touched_by() { sed -n 's|^diff --git a/\(.*\) b/.*|\1|p' "$TOP/patches/$1"; }
 overlay_hash() {
 	local patch files file
 	{
-		cat "$TOP/patches/series"
+		series
 		echo "${PATCHES:-}"
 		while read -r patch files; do
 			echo "$TOP/patches/$patch"

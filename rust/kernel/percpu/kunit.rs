@@ -370,10 +370,7 @@ mod tests {
     fn exclusive_is() -> Result {
         let var = DynamicPerCpu::<Exclusive<u32>>::new_zero(GFP_KERNEL)?;
         let guard = CpuGuard::new();
-        #[cfg(CONFIG_RUST_HAS_LOCAL_INTERRUPT)]
         let other = crate::interrupt::local_interrupt_disable();
-        #[cfg(not(CONFIG_RUST_HAS_LOCAL_INTERRUPT))]
-        let other = CpuGuard::new();
         let inner = var.exclusive(&guard, |value| {
             *value = 1;
             var.exclusive(&other, |value| *value = 2)
