@@ -332,6 +332,7 @@ needs setup;		run_test bad-ksrc bad_ksrc
 needs setup;		run_test wrong-version wrong_version
 needs source;		run_test patch-conflict patch_conflict
 needs source;		run_test changed-ksrc changed_ksrc
+needs source;		run_test built-ksrc built_ksrc
 needs setup;		run_test no-disk-space no_disk_space
 needs setup;		run_test no-network no_network
 needs setup;		run_test no-network-source no_network_source
