@@ -181,8 +181,10 @@ void sched_rseq_filter_rebuild(void);
 /* kernel/module/sched_rseq.c */
 void sched_rseq_module_filter_add(unsigned long *filter);
 void sched_rseq_module_free(struct module *mod);
+void sched_rseq_filter_restore(void);
 #else
 static inline void sched_rseq_module_filter_add(unsigned long *filter) { }
+static inline void sched_rseq_filter_restore(void) { sched_rseq_filter_rebuild(); }
 #endif
 
 #else /* CONFIG_SCHED_RSEQ_PLAIN */

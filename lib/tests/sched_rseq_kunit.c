@@ -421,12 +421,12 @@ static void srk_filter(struct kunit *test)
 
 #ifdef CONFIG_KPROBES
 /*
- * A kprobe on what looks for sections, while each exit to the kernel looks: that
- * from the kprobe itself must not. No module may be loaded meanwhile.
+ * A kprobe on the function that looks for sections, while each exit to the
+ * kernel calls it. The exit from the kprobe itself must not. Modules may come
+ * and go meanwhile.
  */
 static void srk_probe_engine(struct kunit *test)
 {
-	static DECLARE_BITMAP(before, SCHED_RSEQ_FILTER_BITS);
 	struct kprobe p = {
 		.addr		= (kprobe_opcode_t *)
 				  dereference_function_descriptor(__sched_rseq_interrupted),
@@ -434,13 +434,12 @@ static void srk_probe_engine(struct kunit *test)
 	};
 	unsigned long end = jiffies + HZ;
 
-	bitmap_copy(before, sched_rseq_filter, SCHED_RSEQ_FILTER_BITS);
 	WRITE_ONCE(srk_hits, 0);
 	KUNIT_ASSERT_EQ(test, register_kprobe(&p), 0);
-	bitmap_fill(sched_rseq_filter, SCHED_RSEQ_FILTER_BITS);
+	/* Again and again: when a module goes, the bits without need are cleared. */
 	while (READ_ONCE(srk_hits) < 10 && time_before(jiffies, end))
-		cpu_relax();
-	bitmap_copy(sched_rseq_filter, before, SCHED_RSEQ_FILTER_BITS);
+		bitmap_fill(sched_rseq_filter, SCHED_RSEQ_FILTER_BITS);
+	sched_rseq_filter_restore();
 	unregister_kprobe(&p);
 	KUNIT_EXPECT_GE(test, READ_ONCE(srk_hits), 10);
 }
