@@ -151,7 +151,7 @@ static __always_inline void sched_rseq_interrupted(struct pt_regs *regs)
 }
 
 /* Rust, too */
-bool sched_rseq_amid_plain_section(unsigned long addr);
+bool sched_rseq_find_plain(unsigned long addr, unsigned long *begin, unsigned long *end);
 
 /* kernel/sched_rseq.c */
 void sched_rseq_filter_add(const struct sched_rseq_table *table, unsigned long *filter);
@@ -161,14 +161,15 @@ void sched_rseq_filter_rebuild(void);
 /* kernel/module/sched_rseq.c */
 void sched_rseq_module_filter_add(unsigned long *filter);
 void sched_rseq_module_free(struct module *mod);
+void sched_rseq_filter_restore(void);
 #else
 static inline void sched_rseq_module_filter_add(unsigned long *filter) { }
+static inline void sched_rseq_filter_restore(void) { sched_rseq_filter_rebuild(); }
 #endif
 
 #else /* CONFIG_SCHED_RSEQ_PLAIN */
 
 static __always_inline void sched_rseq_interrupted(struct pt_regs *regs) { }
-static inline bool sched_rseq_amid_plain_section(unsigned long addr) { return false; }
 static inline void sched_rseq_module_free(struct module *mod) { }
 
 #endif /* CONFIG_SCHED_RSEQ_PLAIN */

@@ -149,6 +149,20 @@ void sched_rseq_module_free(struct module *mod)
 	if (mod->sched_rseq_filtered)
 		sched_rseq_filter_rebuild();
 }
+
+/**
+ * sched_rseq_filter_restore - Clear the bits that a test has set without need
+ *
+ * A test may set bits of the filter at any time. It must not write back a copy:
+ * a module that was loaded meanwhile has set bits of its own.
+ *
+ * Context: Task context. Takes module_mutex.
+ */
+void sched_rseq_filter_restore(void)
+{
+	guard(mutex)(&module_mutex);
+	sched_rseq_filter_rebuild();
+}
 #else
 static void filter_module(struct module *mod) { }
 #endif

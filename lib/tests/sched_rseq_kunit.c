@@ -18,7 +18,11 @@
 #include <linux/perf_event.h>
 #include <linux/sched.h>
 #include <linux/sched_rseq.h>
+#include <linux/srcu.h>
+#include <linux/stop_machine.h>
+#include <linux/tracepoint.h>
 #include <linux/uaccess.h>
+#include <trace/events/preemptirq.h>
 #include <trace/events/sched_rseq.h>
 
 #include <asm/irq_regs.h>
@@ -371,12 +375,15 @@ static void srk_kprobe(struct kunit *test)
 /* Whoever is interrupted in a section is sent back, and nobody else. */
 static void srk_interrupted(struct kunit *test)
 {
+	unsigned long begin = 0, end = 0;
 	struct pt_regs regs = { };
 	struct srk_search s;
 
 	srk_find(test, srk_one_section, &s);
 	for (unsigned int i = 0; i < s.len; i += sched_rseq_insn_length(s.begin + i)) {
-		KUNIT_EXPECT_EQ(test, sched_rseq_amid_plain_section(s.begin + i), i > 0);
+		KUNIT_EXPECT_TRUE(test, sched_rseq_find_plain(s.begin + i, &begin, &end));
+		KUNIT_EXPECT_EQ(test, begin, s.begin);
+		KUNIT_EXPECT_EQ(test, end, s.begin + s.len);
 		instruction_pointer_set(&regs, s.begin + i);
 		scoped_guard(irqsave)
 			sched_rseq_interrupted(&regs);
@@ -385,7 +392,7 @@ static void srk_interrupted(struct kunit *test)
 	for (unsigned int i = 0; i < 2; i++) {
 		unsigned long pc = i ? s.begin + s.len : s.begin - SCHED_RSEQ_INSN_BYTES;
 
-		KUNIT_EXPECT_FALSE(test, sched_rseq_amid_plain_section(pc));
+		KUNIT_EXPECT_FALSE(test, sched_rseq_find_plain(pc, &begin, &end));
 		instruction_pointer_set(&regs, pc);
 		scoped_guard(irqsave)
 			sched_rseq_interrupted(&regs);
@@ -427,12 +434,12 @@ static void srk_filter(struct kunit *test)
 
 #ifdef CONFIG_KPROBES
 /*
- * A kprobe on what looks for sections, while each exit to the kernel looks: that
- * from the kprobe itself must not. No module may be loaded meanwhile.
+ * A kprobe on the function that looks for sections, while each exit to the
+ * kernel calls it. The exit from the kprobe itself must not. Modules may come
+ * and go meanwhile.
  */
 static void srk_probe_engine(struct kunit *test)
 {
-	static DECLARE_BITMAP(before, SCHED_RSEQ_FILTER_BITS);
 	struct kprobe p = {
 		.addr		= (kprobe_opcode_t *)
 				  dereference_function_descriptor(__sched_rseq_interrupted),
@@ -440,13 +447,12 @@ static void srk_probe_engine(struct kunit *test)
 	};
 	unsigned long end = jiffies + HZ;
 
-	bitmap_copy(before, sched_rseq_filter, SCHED_RSEQ_FILTER_BITS);
 	WRITE_ONCE(srk_hits, 0);
 	KUNIT_ASSERT_EQ(test, register_kprobe(&p), 0);
-	bitmap_fill(sched_rseq_filter, SCHED_RSEQ_FILTER_BITS);
+	/* Again and again: when a module goes, the bits without need are cleared. */
 	while (READ_ONCE(srk_hits) < 10 && time_before(jiffies, end))
-		cpu_relax();
-	bitmap_copy(sched_rseq_filter, before, SCHED_RSEQ_FILTER_BITS);
+		bitmap_fill(sched_rseq_filter, SCHED_RSEQ_FILTER_BITS);
+	sched_rseq_filter_restore();
 	unregister_kprobe(&p);
 	KUNIT_EXPECT_GE(test, READ_ONCE(srk_hits), 10);
 }
@@ -578,6 +584,127 @@ static void srk_breakpoint_next(struct kunit *test)
 	perf_event_release_kernel(before);
 	migrate_enable();
 }
+
+#if defined(CONFIG_SCHED_RSEQ_PLAIN) && defined(CONFIG_PREEMPTIRQ_TRACEPOINTS) && \
+	defined(CONFIG_PROVE_LOCKING)
+#define SRK_TRACED_STEPS
+/*
+ * The entry of a debug exception calls these tracepoints if interrupts were
+ * enabled. So each step through a section would, if it were not silent.
+ */
+static DEFINE_PER_CPU(unsigned long, srk_traced);
+
+static void srk_irqs_off(void *data, unsigned long ip, unsigned long parent_ip)
+{
+	this_cpu_add(srk_watched, 3);
+	this_cpu_inc(srk_traced);
+}
+
+static void srk_irqs_on(void *data, unsigned long ip, unsigned long parent_ip)
+{
+}
+
+/* The readers that each of the two counters of tracepoints sees. */
+static int srk_sum_readers(void *sums)
+{
+	for (unsigned int idx = 0; idx < 2; idx++) {
+		unsigned long *sum = (unsigned long *)sums + idx;
+		int cpu;
+
+		*sum = 0;
+		for_each_possible_cpu(cpu) {
+			struct srcu_data *sdp = per_cpu_ptr(tracepoint_srcu.sda, cpu);
+
+			*sum += atomic_long_read(&sdp->srcu_ctrs[idx].srcu_locks);
+			*sum -= atomic_long_read(&sdp->srcu_ctrs[idx].srcu_unlocks);
+		}
+	}
+	return 0;
+}
+
+/*
+ * No reader is left over, or tracepoint_synchronize_unregister() would never
+ * return. A preempted task may be a reader for a while. After a failure the
+ * counters are put right, for this test to come to its end.
+ */
+static void srk_expect_no_readers(struct kunit *test)
+{
+	unsigned long end = jiffies + HZ, sums[2];
+
+	do {
+		KUNIT_ASSERT_EQ(test, stop_machine(srk_sum_readers, sums, NULL), 0);
+		if (!sums[0] && !sums[1])
+			return;
+		schedule_timeout_uninterruptible(1);
+	} while (time_before(jiffies, end));
+	for (unsigned int idx = 0; idx < 2; idx++) {
+		struct srcu_data *sdp = raw_cpu_ptr(tracepoint_srcu.sda);
+
+		KUNIT_EXPECT_EQ(test, (long)sums[idx], 0);
+		atomic_long_sub(sums[idx], &sdp->srcu_ctrs[idx].srcu_locks);
+	}
+}
+
+static noinline struct srcu_ctr __percpu *srk_read_lock(void)
+{
+	return srcu_read_lock_fast_notrace(&tracepoint_srcu);
+}
+
+/* A step through a section changes no per-CPU variable. */
+static void srk_step(struct kunit *test)
+{
+	unsigned long watched, traced;
+	struct perf_event *events[2];
+	struct perf_event_attr attr;
+	struct srk_search s[2];
+	u64 enabled, running;
+
+	srk_find(test, srk_add_watched, &s[0]);
+	srk_find(test, srk_read_lock, &s[1]);
+	migrate_disable();
+	for (unsigned int i = 0; i < 2; i++) {
+		srk_breakpoint_at(&attr, s[i].begin);
+		events[i] = perf_event_create_kernel_counter(&attr, smp_processor_id(), NULL,
+							     NULL, NULL);
+		if (IS_ERR(events[i])) {
+			if (i)
+				perf_event_release_kernel(events[0]);
+			migrate_enable();
+			kunit_skip(test, "no breakpoint (error %ld)", PTR_ERR(events[i]));
+		}
+	}
+	scoped_guard(irqsave) {
+		this_cpu_write(srk_watched, 0);
+		this_cpu_write(srk_traced, 0);
+	}
+	KUNIT_EXPECT_EQ(test, register_trace_irq_disable(srk_irqs_off, NULL), 0);
+	KUNIT_EXPECT_EQ(test, register_trace_irq_enable(srk_irqs_on, NULL), 0);
+	for (int i = 0; i < SRK_TURNS; i++) {
+		struct srcu_ctr __percpu *scp;
+
+		srk_add_watched();
+		scp = srk_read_lock();
+		srcu_read_unlock_fast_notrace(&tracepoint_srcu, scp);
+	}
+	scoped_guard(irqsave) {
+		watched = this_cpu_read(srk_watched);
+		traced = this_cpu_read(srk_traced);
+	}
+	KUNIT_EXPECT_EQ(test, watched, 3 * (SRK_TURNS + traced));
+	/* Each breakpoint was hit, and its exception was traced. */
+	KUNIT_EXPECT_GE(test, traced, 2 * SRK_TURNS);
+	for (unsigned int i = 0; i < 2; i++) {
+		KUNIT_EXPECT_GE(test, perf_event_read_value(events[i], &enabled, &running),
+				SRK_TURNS);
+		perf_event_release_kernel(events[i]);
+	}
+	migrate_enable();
+	srk_expect_no_readers(test);
+	unregister_trace_irq_enable(srk_irqs_on, NULL);
+	unregister_trace_irq_disable(srk_irqs_off, NULL);
+	tracepoint_synchronize_unregister();
+}
+#endif
 #endif
 
 #ifdef CONFIG_SCHED_RSEQ_PLAIN
@@ -1010,6 +1137,9 @@ static struct kunit_case srk_cases[] = {
 	KUNIT_CASE(srk_watchpoint),
 	KUNIT_CASE(srk_breakpoint),
 	KUNIT_CASE(srk_breakpoint_next),
+#ifdef SRK_TRACED_STEPS
+	KUNIT_CASE(srk_step),
+#endif
 #endif
 #if defined(CONFIG_SCHED_RSEQ_PLAIN) && defined(CONFIG_PERF_EVENTS)
 	KUNIT_CASE_PARAM(srk_nmi, srk_plain_op_gen_params),

@@ -435,15 +435,31 @@ pub unsafe extern "C" fn sched_rseq_contains(
     unsafe { table_from_c(&*table) }.find(addr as u64).is_some()
 }
 
-/// Whether an address is in a plain section and not where that starts anew: whoever gets there by
-/// single steps has begun the section before.
+/// Finds the plain section that contains an address, and stores where it begins and ends.
+///
+/// Returns false, and stores nothing, if the address is in no plain section.
 ///
 /// Context: any in which RCU is watching.
+///
+/// # Safety
+///
+/// `begin` and `end` are valid for writing.
 #[cfg(CONFIG_SCHED_RSEQ_PLAIN)]
 #[export]
-pub extern "C" fn sched_rseq_amid_plain_section(addr: c_ulong) -> bool {
-    find_section(addr as u64)
-        .is_some_and(|section| section.kind == Entry::PLAIN && section.begin != addr as u64)
+pub unsafe extern "C" fn sched_rseq_find_plain(
+    addr: c_ulong,
+    begin: *mut c_ulong,
+    end: *mut c_ulong,
+) -> bool {
+    let Some(section) = find_section(addr as u64).filter(|s| s.kind == Entry::PLAIN) else {
+        return false;
+    };
+    // SAFETY: By the safety requirements of this function.
+    unsafe {
+        *begin = section.begin as c_ulong;
+        *end = section.begin.wrapping_add(u64::from(section.len)) as c_ulong;
+    }
+    true
 }
 
 /// Checks a descriptor. Returns what is wrong with it in words, or null.

@@ -132,6 +132,18 @@ check_kunit() {
 	grep '\[PASSED\] sched_rseq' "$log"
 }
 
+# check_kunit_again VARIANT: KUnit tests of the filter, run by hand while a module is
+# loaded, leave the module its bits: it loses no update afterwards.
+check_kunit_again() {
+	local out=$LOGS/test/kunit-again-$ARCH-$1.console
+	guest_job "$1" "srseq=kunit-again kunit.enable=1 kunit.autorun=0 kunit.filter_glob=sched_rseq.srk_[fp]*" | tee "$out"
+	grep 'srseq: load sched_rseq_churn ok' "$out"
+	[ "$(grep -cE 'srseq: results ok [0-9]+ srk_(filter|probe_engine)' "$out")" -eq 4 ]
+	without grep 'srseq: results not ok' "$out"
+	grep 'sched_rseq_churn: PASS ops=[1-9]' "$out"
+	quiet "$out"
+}
+
 # kunit_nmi VARIANT NAME KERNEL-ARGUMENT...: the tests of operations, with interrupts
 # masked by priority, so that the overflow of a counter is an NMI.
 kunit_nmi() {

@@ -371,6 +371,7 @@ needs run-publish;	run_test catches-faults-publish check_faults publish
 needs module-table;	run_test run-table-vhe check_vhe table
 needs kernel-table;	run_test engine-cannot-panic check_no_panic table
 needs kernel-plain;	run_test engine-cannot-panic-plain check_no_panic plain
+needs module-plain;	run_test kunit-again check_kunit_again plain
 needs module-table module-plain; run_test refused-table-plain check_other table plain
 needs module-plain module-table; run_test refused-plain-table check_other plain table
 
