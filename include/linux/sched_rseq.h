@@ -95,6 +95,9 @@ const char *sched_rseq_check(const struct sched_rseq_entry *entry,
 			     unsigned long text, unsigned long text_size,
 			     unsigned long func, unsigned long func_size);
 
+/* What the architecture says against a descriptor of a module, or NULL; see check_entry(). */
+const char *arch_sched_rseq_check(const struct sched_rseq_entry *entry);
+
 /* kernel/sched_rseq.c */
 bool sched_rseq_find_table(unsigned long addr, struct sched_rseq_table *table);
 bool sched_rseq_in_section(unsigned long addr);

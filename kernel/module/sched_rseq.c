@@ -104,6 +104,11 @@ static void find_function(struct module *mod, unsigned long addr,
 #endif
 }
 
+const char * __weak arch_sched_rseq_check(const struct sched_rseq_entry *entry)
+{
+	return NULL;
+}
+
 /* Returns what is wrong with a descriptor, or NULL. */
 static const char *check_entry(struct module *mod, const struct sched_rseq_entry *entry)
 {
@@ -117,7 +122,8 @@ static const char *check_entry(struct module *mod, const struct sched_rseq_entry
 	func = (unsigned long)mem->base;
 	func_size = mem->size;
 	find_function(mod, begin, &func, &func_size);
-	return sched_rseq_check(entry, (unsigned long)mem->base, mem->size, func, func_size);
+	return sched_rseq_check(entry, (unsigned long)mem->base, mem->size, func, func_size) ?:
+		arch_sched_rseq_check(entry);
 }
 
 #ifdef CONFIG_SCHED_RSEQ_PLAIN
