@@ -6,49 +6,26 @@
  * A critical section is the instructions [begin, end). The commit is the one
  * that makes the operation visible. A task whose saved PC lies in [begin, end)
  * may have formed the address of another CPU's variable, so when it was
- * preempted it is either restarted at the section's restart point, or the
+ * preempted it is either restarted at the section's first instruction, or the
  * register that holds the per-CPU address is moved to the new CPU's copy
  * (fixup). For a restart the commit is the last instruction of the section,
  * so that it has not been executed. A plain section loads, computes and stores,
  * without an atomic: it is restarted by every interrupt, preempted or not.
  *
  * The sections are described in the linker section __sched_rseq; the asm that
- * makes up a section emits its own record (asm/percpu_rseq.h). The decision is
- * in rust/kernel/sched_rseq.rs.
+ * makes up a section emits its own descriptor (linux/sched_rseq_types.h,
+ * asm/percpu_rseq.h). The decision is in rust/kernel/sched_rseq.rs.
  */
 #ifndef _LINUX_SCHED_RSEQ_H
 #define _LINUX_SCHED_RSEQ_H
 
 #include <linux/instrumentation.h>
 #include <linux/percpu.h>
+#include <linux/sched_rseq_types.h>
 #include <linux/types.h>
 
 struct module;
 struct pt_regs;
-
-/* How a section is resumed: struct sched_rseq_entry::kind. */
-#define SCHED_RSEQ_RESTART	0
-#define SCHED_RSEQ_FIXUP	1
-#define SCHED_RSEQ_PLAIN	2
-
-/**
- * struct sched_rseq_entry - the descriptor of one critical section
- * @begin:	first instruction, relative to the address of this member
- * @len:	bytes from @begin to the end, the address just after the commit; for
- *		SCHED_RSEQ_FIXUP, just after the last use of @reg, which may be the
- *		branch that retries the commit
- * @restart:	bytes from @begin to the restart point; may be negative
- * @kind:	SCHED_RSEQ_RESTART, SCHED_RSEQ_FIXUP or SCHED_RSEQ_PLAIN
- * @reg:	SCHED_RSEQ_FIXUP: number of the register that holds the per-CPU
- *		address everywhere but on the first instruction, which forms it
- */
-struct sched_rseq_entry {
-	s32	begin;
-	u8	len;
-	s8	restart;
-	u8	kind;
-	u8	reg;
-};
 
 #ifdef CONFIG_SCHED_RSEQ
 
@@ -92,8 +69,7 @@ extern const struct sched_rseq_entry __start___sched_rseq[], __stop___sched_rseq
 void sched_rseq_resume(struct pt_regs *regs, unsigned int old_cpu);
 bool sched_rseq_contains(const struct sched_rseq_table *table, unsigned long addr);
 const char *sched_rseq_check(const struct sched_rseq_entry *entry,
-			     unsigned long text, unsigned long text_size,
-			     unsigned long func, unsigned long func_size);
+			     unsigned long text, unsigned long text_size);
 
 /* What the architecture says against a descriptor of a module, or NULL; see check_entry(). */
 const char *arch_sched_rseq_check(const struct sched_rseq_entry *entry);

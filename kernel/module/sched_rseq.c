@@ -82,28 +82,6 @@ static int walk_in_use(const struct module *mod, sched_rseq_table_fn fn, void *d
 	return ret;
 }
 
-/* Narrow @func and @func_size down to the function at @addr, if it has a symbol. */
-static void find_function(struct module *mod, unsigned long addr,
-			  unsigned long *func, unsigned long *func_size)
-{
-#ifdef CONFIG_KALLSYMS
-	struct mod_kallsyms *kallsyms;
-
-	guard(rcu)();
-	kallsyms = rcu_dereference(mod->kallsyms);
-	for (unsigned int i = 1; i < kallsyms->num_symtab; i++) {
-		const Elf_Sym *sym = &kallsyms->symtab[i];
-		unsigned long value = kallsyms_symbol_value(sym);
-
-		if (ELF_ST_TYPE(sym->st_info) == STT_FUNC && addr - value < sym->st_size) {
-			*func = value;
-			*func_size = sym->st_size;
-			return;
-		}
-	}
-#endif
-}
-
 const char * __weak arch_sched_rseq_check(const struct sched_rseq_entry *entry)
 {
 	return NULL;
@@ -112,17 +90,11 @@ const char * __weak arch_sched_rseq_check(const struct sched_rseq_entry *entry)
 /* Returns what is wrong with a descriptor, or NULL. */
 static const char *check_entry(struct module *mod, const struct sched_rseq_entry *entry)
 {
-	unsigned long begin = sched_rseq_begin(entry), func, func_size;
-	const struct module_memory *mem = text_at(mod, begin);
+	const struct module_memory *mem = text_at(mod, sched_rseq_begin(entry));
 
 	if (!mem)
-		return sched_rseq_check(entry, 0, 0, 0, 0);
-
-	/* Without symbols the function is taken to be all of the text. */
-	func = (unsigned long)mem->base;
-	func_size = mem->size;
-	find_function(mod, begin, &func, &func_size);
-	return sched_rseq_check(entry, (unsigned long)mem->base, mem->size, func, func_size) ?:
+		return sched_rseq_check(entry, 0, 0);
+	return sched_rseq_check(entry, (unsigned long)mem->base, mem->size) ?:
 		arch_sched_rseq_check(entry);
 }
 

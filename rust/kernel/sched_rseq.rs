@@ -440,15 +440,13 @@ pub unsafe extern "C" fn sched_rseq_contains(
 #[cfg(CONFIG_SCHED_RSEQ_PLAIN)]
 #[export]
 pub extern "C" fn sched_rseq_amid_plain_section(addr: c_ulong) -> bool {
-    find_section(addr as u64).is_some_and(|section| {
-        section.kind == Entry::PLAIN && section.restart_point() != addr as u64
-    })
+    find_section(addr as u64)
+        .is_some_and(|section| section.kind == Entry::PLAIN && section.begin != addr as u64)
 }
 
 /// Checks a descriptor. Returns what is wrong with it in words, or null.
 ///
-/// `text` and `text_size` are the text that the owner may describe, or 0 if the section is in none;
-/// `func` and `func_size` the function that the section begins in.
+/// `text` and `text_size` are the text that the owner may describe, or 0 if the section is in none.
 ///
 /// # Safety
 ///
@@ -458,15 +456,12 @@ pub unsafe extern "C" fn sched_rseq_check(
     entry: *const bindings::sched_rseq_entry,
     text: c_ulong,
     text_size: c_ulong,
-    func: c_ulong,
-    func_size: c_ulong,
 ) -> *const c_char {
     let entry: *const Entry = entry.cast();
     // SAFETY: By the safety requirements of this function.
     let section = section_of(unsafe { &*entry });
     let result = section.check(
         (text as u64, text_size as u64),
-        (func as u64, func_size as u64),
         INSN_BYTES as u8,
         bindings::SCHED_RSEQ_NR_REGS as u8,
     );
@@ -587,12 +582,11 @@ mod tests {
     const PLACE: u64 = 0xffff_8000_8100_0000;
 
     /// An entry for index `i` of a table at [`PLACE`].
-    fn entry(i: usize, begin: u64, len: u8) -> Entry {
+    fn entry(i: usize, begin: u64, len: u16) -> Entry {
         let place = PLACE + (i * size_of::<Entry>()) as u64;
         Entry {
             begin: begin.wrapping_sub(place) as i32,
             len,
-            restart: 0,
             kind: Entry::RESTART,
             reg: 0,
         }
@@ -723,7 +717,6 @@ mod tests {
         let section = Section {
             begin: PLACE,
             len: 20,
-            restart: 0,
             kind: Entry::RESTART,
             reg: 0,
         };
@@ -740,26 +733,10 @@ mod tests {
     }
 
     #[test]
-    fn decide_restart_point() {
-        for restart in [-128i8, -4, 4, 124] {
-            let section = Section {
-                begin: PLACE,
-                len: 12,
-                restart,
-                kind: Entry::RESTART,
-                reg: 0,
-            };
-            let pc = PLACE.wrapping_add_signed(i64::from(restart));
-            assert_eq!(section.resume(PLACE + 8, 0), Resume::Restart { pc });
-        }
-    }
-
-    #[test]
     fn decide_fixup() {
         let section = Section {
             begin: PLACE,
             len: 12,
-            restart: 0,
             kind: Entry::FIXUP,
             reg: 7,
         };
@@ -781,7 +758,6 @@ mod tests {
         let section = Section {
             begin: PLACE,
             len: 16,
-            restart: 0,
             kind: Entry::PLAIN,
             reg: 0,
         };
@@ -806,7 +782,6 @@ mod tests {
         let section = Section {
             begin: PLACE,
             len: 12,
-            restart: 0,
             kind: 0xff,
             reg: 0,
         };
@@ -816,15 +791,13 @@ mod tests {
     #[test]
     fn check_malformed() {
         let text = (PLACE, 0x1000);
-        let func = (PLACE + 0x100, 0x40);
         let good = Section {
             begin: PLACE + 0x110,
             len: 16,
-            restart: 0,
             kind: Entry::RESTART,
             reg: 0,
         };
-        let check = |section: Section| section.check(text, func, 4, 16);
+        let check = |section: Section| section.check(text, 4, 16);
 
         assert_eq!(check(good), Ok(()));
         assert_eq!(check(Section { len: 0, ..good }), Err(Malformed::Empty));
@@ -834,10 +807,6 @@ mod tests {
         );
         let begin = good.begin + 2;
         assert_eq!(check(Section { begin, ..good }), Err(Malformed::Misaligned));
-        assert_eq!(
-            check(Section { restart: 1, ..good }),
-            Err(Malformed::Misaligned)
-        );
         let begin = PLACE - 4;
         assert_eq!(
             check(Section { begin, ..good }),
@@ -852,43 +821,25 @@ mod tests {
             check(Section { begin: 0, ..good }),
             Err(Malformed::OutsideText)
         );
+        assert_eq!(good.check((0, 0), 4, 16), Err(Malformed::OutsideText));
+        // The end: the last one that fits, and one too far.
+        let begin = PLACE + 0x800;
         assert_eq!(
-            good.check((0, 0), (0, 0), 4, 16),
+            check(Section {
+                begin,
+                len: 0x800,
+                ..good
+            }),
+            Ok(())
+        );
+        assert_eq!(
+            check(Section {
+                begin,
+                len: 0x804,
+                ..good
+            }),
             Err(Malformed::OutsideText)
         );
-        // The restart point: the first and last in the function, and one outside on either side.
-        assert_eq!(
-            check(Section {
-                restart: -16,
-                ..good
-            }),
-            Ok(())
-        );
-        assert_eq!(
-            check(Section {
-                restart: 44,
-                ..good
-            }),
-            Ok(())
-        );
-        let outside = Err(Malformed::OutsideFunction);
-        assert_eq!(
-            check(Section {
-                restart: -20,
-                ..good
-            }),
-            outside
-        );
-        assert_eq!(
-            check(Section {
-                restart: 48,
-                ..good
-            }),
-            outside
-        );
-        // The end: the last one that fits, and one too far.
-        assert_eq!(check(Section { len: 48, ..good }), Ok(()));
-        assert_eq!(check(Section { len: 52, ..good }), outside);
         let kind = Entry::PLAIN;
         assert_eq!(check(Section { kind, ..good }), Ok(()));
         assert_eq!(

@@ -180,7 +180,7 @@ static u64 ask(const struct sched_rseq_entry *entry, unsigned long pc, bool insi
 	if (entry->kind == SCHED_RSEQ_FIXUP)
 		resumed = regs_get_register(&regs, entry->reg);
 	else
-		resumed = instruction_pointer(&regs) == sched_rseq_begin(entry) + entry->restart;
+		resumed = instruction_pointer(&regs) == sched_rseq_begin(entry);
 	search->wrong += resumed != inside;
 
 	ns = engine_ns(engine, &regs, entry, pc);

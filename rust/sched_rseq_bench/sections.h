@@ -4,17 +4,18 @@
  * ever executes: a table for the engine to search.
  */
 #include <linux/module.h>
+#include <linux/sched_rseq_types.h>
 #include <linux/stringify.h>
 
 #ifdef CONFIG_ARM64
 #define INSNS			"mrs	x0, tpidr_el1\n	ldr	x0, [x1, x0]\n"
-#define KIND_AND_REG		"0, 0"
+#define RECORD(begin, len)	SCHED_RSEQ_RECORD(begin, len, SCHED_RSEQ_RESTART, 0)
 #elif defined(CONFIG_RISCV)
 #define INSNS			"ld	a0, 0(tp)\n	add	a0, a0, a1\n	ld	a0, (a0)\n"
-#define KIND_AND_REG		"0, 0"
+#define RECORD(begin, len)	SCHED_RSEQ_RECORD(begin, len, SCHED_RSEQ_RESTART, 0)
 #else
 #define INSNS			"ag	%r1,952\n	lg	%r2,0(%r1)\n"
-#define KIND_AND_REG		"1, 1"
+#define RECORD(begin, len)	SCHED_RSEQ_RECORD(begin, len, SCHED_RSEQ_FIXUP, 1)
 #endif
 
 asm("	.text\n"
@@ -24,11 +25,7 @@ asm("	.text\n"
     "	.rept	" __stringify(NR_SECTIONS) "\n"
     "771:	" INSNS
     "772:\n"
-    "	.pushsection __sched_rseq, \"a\"\n"
-    "	.balign	4\n"
-    "	.long	771b - .\n"
-    "	.byte	772b - 771b, 0, " KIND_AND_REG "\n"
-    "	.popsection\n"
+    RECORD(771b, 772b - 771b)
     "	.endr\n"
     "	nop\n"
     "	.size	sections, . - sections\n");

@@ -176,7 +176,7 @@ static __always_inline void srt_busted_no_publish(unsigned long base)
 	"	sd	%[tmp], (%[p])\n"				\
 	"	nop\n"							\
 	behind								\
-	__RSEQ_RECORD(__RSEQ_KIND_PLAIN)				\
+	__RSEQ_RECORD(SCHED_RSEQ_PLAIN)				\
 	: [p] "=&r" (p), [tmp] "=&r" (tmp)				\
 	: [base] "r" (base), __RSEQ_IN					\
 	: "memory");							\

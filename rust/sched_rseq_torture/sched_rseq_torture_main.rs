@@ -74,10 +74,12 @@ module! {
     },
 }
 
-/// `struct srt_shot` of shot.h.
+/// `struct srt_shot` of shot.h. It has the name that C uses: C calls the loops below through a
+/// pointer, and under kCFI a function's type contains the names of the structs that it takes.
 #[repr(C)]
 #[derive(Default)]
-struct Shot {
+#[allow(non_camel_case_types)]
+struct srt_shot {
     op: u32,
     delay_ns: u32,
     phase: u32,
@@ -92,6 +94,8 @@ struct Shot {
     bad_return: u64,
     spilt: u64,
 }
+
+use srt_shot as Shot;
 
 extern "C" {
     fn srt_type() -> *const c_char;

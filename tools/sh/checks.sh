@@ -13,6 +13,21 @@ check_overlay() {
 	diff "$LOGS/test/have" "$LOGS/test/listed"
 }
 
+# check_round_trip: make tree and make patches change nothing, and a commit on top would.
+check_round_trip() {
+	local out=$LOGS/test/round-trip
+	rm -rf "$out"
+	mkdir "$out"
+	OUT=$out lab tree Kconfig
+	OUT=$out lab patches --check
+	echo "# changed" >>"$out/tree/Kconfig"
+	git -C "$out/tree" -c user.name=lab -c user.email=lab commit -qam "a: Change it" -m "Why."
+	OUT=$out without lab patches --check >"$out/log"
+	cat "$out/log"
+	grep 'write  patches/[0-9]*-a-Change-it.patch' "$out/log"
+	rm -rf "$out"
+}
+
 check_rustfmt() {
 	cd "$TOP" || return
 	find rust samples tools/tests -name '*.rs' -print0 |
@@ -215,4 +230,28 @@ check_compile_fail() {
 		without kenv make -C "$built" ARCH="$ARCH" LLVM=1 M="$dir" "$name.o" >"$dir/$name.log" 2>&1
 		grep -H -F "$error" "$dir/$name.log"
 	done <"$dir/expected"
+}
+
+# check_cfi_types VARIANT: under kCFI an indirect call dies if caller and function differ in
+# the function's type.  Both compilers leave the type's hash in the object: in front of each
+# function, and in __kcfi_typeid_F if C takes the address of a function F of another file.
+# Nothing is booted, so this needs no kernel with kCFI.
+check_cfi_types() {
+	local dir=$LOGS/test/cfi-types object mismatch=
+	object=$dir/sched_rseq_torture.o
+	# The crates that the module uses are compiled without it.
+	! version_ge "$(rustc --version | first_version)" 1.91 ||
+		mismatch=-Cunsafe-allow-abi-mismatch=sanitizer,sanitizer-cfi-normalize-integers
+	rm -rf "$dir"
+	mkdir -p "$dir"
+	kenv make -C "$(kernel_dir "$1")" ARCH="$ARCH" LLVM=1 M="$TOP/rust/sched_rseq_torture" MO="$dir" \
+		CONFIG_CFI=y CONFIG_CFI_ICALL_NORMALIZE_INTEGERS=y KRUSTFLAGS="$mismatch" "$(basename "$object")"
+	llvm-objdump -d "$object" | awk '
+		/^ +[0-9a-f]+:/ { word = $(NF - 1) == ".word" ? $NF : "none" }
+		/^[0-9a-f]+ <.*>:$/ { print substr($2, 2, length($2) - 3), word }' | sort >"$dir/functions"
+	llvm-nm "$object" | sed -nE 's/^0{8}([0-9a-f]{8}) . __kcfi_typeid_(.*)/\2 0x\1/p' | sort >"$dir/called"
+	join "$dir/functions" "$dir/called" | tee "$dir/types"
+	# The loops in Rust.
+	[ "$(wc -l <"$dir/types")" -ge 24 ]
+	awk '$2 != $3 { print $1 ": the types differ"; bad = 1 } END { exit bad }' "$dir/types"
 }

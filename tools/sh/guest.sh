@@ -37,6 +37,19 @@ EL=${EL:-2}
 # Interruptions of each operation in a torture run, and how long the run may take.
 SHOTS=${SHOTS:-300}
 BOOT_TIMEOUT=${BOOT_TIMEOUT:-600}
+# MiB of the guest's memory.
+MEMORY=512
+
+# guest_for VARIANT: what its scenarios say about the guest: "#SMP# CPUs", "#MEMORY# MiB"
+# and "#BOOT# kernel arguments".
+guest_for() {
+	local own
+	own=$(directive SMP "$1" | tail -n1)
+	SMP=${own:-$SMP}
+	own=$(directive MEMORY "$1" | tail -n1)
+	MEMORY=${own:-$MEMORY}
+	BOOT_ARGS="${BOOT_ARGS:-} $(directive BOOT "$1" | xargs)"
+}
 
 qemu_check() {
 	local version
@@ -75,7 +88,7 @@ qemu_command() {
 		firmware_command "$dir" "$append" "$@"
 		return
 	fi
-	command=("$QEMU" -machine "$MACHINE" -accel tcg -cpu "$CPU" -smp "$SMP" -m 512
+	command=("$QEMU" -machine "$MACHINE" -accel tcg -cpu "$CPU" -smp "$SMP" -m "$MEMORY"
 		-nodefaults -display none -nic none -no-reboot
 		-kernel "$dir/$IMAGE" -initrd "$dir/initramfs"
 		-append "$append" "$@")
@@ -99,7 +112,7 @@ firmware_command() {
 	shift 2
 	[ "$EL" = 2 ] || virtualization=off
 	machine=virt,secure=on,virtualization=$virtualization,gic-version=3
-	command=("$QEMU" -accel tcg -cpu "$CPU" -smp "$SMP" -m 512 -nodefaults -display none
+	command=("$QEMU" -accel tcg -cpu "$CPU" -smp "$SMP" -m "$MEMORY" -nodefaults -display none
 		-nic none -no-reboot -bios "$FIRMWARE/bl1.bin")
 	"${command[@]}" -machine "$machine,dumpdtb=$dir/machine.dtb" >"$dir/machine.log" 2>&1
 	end=$((INITRAMFS_ADDRESS + $(stat -c %s "$dir/initramfs")))
@@ -153,8 +166,8 @@ count() { verdict | sed -n "s/.* $1=\([0-9/]*\).*/\1/p"; }
 # What a kernel says if something is wrong, whatever it is.
 COMPLAINTS='WARNING:|BUG:|Oops|Kernel panic|Call [Tt]race|rcu: INFO'
 
-# complaint JOB: why a run of that job is not good, whatever it did, or nothing.
-complaint() {
+# guest_complaint JOB: why a run of that job is not good, whatever it did, or nothing.
+guest_complaint() {
 	local bad
 	if [ -z "$(console | sed -n "/^srseq: end $1/p")" ]; then
 		if [ "$STEP_RC" -eq 124 ]; then
@@ -167,8 +180,15 @@ complaint() {
 	fi
 	bad=$(console | grep -m1 -E "$COMPLAINTS" || true)
 	[ -z "$bad" ] || { echo "kernel complained: $bad"; return; }
-	bad=$(console | grep -m1 -E '^srseq: (load|unload) .* failed' || true)
-	[ -z "$bad" ] || { echo "${bad#srseq: }"; return; }
+	bad=$(console | grep -m1 -E '^srseq: (load|unload|tracer|mounts) .*failed' || true)
+	[ -z "$bad" ] || echo "${bad#srseq: }"
+}
+
+# complaint JOB: the same for a job with torture.
+complaint() {
+	local bad
+	bad=$(guest_complaint "$1")
+	[ -z "$bad" ] || { echo "$bad"; return; }
 	[ "$(verdict | cut -d' ' -f2)" = PASS ] || { echo "torture: $(verdict | grep . || echo no verdict)"; return; }
 	[ "$(count lost)" = 0 ] || echo "lost=$(count lost)"
 }

@@ -20,6 +20,8 @@ for name in ${VARIANT//+/ }; do
 	only=$(directive ARCH "$name")
 	[[ -z $only || " $only " == *" $ARCH "* ]] || die "scenario $name is for ARCH=${only// / or ARCH=}"
 done
+VARIANT=$(kernel_variant "$VARIANT")
+mapfile -t SCENARIOS < <(scenarios "$VARIANT")
 DIR=$(kernel_dir "$VARIANT")
 WANT=$DIR/wanted.config
 COMPILER=$(compiler "$VARIANT")

@@ -12,6 +12,7 @@ VARIANT=${1:-$MODE}
 need_firmware "$VARIANT"
 "$TOP/tools/sh/module.sh" "$VARIANT" sched_rseq sched_rseq_torture
 qemu_check
+guest_for "$VARIANT"
 DIR=$(kernel_dir "$VARIANT")
 LOG=run-$ARCH-$VARIANT
 TYPE=${WITH_FIRMWARE:-inject}

@@ -27,7 +27,9 @@ done
 if "$TOP/tools/sh/bisect.sh"; then passed=1; else failed=1; fi
 for name in "${names[@]}"; do
 	kver=$(directive KVER "$name")
-	for script in run torture; do
+	# "#RUN# boot": boot.sh instead of these.
+	scripts=$(directive RUN "$name")
+	for script in ${scripts:-run torture}; do
 		if env KVER="${kver:-$KVER}" SHOTS=60 BOOT_TIMEOUT=900 "$TOP/tools/sh/$script.sh" "$MODE+$name"; then
 			passed=$((passed + 1))
 		else

@@ -3,7 +3,8 @@
 # Everything that can be checked, but for what left_out says; with ARCH= all of what
 # concerns that architecture, and with several in ARCH= what concerns one of them (of
 # riscv, then, not what needs its kernel without sections, nor all torture of s390).
-# MODE=publish adds that mode.
+# MODE=publish adds that mode.  CHECK=PATTERN runs the checks whose name matches, and what
+# they need.
 # A new check is one run_test line; what needs more than a command is a function in
 # checks.sh or badinput.sh.
 
@@ -30,6 +31,7 @@ publish) [[ -z $ONLY || " $ONLY " == *" arm64 "* ]] || die "MODE=publish is a mo
 esac
 lock
 
+CHECK=${CHECK:-}
 mkdir -p "$LOGS/test"
 passed=0
 failed=0
@@ -61,6 +63,7 @@ left_out() {
 	else
 		[ "$arch" != x86_64 ] || out=1
 	fi
+	[ -z "$CHECK" ] || [ -n "${wanted[$1]:-}" ] || out=1
 	[ "$WITH" = publish ] || [[ $1 != *publish ]] || out=1
 	[ "$ONLY" = riscv ] || [[ $1 != riscv-*-off ]] || out=1
 	# Two minutes of a CPU.
@@ -68,6 +71,41 @@ left_out() {
 	[ -n "$out" ] || return 1
 	result[$1]=out
 	NEEDS=
+}
+
+# With CHECK= the list of checks is gone through twice. The first time it is only noted what
+# each check needs, and nothing runs.
+planning=
+declare -A wanted=() need_of=()
+
+# planned NAME NEED...: while planning, note what NAME needs.
+planned() {
+	[ -n "$planning" ] || return 1
+	need_of[$1]="${*:2}"
+	NEEDS=
+}
+
+# want NAME: NAME is to run, and so is all that it needs.
+want() {
+	local need
+	[ -z "${wanted[$1]:-}" ] || return 0
+	wanted[$1]=1
+	for need in ${need_of[$1]:-}; do want "$need"; done
+}
+
+# plan: the checks whose name matches CHECK, a pattern of the shell, are to run.
+plan() {
+	local name
+	[ -n "$CHECK" ] || return 0
+	planning=1
+	checks
+	planning=
+	for name in "${!need_of[@]}"; do
+		# shellcheck disable=SC2053 # a pattern
+		[[ $name != $CHECK ]] || want "$name"
+	done
+	[ ${#wanted[@]} -gt 0 ] ||
+		die "CHECK=$CHECK matches no check; these are there: $(printf '%s\n' "${!need_of[@]}" | sort | tr '\n' ' ')"
 }
 
 # report NAME SECONDS STATUS: a line, with the time since the start. 77 means skipped,
@@ -98,6 +136,7 @@ report() {
 # run_test NAME CMD...: CMD's output goes to a log, its exit status decides.
 run_test() {
 	local name=$1 log=$LOGS/test/$1.log start rc=0 need
+	planned "$name" "${NEEDS:-}" && return
 	left_out "$name" "" && return
 	shift
 	for need in ${NEEDS:-}; do
@@ -127,6 +166,7 @@ run_test() {
 # run_setup NAME CMD...: in the foreground, for all to see and for a password to be typed.
 run_setup() {
 	local name=$1 start=$SECONDS rc=0 need
+	planned "$name" "${NEEDS:-}" && return
 	left_out "$name" "" && return
 	shift
 	echo "what it printed is not kept" >"$LOGS/test/$name.log"
@@ -149,6 +189,7 @@ builder=
 # build NAME NEED CMD...: CMD is run if the build NEED, or the test NEED before
 # start_builds, is ok.
 build() {
+	planned "$1" "$2" && return
 	left_out "$1" arm64 && return
 	builds+=("$*")
 	is_build[$1]=1
@@ -157,6 +198,7 @@ build() {
 # start_builds: a build's seconds and exit status go to NAME.status.
 start_builds() {
 	local name
+	[ -z "$planning" ] || return 0
 	for name in "${!is_build[@]}"; do rm -f "$LOGS/test/$name.status"; done
 	set -m
 	run_builds </dev/null &
@@ -227,6 +269,7 @@ x86() { on x86_64 percpu "$@"; }
 T=$TOP/tools/sh
 STATUS=$(tree_status)
 
+checks() {
 # All of them first: one may bring another compiler.
 run_setup setup "$T/setup.sh"
 needs setup;		run_setup gcc-setup "$T/setup.sh" gcc
@@ -275,7 +318,8 @@ needs s390-setup;	run_test s390-doctor s390 "$T/doctor.sh"
 needs riscv-setup;	run_test riscv-doctor riscv "$T/doctor.sh"
 needs source;		run_test overlay-complete check_overlay
 needs source;		run_test rustfmt check_rustfmt
-needs source;		run_test series "$T/series.sh"
+needs source;		run_test series "$T/series.sh" series
+needs source;		run_test patches-round-trip check_round_trip
 
 needs setup;		run_test bad-arch bad_variable ARCH m68k
 needs setup;		run_test bad-test-arch fails_with ARCH=m68k env ARCH="arm64 m68k" "$T/test.sh"
@@ -314,6 +358,7 @@ needs run-table;	run_test run-table-again check_second_run table
 needs module-table;	run_test sample check_sample table
 needs module-table;	run_test same-code check_same_code table
 needs kernel-table;	run_test compile-fail check_compile_fail table
+needs kernel-table;	run_test cfi-types check_cfi_types table
 needs kernel-table;	run_test rustdoc check_rustdoc table
 needs module-table host-tool; run_test verify-malformed check_verify_malformed table
 needs module-table host-tool; run_test verify-faults check_verify_faults table stale_retry end_short end_long
@@ -427,6 +472,10 @@ needs s390-module-table host-tool; run_test s390-stat s390 check_stat
 
 run_test no-warnings check_warnings
 run_test work-tree-clean check_status "$STATUS"
+}
+
+plan
+checks
 
 echo "$((SECONDS / 60)) minutes on $JOBS CPUs"
 echo "$passed passed, $failed failed, $skipped skipped"

@@ -15,9 +15,7 @@ pub struct Entry {
     pub begin: i32,
     /// Bytes from `begin` to the end, the address just after the commit, or, for a fixup, after the
     /// last use of the register.
-    pub len: u8,
-    /// Bytes from `begin` to the restart point.
-    pub restart: i8,
+    pub len: u16,
     /// [`Entry::RESTART`], [`Entry::FIXUP`] or [`Entry::PLAIN`].
     pub kind: u8,
     /// For [`Entry::FIXUP`], the number of the register that holds the per-CPU address.
@@ -25,12 +23,12 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// A preempted task goes back to the restart point.
+    /// A preempted task goes back to the first instruction.
     pub const RESTART: u8 = 0;
     /// The register that holds the per-CPU address is moved to the new CPU's copy.
     pub const FIXUP: u8 = 1;
-    /// Whoever is interrupted goes back to the restart point, preempted or not: the section is no
-    /// atomic operation, so nobody else may have used the variable since it began.
+    /// Whoever is interrupted goes back to the first instruction, preempted or not: the section is
+    /// no atomic operation, so nobody else may have used the variable since it began.
     pub const PLAIN: u8 = 2;
 
     /// The section that this descriptor, placed at address `place`, describes.
@@ -38,7 +36,6 @@ impl Entry {
         Section {
             begin: place.wrapping_add_signed(self.begin as i64),
             len: self.len,
-            restart: self.restart,
             kind: self.kind,
             reg: self.reg,
         }
@@ -50,12 +47,10 @@ impl Entry {
 pub enum Malformed {
     /// The length is 0.
     Empty,
-    /// The address, the length or the restart offset is not a multiple of the instruction size.
+    /// The address or the length is not a multiple of the instruction size.
     Misaligned,
     /// The section is not inside the text it belongs to.
     OutsideText,
-    /// The section or its restart point is not inside one function.
-    OutsideFunction,
     /// The kind is not one that the engine knows.
     UnknownKind,
     /// The register to fix up is none.
@@ -69,7 +64,6 @@ impl Malformed {
             Malformed::Empty => c"its length is 0",
             Malformed::Misaligned => c"it is misaligned",
             Malformed::OutsideText => c"it is outside the text of its owner",
-            Malformed::OutsideFunction => c"its end or its restart point is outside its function",
             Malformed::UnknownKind => c"its kind is unknown",
             Malformed::NoRegister => c"its register does not exist",
         }
@@ -102,9 +96,7 @@ pub struct Section {
     pub begin: u64,
     /// Bytes to the end, the address just after the commit, or, for a fixup, after the last use of
     /// the register.
-    pub len: u8,
-    /// Bytes from `begin` to the restart point.
-    pub restart: i8,
+    pub len: u16,
     /// [`Entry::RESTART`], [`Entry::FIXUP`] or [`Entry::PLAIN`].
     pub kind: u8,
     /// For [`Entry::FIXUP`], the number of the register that holds the per-CPU address.
@@ -115,11 +107,6 @@ impl Section {
     /// Whether a task whose saved program counter is `pc` is inside.
     pub const fn contains(&self, pc: u64) -> bool {
         pc.wrapping_sub(self.begin) < self.len as u64
-    }
-
-    /// The restart point.
-    pub const fn restart_point(&self) -> u64 {
-        self.begin.wrapping_add_signed(self.restart as i64)
     }
 
     /// Decides how a task that was preempted at `pc`, inside this section, goes on.
@@ -138,9 +125,7 @@ impl Section {
             return Resume::Continue;
         }
         match self.kind {
-            Entry::RESTART => Resume::Restart {
-                pc: self.restart_point(),
-            },
+            Entry::RESTART => Resume::Restart { pc: self.begin },
             Entry::FIXUP if pc != self.begin && delta != 0 => Resume::Fixup {
                 reg: self.reg,
                 delta,
@@ -157,25 +142,16 @@ impl Section {
     /// this is asked: nothing of a section that is about to begin is left to go wrong.
     pub const fn interrupted(&self, pc: u64) -> Resume {
         if self.kind == Entry::PLAIN && self.contains(pc) {
-            return Resume::Restart {
-                pc: self.restart_point(),
-            };
+            return Resume::Restart { pc: self.begin };
         }
         Resume::Continue
     }
 
     /// Checks what must hold for each section, whatever its instructions are.
     ///
-    /// `text` and `func` are the address and size of the text that the owner of the descriptor may
-    /// describe, and of the function at `begin`; `insn` is the instruction alignment in bytes, and
-    /// `regs` the number of general registers.
-    pub const fn check(
-        &self,
-        text: (u64, u64),
-        func: (u64, u64),
-        insn: u8,
-        regs: u8,
-    ) -> Result<(), Malformed> {
+    /// `text` is the address and size of the text that the owner of the descriptor may describe;
+    /// `insn` is the instruction alignment in bytes, and `regs` the number of general registers.
+    pub const fn check(&self, text: (u64, u64), insn: u8, regs: u8) -> Result<(), Malformed> {
         const fn within(addr: u64, range: (u64, u64)) -> bool {
             addr.wrapping_sub(range.0) < range.1
         }
@@ -187,11 +163,8 @@ impl Section {
         if !within(self.begin, text) || !within(last, text) {
             return Err(Malformed::OutsideText);
         }
-        if (self.begin | self.len as u64 | self.restart as u64) & (insn as u64 - 1) != 0 {
+        if (self.begin | self.len as u64) & (insn as u64 - 1) != 0 {
             return Err(Malformed::Misaligned);
-        }
-        if !within(last, func) || !within(self.restart_point(), func) {
-            return Err(Malformed::OutsideFunction);
         }
         match self.kind {
             Entry::RESTART | Entry::PLAIN => Ok(()),

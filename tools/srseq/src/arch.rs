@@ -62,6 +62,14 @@ impl Arch {
         }
     }
 
+    /// The number of 16 bits that these bytes are.
+    pub fn u16(self, bytes: [u8; 2]) -> u16 {
+        match self {
+            Arch::Arm64 | Arch::Riscv => u16::from_le_bytes(bytes),
+            Arch::S390 => u16::from_be_bytes(bytes),
+        }
+    }
+
     /// The section of the ELF file that holds the records of instructions to replace.
     pub fn alt_section(self) -> &'static str {
         match self {

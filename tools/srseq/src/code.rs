@@ -212,8 +212,7 @@ pub fn marked_sections(image: &Image) -> (Vec<Section>, Vec<u64>) {
                     let begin = address.wrapping_add(from as u64);
                     let section = Section {
                         begin,
-                        len: (pos + 6 - from) as u8,
-                        restart: 0,
+                        len: (pos + 6 - from) as u16,
                         kind: Entry::FIXUP,
                         reg,
                     };

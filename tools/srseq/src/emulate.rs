@@ -118,14 +118,14 @@ impl Subject {
         self.insns.iter().find(|(at, _)| *at == pc)
     }
 
-    fn len_at(&self, pc: u64) -> u8 {
-        self.insn(pc).map_or(4, |(_, bytes)| bytes.len() as u8)
+    fn len_at(&self, pc: u64) -> u16 {
+        self.insn(pc).map_or(4, |(_, bytes)| bytes.len() as u16)
     }
 
     /// Whether a descriptor could tell one instruction more.
     fn len_fits(&self) -> bool {
         let len = self.end.wrapping_sub(self.begin) + u64::from(self.len_at(self.end));
-        len <= u8::MAX.into()
+        len <= u16::MAX.into()
     }
 
     fn has_branch_back(&self) -> bool {
@@ -162,14 +162,21 @@ impl Subject {
         match mistake {
             Some(Mistake::EndShort) => {
                 let last = self.insns.iter().rev().find(|(at, _)| *at < self.end);
-                section.len -= last.map_or(0, |(_, bytes)| bytes.len() as u8);
+                section.len -= last.map_or(0, |(_, bytes)| bytes.len() as u16);
             }
             Some(Mistake::EndLong) => section.len += self.len_at(self.end),
-            Some(Mistake::RestartLate) => section.restart += self.len_at(self.begin) as i8,
             Some(Mistake::FixupRegister) => section.reg ^= 1,
             _ => {}
         }
         section
+    }
+
+    /// What was decided, one instruction later if that is the mistake.
+    fn restart(&self, mut resume: Resume, mistake: Option<Mistake>) -> Resume {
+        if let (Resume::Restart { pc }, Some(Mistake::RestartLate)) = (&mut resume, mistake) {
+            *pc = pc.wrapping_add(self.len_at(self.begin).into());
+        }
+        resume
     }
 
     /// What the kernel changes on each return to it, after what it changes for a task that was
@@ -178,7 +185,10 @@ impl Subject {
         match (self.protocol, mistake) {
             (_, Some(Mistake::NoResume)) => Resume::Continue,
             (_, Some(Mistake::PreemptedOnly)) if !preempted => Resume::Continue,
-            (Protocol::Described(section), _) => self.known(section, mistake).interrupted(pc),
+            (Protocol::Described(section), _) => {
+                let resume = self.known(section, mistake).interrupted(pc);
+                self.restart(resume, mistake)
+            }
             (Protocol::Marked, _) => Resume::Continue,
         }
     }
@@ -190,7 +200,10 @@ impl Subject {
             return Resume::Continue;
         }
         let mut resume = match self.protocol {
-            Protocol::Described(section) => self.known(section, mistake).resume(pc, delta),
+            Protocol::Described(section) => {
+                let resume = self.known(section, mistake).resume(pc, delta);
+                self.restart(resume, mistake)
+            }
             // arch/s390/include/asm/entry-percpu.h of Linux 7.3
             Protocol::Marked if mark == 0 || delta == 0 => Resume::Continue,
             Protocol::Marked => match self.insn(pc) {

@@ -278,8 +278,7 @@ impl Image {
             .chunks_exact(size_of::<Entry>())
             .map(|e| Entry {
                 begin: arch.i32([e[0], e[1], e[2], e[3]]),
-                len: e[4],
-                restart: e[5] as i8,
+                len: arch.u16([e[4], e[5]]),
                 kind: e[6],
                 reg: e[7],
             })
@@ -369,19 +368,23 @@ impl Image {
             .map(|t| (t.address, t.data.as_slice()))
     }
 
-    /// What the kernel checks when it loads a module.
+    /// What the kernel checks when it loads a module, and that the section ends inside the function
+    /// that it begins in.
     pub fn check_section(&self, section: &Section) -> Result<(), String> {
         let text = self
             .text
             .iter()
             .find(|t| section.begin.wrapping_sub(t.address) < t.data.len() as u64)
             .map_or((0, 0), |t| (t.address, t.data.len() as u64));
-        let function = self
-            .function_at(section.begin)
-            .map_or(text, |f| (f.address, f.size));
         section
-            .check(text, function, self.arch.insn_bytes(), self.arch.regs())
-            .map_err(|malformed| malformed.why().to_string_lossy().into_owned())
+            .check(text, self.arch.insn_bytes(), self.arch.regs())
+            .map_err(|malformed| malformed.why().to_string_lossy().into_owned())?;
+        match self.function_at(section.begin) {
+            Some(f) if section.begin - f.address + u64::from(section.len) > f.size => {
+                Err("its end is outside its function".into())
+            }
+            _ => Ok(()),
+        }
     }
 
     fn function_at(&self, address: u64) -> Option<&Function> {

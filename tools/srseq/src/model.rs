@@ -319,8 +319,7 @@ impl Protocol {
         let long = u8::from(self.wrong(Mistake::EndLong));
         Section {
             begin: CODE + 4 * u64::from(begin),
-            len: 4 * (end - begin + long - short),
-            restart: 0,
+            len: 4 * u16::from(end - begin + long - short),
             kind: self.scheme.kind(),
             reg: 0,
         }

@@ -116,13 +116,6 @@ fn look_at_restart(code: &Code, last: &Insn, rest: &[Insn], broken: &mut Vec<Bro
             "the commit is not the last instruction before the end".into(),
         ));
     }
-    if code.section.restart_point() != begin {
-        broken.push((
-            "restart-point",
-            begin,
-            "a restart does not begin at the first instruction".into(),
-        ));
-    }
     let forms = code.arch.forms_address(&code.bytes);
     if forms.is_none() {
         broken.push((

@@ -2,4 +2,4 @@
 /* There is no such kind. */
 #include "malformed.h"
 
-MALFORMED("771b", "772b - 771b", "0", "9", "0");
+MALFORMED(771b, 772b - 771b, 9, 0);

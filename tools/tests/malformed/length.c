@@ -2,4 +2,4 @@
 /* The length is 0. */
 #include "malformed.h"
 
-MALFORMED("771b", "0", "0", "0", "0");
+MALFORMED(771b, 0, SCHED_RSEQ_RESTART, 0);

@@ -5,6 +5,7 @@
  */
 #include <linux/init.h>
 #include <linux/module.h>
+#include <linux/sched_rseq_types.h>
 
 /* Four bytes that do nothing. */
 #ifdef CONFIG_S390
@@ -15,19 +16,15 @@
 #define NOP	"	nop\n"
 #endif
 
-/* A section of two NOPs, and a record that says what it likes about it. */
-#define MALFORMED(begin, len, restart, kind, reg)			\
+/* A section of two NOPs, and a descriptor that is wrong about it. */
+#define MALFORMED(begin, len, kind, reg)				\
 static int __init malformed_init(void)					\
 {									\
 	asm volatile(							\
 	"771:\n"							\
 	NOP NOP								\
 	"772:\n"							\
-	"	.pushsection __sched_rseq, \"a\"\n"			\
-	"	.balign	4\n"						\
-	"	.long	" begin " - .\n"				\
-	"	.byte	" len ", " restart ", " kind ", " reg "\n"	\
-	"	.popsection\n");					\
+	SCHED_RSEQ_RECORD(begin, len, kind, reg));			\
 	return 0;							\
 }									\
 module_init(malformed_init);						\

@@ -2,4 +2,4 @@
 /* The section begins inside an instruction. */
 #include "malformed.h"
 
-MALFORMED("771b + 1", "4", "0", "0", "0");
+MALFORMED(771b + 1, 4, SCHED_RSEQ_RESTART, 0);

@@ -2,4 +2,4 @@
 /* The section is nowhere: an address below the module. */
 #include "malformed.h"
 
-MALFORMED(". - 0x70000000", "8", "0", "0", "0");
+MALFORMED(. - 0x70000000, 8, SCHED_RSEQ_RESTART, 0);

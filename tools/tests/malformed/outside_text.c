@@ -2,4 +2,4 @@
 /* The section is in the data of the module. */
 #include "malformed.h"
 
-MALFORMED("__this_module", "8", "0", "0", "0");
+MALFORMED(__this_module, 8, SCHED_RSEQ_RESTART, 0);

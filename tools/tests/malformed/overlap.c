@@ -8,13 +8,8 @@ static noinline void overlapping(void)
 	"771:\n"
 	NOP NOP NOP
 	"772:\n"
-	"	.pushsection __sched_rseq, \"a\"\n"
-	"	.balign	4\n"
-	"	.long	771b + 4 - .\n"
-	"	.byte	8, 0, 0, 0\n"
-	"	.long	771b - .\n"
-	"	.byte	8, 0, 0, 0\n"
-	"	.popsection\n");
+	SCHED_RSEQ_RECORD(771b + 4, 8, SCHED_RSEQ_RESTART, 0)
+	SCHED_RSEQ_RECORD(771b, 8, SCHED_RSEQ_RESTART, 0));
 }
 
 static int __init malformed_init(void)

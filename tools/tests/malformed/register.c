@@ -2,4 +2,4 @@
 /* There is no such register, on any architecture. */
 #include "malformed.h"
 
-MALFORMED("771b", "772b - 771b", "0", "1", "32");
+MALFORMED(771b, 772b - 771b, SCHED_RSEQ_FIXUP, 32);

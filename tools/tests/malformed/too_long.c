@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The section goes on behind the end of its function. */
+/* The section ends behind the end of the text. */
 #include "malformed.h"
 
-MALFORMED("771b", "252", "0", "0", "0");
+MALFORMED(771b, 0xfff8, SCHED_RSEQ_RESTART, 0);

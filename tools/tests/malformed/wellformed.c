@@ -9,13 +9,8 @@ static noinline void two_sections(void)
 	NOP NOP
 	"772:\n"
 	NOP NOP
-	"	.pushsection __sched_rseq, \"a\"\n"
-	"	.balign	4\n"
-	"	.long	772b - .\n"
-	"	.byte	8, 0, 0, 0\n"
-	"	.long	771b - .\n"
-	"	.byte	8, 0, 0, 0\n"
-	"	.popsection\n");
+	SCHED_RSEQ_RECORD(772b, 8, SCHED_RSEQ_RESTART, 0)
+	SCHED_RSEQ_RECORD(771b, 8, SCHED_RSEQ_RESTART, 0));
 }
 
 static int __init wellformed_init(void)

@@ -63,6 +63,7 @@
 #define __ASM_PERCPU_RSEQ_H
 
 #include <linux/compiler.h>
+#include <linux/sched_rseq_types.h>
 #include <linux/stddef.h>
 #include <linux/types.h>
 
@@ -79,25 +80,17 @@
 #define __RSEQ_W(name)		"%w[" #name "]"
 #define __RSEQ_X(name)		"%x[" #name "]"
 
-/*
- * The record of the section between the local labels 771 and 772, restarted
- * at its first instruction. The layout is that of struct sched_rseq_entry, the
- * kind SCHED_RSEQ_RESTART or SCHED_RSEQ_PLAIN.
- */
+/* The descriptor of the section between the local labels 771 and 772. */
 #define __RSEQ_RECORD_OF(kind)						\
-	"	.pushsection __sched_rseq, \"a\"\n"			\
-	"	.balign	4\n"						\
-	"773:	.long	771b - .\n"					\
-	"	.byte	772b - 771b, 0, " kind ", 0\n"			\
-	"	.popsection\n"
-#define __RSEQ_RECORD		__RSEQ_RECORD_OF("0")
-#define __RSEQ_RECORD_PLAIN	__RSEQ_RECORD_OF("2")
+	SCHED_RSEQ_RECORD(771b, 772b - 771b, kind, 0)
+#define __RSEQ_RECORD		__RSEQ_RECORD_OF(SCHED_RSEQ_RESTART)
+#define __RSEQ_RECORD_PLAIN	__RSEQ_RECORD_OF(SCHED_RSEQ_PLAIN)
 
 #ifdef CONFIG_SCHED_RSEQ_PUBLISH
 
 #define __RSEQ_BEGIN							\
-	"	adrp	" __RSEQ_ARG(desc) ", 773f\n"			\
-	"	add	" __RSEQ_ARG(desc) ", " __RSEQ_ARG(desc) ", :lo12:773f\n" \
+	"	adrp	" __RSEQ_ARG(desc) ", 779f\n"			\
+	"	add	" __RSEQ_ARG(desc) ", " __RSEQ_ARG(desc) ", :lo12:779f\n" \
 	"770:	str	" __RSEQ_ARG(desc) ", [" __RSEQ_ARG(ti) ", " __RSEQ_ARG(slot) "]\n" \
 	"771:\n"
 #define __RSEQ_END							\

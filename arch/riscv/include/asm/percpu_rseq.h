@@ -50,6 +50,7 @@
 #define _ASM_RISCV_PERCPU_RSEQ_H
 
 #include <linux/compiler.h>
+#include <linux/sched_rseq_types.h>
 #include <linux/stddef.h>
 #include <linux/thread_info.h>
 #include <linux/types.h>
@@ -62,20 +63,9 @@
 #define __RSEQ_ARG(name)	"%[" #name "]"
 #define __RSEQ_ARG_Z(name)	"%z[" #name "]"
 
-/* Kinds: SCHED_RSEQ_RESTART and SCHED_RSEQ_PLAIN. */
-#define __RSEQ_KIND_RESTART	"0"
-#define __RSEQ_KIND_PLAIN	"2"
-
-/*
- * The record of the section between the local labels 771 and 772, restarted
- * at its first instruction. The layout is that of struct sched_rseq_entry.
- */
+/* The descriptor of the section between the local labels 771 and 772. */
 #define __RSEQ_RECORD(kind)						\
-	"	.pushsection __sched_rseq, \"a\"\n"			\
-	"	.balign	4\n"						\
-	"	.long	771b - .\n"					\
-	"	.byte	772b - 771b, 0, " kind ", 0\n"			\
-	"	.popsection\n"
+	SCHED_RSEQ_RECORD(771b, 772b - 771b, kind, 0)
 
 /* p = the address of this CPU's copy */
 #define __RSEQ_ADDRESS							\
@@ -114,29 +104,29 @@
 
 /* p is loaded: it is the address before. */
 #define __RSEQ_TEXT_READ(sz)						\
-	__RSEQ_SECTION(__RSEQ_KIND_RESTART,				\
+	__RSEQ_SECTION(SCHED_RSEQ_RESTART,				\
 	"	" __RSEQ_LOAD_##sz "	" __RSEQ_ARG(p) __RSEQ_AT_P)
 
 #define __RSEQ_TEXT_WRITE(sz)						\
-	__RSEQ_SECTION(__RSEQ_KIND_RESTART,				\
+	__RSEQ_SECTION(SCHED_RSEQ_RESTART,				\
 	"	" __RSEQ_STORE_##sz "	" __RSEQ_ARG_Z(val) __RSEQ_AT_P)
 
 /* ret is the result. The assembler knows these with a constant val, too. */
 #define __RSEQ_TEXT_OP(sz, insn)					\
-	__RSEQ_SECTION(__RSEQ_KIND_PLAIN,				\
+	__RSEQ_SECTION(SCHED_RSEQ_PLAIN,				\
 	"	" __RSEQ_LOAD_##sz "	" __RSEQ_ARG(ret) __RSEQ_AT_P	\
 	"	" insn "	" __RSEQ_ARG(ret) ", " __RSEQ_ARG(ret) ", " __RSEQ_ARG(val) "\n" \
 	"	" __RSEQ_STORE_##sz "	" __RSEQ_ARG(ret) __RSEQ_AT_P)
 
 /* ret is what was there. */
 #define __RSEQ_TEXT_XCHG(sz)						\
-	__RSEQ_SECTION(__RSEQ_KIND_PLAIN,				\
+	__RSEQ_SECTION(SCHED_RSEQ_PLAIN,				\
 	"	" __RSEQ_LOAD_##sz "	" __RSEQ_ARG(ret) __RSEQ_AT_P	\
 	"	" __RSEQ_STORE_##sz "	" __RSEQ_ARG_Z(val) __RSEQ_AT_P)
 
 /* If there is old, new is stored; ret is what was there. */
 #define __RSEQ_TEXT_CMPXCHG(sz)						\
-	__RSEQ_SECTION(__RSEQ_KIND_PLAIN,				\
+	__RSEQ_SECTION(SCHED_RSEQ_PLAIN,				\
 	"	" __RSEQ_LOAD_##sz "	" __RSEQ_ARG(ret) __RSEQ_AT_P	\
 	"	bne	" __RSEQ_ARG(ret) ", " __RSEQ_ARG_Z(old) ", 774f\n" \
 	"	" __RSEQ_STORE_##sz "	" __RSEQ_ARG_Z(new) __RSEQ_AT_P	\

@@ -47,6 +47,7 @@
 #define __ASM_S390_PERCPU_RSEQ_H
 
 #include <linux/bitops.h>
+#include <linux/sched_rseq_types.h>
 #include <linux/stddef.h>
 #include <linux/stringify.h>
 #include <linux/types.h>
@@ -63,20 +64,17 @@
 #define __RSEQ_GPR		"%%r"
 
 /*
- * The record of the section between the local labels 771 and 772, kind
- * SCHED_RSEQ_FIXUP. The layout is that of struct sched_rseq_entry.
+ * The descriptor of the section between the local labels 771 and 772. A name that
+ * is no register's becomes a number that the build and the module loader refuse.
  */
 #define __RSEQ_RECORD(reg)						\
-	"	.pushsection __sched_rseq, \"a\"\n"			\
-	"	.balign	4\n"						\
-	"	.long	771b - .\n"					\
-	"	.byte	772b - 771b, 0, 1\n"				\
+	"	.set	.L__rseq_reg, 255\n"				\
 	"	.irp	rs,0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15\n"	\
 	"	.ifc	" reg "," __RSEQ_GPR "\\rs\n"			\
-	"	.byte	\\rs\n"						\
+	"	.set	.L__rseq_reg, \\rs\n"				\
 	"	.endif\n"						\
 	"	.endr\n"						\
-	"	.popsection\n"
+	SCHED_RSEQ_RECORD(771b, 772b - 771b, SCHED_RSEQ_FIXUP, .L__rseq_reg)
 
 #ifdef CONFIG_SCHED_RSEQ_MVIY
 

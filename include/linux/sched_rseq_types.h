@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The descriptor of a critical section, and the one macro that emits it.
+ *
+ * For C and, without the struct and the macro, for assembly. See linux/sched_rseq.h.
+ */
+#ifndef _LINUX_SCHED_RSEQ_TYPES_H
+#define _LINUX_SCHED_RSEQ_TYPES_H
+
+/* How a section is resumed: struct sched_rseq_entry::kind. */
+#define SCHED_RSEQ_RESTART	0
+#define SCHED_RSEQ_FIXUP	1
+#define SCHED_RSEQ_PLAIN	2
+
+#ifndef __ASSEMBLER__
+
+#include <linux/stringify.h>
+#include <linux/types.h>
+
+/**
+ * struct sched_rseq_entry - the descriptor of one critical section
+ * @begin:	first instruction, relative to the address of this member; a restart
+ *		sets the PC to it
+ * @len:	bytes from @begin to the end, the address just after the commit; for
+ *		SCHED_RSEQ_FIXUP, just after the last use of @reg, which may be the
+ *		branch that retries the commit
+ * @kind:	SCHED_RSEQ_RESTART, SCHED_RSEQ_FIXUP or SCHED_RSEQ_PLAIN
+ * @reg:	SCHED_RSEQ_FIXUP: number of the register that holds the per-CPU
+ *		address everywhere but on the first instruction, which forms it
+ */
+struct sched_rseq_entry {
+	s32	begin;
+	u16	len;
+	u8	kind;
+	u8	reg;
+};
+
+/*
+ * SCHED_RSEQ_RECORD() - describe a section, in inline assembly
+ *
+ * @begin, @len and @reg are expressions of the assembler, @kind is one of the macros
+ * above. The local label 779 is the descriptor.
+ *
+ * The address of the section also goes into .sched_rseq_ops, which is in the file
+ * and never in memory. The build compares it with the table, so that a descriptor
+ * cannot get lost: an operation without one would lose updates.
+ */
+#define SCHED_RSEQ_RECORD(begin, len, kind, reg)			\
+	"	.pushsection __sched_rseq, \"a\"\n"			\
+	"	.balign	4\n"						\
+	"779:	.long	" __stringify(begin) " - .\n"			\
+	"	.2byte	" __stringify(len) "\n"				\
+	"	.byte	" __stringify(kind) ", " __stringify(reg) "\n"	\
+	"	.popsection\n"						\
+	"	.pushsection .sched_rseq_ops, \"\"\n"			\
+	"	.quad	" __stringify(begin) "\n"			\
+	"	.popsection\n"
+
+#endif /* !__ASSEMBLER__ */
+
+#endif /* _LINUX_SCHED_RSEQ_TYPES_H */
