@@ -72,6 +72,9 @@ bool sched_rseq_contains(const struct sched_rseq_table *table, unsigned long add
 const char *sched_rseq_check(const struct sched_rseq_entry *entry,
 			     unsigned long text, unsigned long text_size);
 
+/* What the architecture says against a descriptor of a module, or NULL; see check_entry(). */
+const char *arch_sched_rseq_check(const struct sched_rseq_entry *entry);
+
 /* kernel/sched/core.c */
 void preempt_schedule_irq_resume(struct pt_regs *regs);
 

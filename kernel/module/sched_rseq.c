@@ -82,6 +82,11 @@ static int walk_in_use(const struct module *mod, sched_rseq_table_fn fn, void *d
 	return ret;
 }
 
+const char * __weak arch_sched_rseq_check(const struct sched_rseq_entry *entry)
+{
+	return NULL;
+}
+
 /* Returns what is wrong with a descriptor, or NULL. */
 static const char *check_entry(struct module *mod, const struct sched_rseq_entry *entry)
 {
@@ -89,7 +94,8 @@ static const char *check_entry(struct module *mod, const struct sched_rseq_entry
 
 	if (!mem)
 		return sched_rseq_check(entry, 0, 0);
-	return sched_rseq_check(entry, (unsigned long)mem->base, mem->size);
+	return sched_rseq_check(entry, (unsigned long)mem->base, mem->size) ?:
+		arch_sched_rseq_check(entry);
 }
 
 #ifdef CONFIG_SCHED_RSEQ_PLAIN

@@ -27,6 +27,13 @@ riscv)
 	CONSOLE_NODE="c 4 64"
 	;;
 esac
+# The firmware of scenarios that have "#FIRMWARE#", where it takes the kernel from, and the
+# exception level that it starts the kernel at.
+FIRMWARE=$OUT/firmware
+KERNEL_ADDRESS=0x40200000
+INITRAMFS_ADDRESS=0x48000000
+EL=${EL:-2}
+[[ $EL == [12] ]] || die "EL=$EL: the firmware starts kernels at EL=2 or EL=1"
 # Interruptions of each operation in a torture run, and how long the run may take.
 SHOTS=${SHOTS:-300}
 BOOT_TIMEOUT=${BOOT_TIMEOUT:-600}
@@ -76,10 +83,56 @@ initramfs() {
 qemu_command() {
 	local dir=$1 append=$2
 	shift 2
+	append="console=$CONSOLE_TTY srseq.tty=$CONSOLE_TTY panic=-1 oops=panic kunit.enable=0 printk.devkmsg=on $append"
+	if [ -n "$WITH_FIRMWARE" ]; then
+		firmware_command "$dir" "$append" "$@"
+		return
+	fi
 	command=("$QEMU" -machine "$MACHINE" -accel tcg -cpu "$CPU" -smp "$SMP" -m "$MEMORY"
 		-nodefaults -display none -nic none -no-reboot
 		-kernel "$dir/$IMAGE" -initrd "$dir/initramfs"
-		-append "console=$CONSOLE_TTY srseq.tty=$CONSOLE_TTY panic=-1 oops=panic kunit.enable=0 printk.devkmsg=on $append" "$@")
+		-append "$append" "$@")
+}
+
+# need_firmware VARIANT: if that kernel is to be started by firmware, get the firmware and
+# have all boots use it. Exits with 77, which is to skip a test, if it is not to be had.
+WITH_FIRMWARE=
+need_firmware() {
+	local rc=0
+	WITH_FIRMWARE=$(directive FIRMWARE "$1")
+	[ -n "$WITH_FIRMWARE" ] || return 0
+	"$TOP/tools/sh/firmware.sh" || rc=$?
+	[ "$rc" -eq 0 ] || exit "$rc"
+}
+
+# firmware_command KERNEL_DIR "KERNEL ARGUMENTS" QEMU-ARGUMENT...: in $command, a machine
+# whose firmware starts the kernel. QEMU describes it, without what the firmware adds.
+firmware_command() {
+	local dir=$1 append=$2 machine virtualization=on end
+	shift 2
+	[ "$EL" = 2 ] || virtualization=off
+	machine=virt,secure=on,virtualization=$virtualization,gic-version=3
+	command=("$QEMU" -accel tcg -cpu "$CPU" -smp "$SMP" -m "$MEMORY" -nodefaults -display none
+		-nic none -no-reboot -bios "$FIRMWARE/bl1.bin")
+	"${command[@]}" -machine "$machine,dumpdtb=$dir/machine.dtb" >"$dir/machine.log" 2>&1
+	end=$((INITRAMFS_ADDRESS + $(stat -c %s "$dir/initramfs")))
+	{
+		dtc -q -I dtb -O dts "$dir/machine.dtb"
+		cat <<-END
+		/ {
+			firmware { sdei { compatible = "arm,sdei-1.0"; method = "smc"; }; };
+			chosen {
+				bootargs = "$append";
+				linux,initrd-start = <0 $INITRAMFS_ADDRESS>;
+				linux,initrd-end = <0 $end>;
+			};
+		};
+		END
+	} | dtc -q -I dts -O dtb -o "$dir/started.dtb"
+	command+=(-machine "$machine" -semihosting-config enable=on,target=native
+		-device "loader,file=$dir/$IMAGE,addr=$KERNEL_ADDRESS,force-raw=on"
+		-device "loader,file=$dir/initramfs,addr=$INITRAMFS_ADDRESS,force-raw=on"
+		-dtb "$dir/started.dtb" "$@")
 }
 
 # The CPUs of a benchmark.  Another one that runs would make the clock advance, too;
@@ -93,7 +146,11 @@ BENCH_SMP=1,maxcpus=2
 boot() {
 	local command
 	qemu_command "$1" "$3" -icount "shift=${ICOUNT_SHIFT:-0},sleep=off" -serial stdio "${@:4}"
-	timeout --foreground -k 5 "$2" "${command[@]}" </dev/null
+	(
+		# The rest of the firmware is loaded from the directory that QEMU runs in.
+		[ -z "$WITH_FIRMWARE" ] || cd "$FIRMWARE"
+		exec timeout --foreground -k 5 "$2" "${command[@]}" </dev/null
+	)
 }
 
 # console: the lines of the log $CONSOLE, without the times.

@@ -11,6 +11,7 @@
 lock
 
 VARIANT=${1:-$MODE}
+need_firmware "$VARIANT"
 [[ ${2:-1} =~ ^[1-9][0-9]*$ ]] || die "SECONDS=$2 is not a number of seconds"
 RUNS=
 for name in ${VARIANT//+/ }; do
