@@ -25,6 +25,7 @@
 #include <linux/sched_rseq_types.h>
 #include <linux/types.h>
 
+struct load_info;
 struct module;
 struct pt_regs;
 
@@ -85,11 +86,32 @@ typedef int (*sched_rseq_table_fn)(const char *owner, const struct sched_rseq_ta
 				   void *data);
 int sched_rseq_walk_tables(sched_rseq_table_fn fn, void *data);
 
+/**
+ * struct sched_rseq_place - where a section is, for somebody to read
+ * @owner:	"vmlinux" or the name of a module
+ * @symbol:	the symbol at or before the section, or NULL to look for it by other means
+ * @offset:	bytes from @symbol to the section
+ * @size:	bytes from @symbol to the next one
+ */
+struct sched_rseq_place {
+	const char	*owner;
+	const char	*symbol;
+	unsigned long	offset;
+	unsigned long	size;
+};
+
+typedef int (*sched_rseq_section_fn)(const struct sched_rseq_place *place,
+				     const struct sched_rseq_entry *entry, void *data);
+int sched_rseq_walk_sections(unsigned long *pos, sched_rseq_section_fn fn, void *data);
+
 #ifdef CONFIG_MODULES
 /* kernel/module/sched_rseq.c */
+int sched_rseq_module_find(struct module *mod, const struct load_info *info);
 int sched_rseq_module_finalize(struct module *mod);
 bool sched_rseq_module_table(unsigned long addr, struct sched_rseq_table *table);
 int sched_rseq_walk_module_tables(sched_rseq_table_fn fn, void *data);
+int sched_rseq_walk_module_sections(unsigned long from, unsigned long *pos,
+				    sched_rseq_section_fn fn, void *data);
 #else
 static inline bool sched_rseq_module_table(unsigned long addr, struct sched_rseq_table *table)
 {
@@ -100,12 +122,23 @@ static inline int sched_rseq_walk_module_tables(sched_rseq_table_fn fn, void *da
 {
 	return 0;
 }
+
+static inline int sched_rseq_walk_module_sections(unsigned long from, unsigned long *pos,
+						  sched_rseq_section_fn fn, void *data)
+{
+	return 0;
+}
 #endif
 
 #else /* CONFIG_SCHED_RSEQ */
 
 static inline void preempt_schedule_irq_resume(struct pt_regs *regs) { }
 static inline bool sched_rseq_in_section(unsigned long addr) { return false; }
+static inline int sched_rseq_module_find(struct module *mod, const struct load_info *info)
+{
+	return 0;
+}
+
 static inline int sched_rseq_module_finalize(struct module *mod) { return 0; }
 
 #endif /* CONFIG_SCHED_RSEQ */

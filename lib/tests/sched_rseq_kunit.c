@@ -326,6 +326,53 @@ static void srk_section(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, sched_rseq_in_section((unsigned long)srk_values));
 }
 
+struct srk_walk {
+	unsigned int	room;		/* sections until it ends */
+	unsigned int	nr;
+	unsigned long	sum;		/* differs if the order does */
+};
+
+static int srk_walk_section(const struct sched_rseq_place *place,
+			    const struct sched_rseq_entry *entry, void *data)
+{
+	struct srk_walk *walk = data;
+
+	if (!walk->room)
+		return -ENOSPC;
+	walk->room--;
+	walk->nr++;
+	walk->sum += walk->nr * sched_rseq_begin(entry);
+	return 0;
+}
+
+/* A walk in pieces visits what one from the start to the end does. */
+static void srk_walk(struct kunit *test)
+{
+	struct srk_walk whole = { .room = UINT_MAX };
+	unsigned long end = 0;
+
+	KUNIT_ASSERT_EQ(test, sched_rseq_walk_sections(&end, srk_walk_section, &whole), 0);
+	KUNIT_EXPECT_GT(test, whole.nr, 0);
+
+	for (unsigned int room = 1; room <= 64; room *= 4) {
+		struct srk_walk pieces = {};
+		unsigned int walks = 0;
+		unsigned long pos = 0;
+		int ret;
+
+		do {
+			pieces.room = room;
+			ret = sched_rseq_walk_sections(&pos, srk_walk_section, &pieces);
+			walks++;
+		} while (ret == -ENOSPC);
+		KUNIT_EXPECT_EQ(test, ret, 0);
+		KUNIT_EXPECT_EQ(test, walks, DIV_ROUND_UP(whole.nr, room));
+		KUNIT_EXPECT_EQ(test, pieces.nr, whole.nr);
+		KUNIT_EXPECT_EQ(test, pieces.sum, whole.sum);
+		KUNIT_EXPECT_EQ(test, pos, end);
+	}
+}
+
 #ifdef CONFIG_KPROBES
 /* Changed by functions of which the compiler sees no call. */
 static unsigned int srk_hits;
@@ -1121,6 +1168,7 @@ static struct kunit_case srk_cases[] = {
 	KUNIT_CASE(srk_cmpxchg128),
 #endif
 	KUNIT_CASE(srk_section),
+	KUNIT_CASE(srk_walk),
 #ifdef CONFIG_KPROBES
 	KUNIT_CASE(srk_kprobe),
 #endif

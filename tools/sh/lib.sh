@@ -147,7 +147,7 @@ merged_config() {
 
 # warnings LOG: those that compilers gave about files of this project.
 warnings() {
-	local own='(sched_rseq|percpu_rseq|kernel/percpu|rust_percpu|samecode|churn|malformed|workloads)[^ :]*:[0-9]+:[0-9]+'
+	local own='(sched_rseq|percpu_rseq|kernel/percpu|rust_percpu|samecode|churn|malformed|tests/big|workloads)[^ :]*:[0-9]+:[0-9]+'
 	grep -E "$own: warning: |--> .*$own|^WARNING: modpost" "$1" || true
 }
 

@@ -25,7 +25,8 @@ for kbuild in "$TOP"/rust/*/Kbuild "$TOP"/tools/tests/*/Kbuild "$TOP"/tools/work
 	hash=$(cat "$from"/* "$DIR/built" "$0" | sha256sum)
 	[ "$hash" != "$(cat "$to.built" 2>/dev/null)" ] || continue
 	mkdir -p "$to"
-	rm -f "$to.built"
+	# One that is no longer made must not stay.
+	rm -f "$to.built" "$to"/*.ko
 	must_step "$VARIANT module: $name" "module-$ARCH-$VARIANT-$name" build "$from" "$to"
 	warnings "$LOGS/module-$ARCH-$VARIANT-$name.log" >"$to.warnings"
 	if [ -s "$to.warnings" ]; then

@@ -348,6 +348,7 @@ for v in table plain publish; do
 		{ needs "module-$v"; run_test "run-$v-llsc" env CPU=cortex-a57 "$T/run.sh" "$v"; }
 	needs "module-$v";	run_test "reload-$v" check_reload "$v"
 	needs "module-$v";	run_test "malformed-$v" check_malformed "$v"
+	needs "module-$v";	run_test "link-$v" check_link "$v"
 	needs "kernel-$v";	run_test "descriptors-$v" check_table "$v"
 	needs "module-$v" host-tool; run_test "verify-$v" "$T/verify.sh" "$v"
 	needs "run-$v" host-tool; run_test "matrix-$v" srseq matrix "$LOGS/run-$ARCH-$v.log"
@@ -358,6 +359,7 @@ done
 needs run-table;	run_test run-table-again check_second_run table
 needs module-table;	run_test sample check_sample table
 needs module-table;	run_test same-code check_same_code table
+needs module-table;	run_test big check_big table
 needs kernel-table;	run_test compile-fail check_compile_fail table
 needs kernel-table;	run_test cfi-types check_cfi_types table
 needs kernel-table;	run_test rustdoc check_rustdoc table
@@ -416,6 +418,7 @@ for v in table mviy; do
 	needs "s390-module-$v";		run_test "s390-run-$v" s390 "$T/run.sh" "$v"
 	needs "s390-module-$v";		run_test "s390-reload-$v" s390 check_reload "$v"
 	needs "s390-module-$v";		run_test "s390-malformed-$v" s390 check_malformed "$v"
+	needs "s390-module-$v";		run_test "s390-link-$v" s390 check_link "$v"
 	needs "s390-kernel-$v";		run_test "s390-descriptors-$v" s390 check_table "$v"
 	needs "s390-module-$v" host-tool; run_test "s390-verify-$v" s390 "$T/verify.sh" "$v"
 	needs "s390-module-$v";		run_test "s390-torture-$v" s390 "$T/torture.sh" "$v" 2
@@ -449,6 +452,7 @@ needs s390-module-table;	run_test s390-same-code s390 check_same_code table
 needs riscv-module-plain;	run_test riscv-run riscv "$T/run.sh" plain
 needs riscv-module-plain;	run_test riscv-reload riscv check_reload plain
 needs riscv-module-plain;	run_test riscv-malformed riscv check_malformed plain
+needs riscv-module-plain;	run_test riscv-link riscv check_link plain
 needs riscv-kernel-plain;	run_test riscv-descriptors riscv check_table plain
 needs riscv-module-plain host-tool; run_test riscv-verify riscv "$T/verify.sh" plain
 needs riscv-module-plain;	run_test riscv-torture riscv "$T/torture.sh" plain 1
