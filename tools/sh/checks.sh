@@ -85,6 +85,16 @@ check_exports() {
 	without grep . <(comm -23 <(echo "$exported") <(echo "$needed"))
 }
 
+# check_trimmed VARIANT: if the kernel does not export what the module needs, the build of
+# the module says what to do.
+check_trimmed() {
+	local out=$LOGS/test/trimmed.out to=$LOGS/test/trimmed
+	without kenv make -C "$(kernel_dir "$1")" ARCH="$ARCH" LLVM=1 M="$TOP/rust/sched_rseq" MO="$to" \
+		CONFIG_TRIM_UNUSED_KSYMS=y modules >"$out" 2>&1
+	cat "$out"
+	grep -E '\*\*\* sched_rseq: .*unset CONFIG_TRIM_UNUSED_KSYMS' "$out"
+}
+
 # check_refused VARIANT: on a kernel that cannot do it, no module, but a reason.
 check_refused() {
 	local out=$LOGS/test/refused-$ARCH-$1.console
