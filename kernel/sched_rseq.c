@@ -118,7 +118,6 @@ EXPORT_SYMBOL_GPL(sched_rseq_walk_sections);
 unsigned long sched_rseq_filter[BITS_TO_LONGS(SCHED_RSEQ_FILTER_BITS)] __read_mostly = {
 	[0 ... BITS_TO_LONGS(SCHED_RSEQ_FILTER_BITS) - 1] = ~0UL,
 };
-EXPORT_SYMBOL_GPL(sched_rseq_filter);
 
 /**
  * sched_rseq_filter_add - note where the plain sections of a table are

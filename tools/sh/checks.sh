@@ -89,6 +89,27 @@ check_trace() {
 	quiet "$out"
 }
 
+# check_exports VARIANT: the C parts of the engine export only what sched_rseq.ko needs.
+check_exports() {
+	local exported needed
+	exported=$(sed -nE 's/^EXPORT_[A-Z_]*\((.*)\);/\1/p' \
+		"$TOP"/kernel/sched_rseq*.c "$TOP/kernel/module/sched_rseq.c" | sort)
+	needed=$(llvm-nm -u -j "$(kernel_dir "$1")/modules/sched_rseq/sched_rseq.ko" | sort)
+	printf 'exported:\n%s\n' "$exported"
+	[ -n "$exported" ]
+	without grep . <(comm -23 <(echo "$exported") <(echo "$needed"))
+}
+
+# check_trimmed VARIANT: if the kernel does not export what the module needs, the build of
+# the module says what to do.
+check_trimmed() {
+	local out=$LOGS/test/trimmed.out to=$LOGS/test/trimmed
+	without kenv make -C "$(kernel_dir "$1")" ARCH="$ARCH" LLVM=1 M="$TOP/rust/sched_rseq" MO="$to" \
+		CONFIG_TRIM_UNUSED_KSYMS=y modules >"$out" 2>&1
+	cat "$out"
+	grep -E '\*\*\* sched_rseq: .*unset CONFIG_TRIM_UNUSED_KSYMS' "$out"
+}
+
 # check_refused VARIANT: on a kernel that cannot do it, no module, but a reason.
 check_refused() {
 	local out=$LOGS/test/refused-$ARCH-$1.console

@@ -360,6 +360,8 @@ needs run-table;	run_test run-table-again check_second_run table
 needs module-table;	run_test sample check_sample table
 needs module-table;	run_test same-code check_same_code table
 needs module-table;	run_test big check_big table
+needs module-table;	run_test exports check_exports table
+needs kernel-table;	run_test trimmed check_trimmed table
 needs kernel-table;	run_test compile-fail check_compile_fail table
 needs kernel-table;	run_test cfi-types check_cfi_types table
 needs kernel-table;	run_test rustdoc check_rustdoc table

@@ -242,6 +242,15 @@ pub struct Initial<T>(UnsafeCell<T>);
 // SAFETY: It is only copied, by the kernel when it boots or loads the module.
 unsafe impl<T> Sync for Initial<T> {}
 
+impl<T> Initial<T> {
+    /// Fails to compile if a copy of the variable cannot be aligned for `T`: the kernel aligns the
+    /// memory that holds the copies of a CPU to a page.
+    pub const CAN_BE_ALIGNED: () = assert!(
+        align_of::<T>() <= PAGE_SIZE,
+        "a per-CPU variable aligned to more than a page"
+    );
+}
+
 impl<T: Value> Initial<T> {
     /// Fails to compile if a copy of the variable cannot be aligned for `T`: the kernel aligns the
     /// memory that holds the copies of a CPU to a page.
