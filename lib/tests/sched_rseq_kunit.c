@@ -126,6 +126,94 @@ SRK_OPS(16)
 SRK_OPS(32)
 SRK_OPS(64)
 
+/*
+ * Constants that an instruction can just contain, or just not. arm64 adds and subtracts
+ * 12 bits, as they are or times 4096, and has masks that are one run of ones, rotated
+ * and repeated. riscv has 12 bits with a sign, and s390 adds 8 bits with a sign.
+ */
+#define SRK_CONSTANTS(X)						\
+	X(0) X(1) X(-1) X(5) X(127) X(-129)				\
+	X(2047) X(2048) X(-2048) X(-2049)				\
+	X(4095) X(4096) X(4097) X(-4095) X(-4096)			\
+	X(0xfff000) X(0x1000000) X(0x80000000) X(0xffffffff)		\
+	X(0x7f00) X(0xffef) X(0xff0000ff) X(0x5555555555555555)		\
+	X(0xa5a5a5a5a5a5a5a5) X(0xffffffff00000000) X(0x8000000000000001)
+
+#define SRK_COMMA(constant)	constant,
+static const u64 srk_constants[] = { SRK_CONSTANTS(SRK_COMMA) };
+
+/* What operations with a constant left in the variable and returned. */
+struct srk_results {
+	u64 add, and, or, add_return[2], cmpxchg[2];
+};
+
+#define SRK_CONSTANT(bits)						\
+static __always_inline u64 srk_operate_##bits(u64 start, u64 c, struct srk_results *r) \
+{									\
+	u##bits __percpu *var = &srk_u##bits.var;			\
+									\
+	srk_set_##bits(start);						\
+	this_cpu_add(*var, c);						\
+	r->add = raw_cpu_read(*var);					\
+	srk_set_##bits(start);						\
+	this_cpu_and(*var, c);						\
+	r->and = raw_cpu_read(*var);					\
+	srk_set_##bits(start);						\
+	this_cpu_or(*var, c);						\
+	r->or = raw_cpu_read(*var);					\
+	srk_set_##bits(start);						\
+	r->add_return[0] = this_cpu_add_return(*var, c);		\
+	r->add_return[1] = raw_cpu_read(*var);				\
+	srk_set_##bits(start);						\
+	r->cmpxchg[0] = this_cpu_cmpxchg(*var, c, 1);			\
+	r->cmpxchg[1] = raw_cpu_read(*var);				\
+	return c;							\
+}									\
+									\
+static noinline void srk_compare_##bits(struct kunit *test, u64 start, u64 c, \
+					const struct srk_results *r)	\
+{									\
+	u##bits a = start, b = c;					\
+									\
+	KUNIT_EXPECT_EQ_MSG(test, r->add, (u64)(u##bits)(a + b), "%llx + %llx", start, c); \
+	KUNIT_EXPECT_EQ_MSG(test, r->and, (u64)(a & b), "%llx & %llx", start, c); \
+	KUNIT_EXPECT_EQ_MSG(test, r->or, (u64)(a | b), "%llx | %llx", start, c); \
+	KUNIT_EXPECT_EQ(test, r->add_return[0], (u64)(u##bits)(a + b));	\
+	KUNIT_EXPECT_EQ(test, r->add_return[1], (u64)(u##bits)(a + b));	\
+	KUNIT_EXPECT_EQ(test, r->cmpxchg[0], (u64)a);			\
+	KUNIT_EXPECT_EQ_MSG(test, r->cmpxchg[1], (u64)(a == b ? 1 : a),	\
+			    "%llx == %llx", start, c);			\
+}									\
+									\
+static noinline void srk_each_constant_##bits(struct kunit *test, u64 start) \
+{									\
+	struct srk_results r;						\
+	u64 c;								\
+									\
+	SRK_CONSTANTS(SRK_ONE_##bits)					\
+}									\
+									\
+static void srk_constants_##bits(struct kunit *test)			\
+{									\
+	migrate_disable();						\
+	for (int i = 0; i < ARRAY_SIZE(srk_constants); i++)		\
+		srk_each_constant_##bits(test, srk_constants[i]);	\
+	migrate_enable();						\
+}
+
+#define SRK_ONE(bits, constant)						\
+	c = srk_operate_##bits(start, constant, &r);			\
+	srk_compare_##bits(test, start, c, &r);
+#define SRK_ONE_8(constant)	SRK_ONE(8, constant)
+#define SRK_ONE_16(constant)	SRK_ONE(16, constant)
+#define SRK_ONE_32(constant)	SRK_ONE(32, constant)
+#define SRK_ONE_64(constant)	SRK_ONE(64, constant)
+
+SRK_CONSTANT(8)
+SRK_CONSTANT(16)
+SRK_CONSTANT(32)
+SRK_CONSTANT(64)
+
 /* A value that is negative in its width comes back sign-extended. */
 #define SRK_SIGNED(bits)						\
 static DEFINE_PER_CPU(s##bits, srk_s##bits);				\
@@ -192,6 +280,76 @@ static void srk_types(struct kunit *test)
 
 	this_cpu_write(srk_cptr, text);
 	KUNIT_EXPECT_PTR_EQ(test, this_cpu_read(srk_cptr), &text[0]);
+	migrate_enable();
+}
+
+/* A bool becomes 0 or 1: what "var op= val" makes of it. */
+#define SRK_BOOL(test, op, this_cpu_op, var, val) do {			\
+	bool want = var;						\
+									\
+	want op val;							\
+	*this_cpu_ptr(&srk_bool) = var;					\
+	this_cpu_op(srk_bool, val);					\
+	KUNIT_EXPECT_EQ_MSG(test, *(u8 *)this_cpu_ptr(&srk_bool), (u8)want, \
+			    "%d " #op " %llx", var, (u64)(val));	\
+} while (0)
+
+static noinline void srk_one_bool(struct kunit *test, bool var, int val)
+{
+	bool want = var, got;
+
+	SRK_BOOL(test, +=, this_cpu_add, var, val);
+	SRK_BOOL(test, &=, this_cpu_and, var, val);
+	SRK_BOOL(test, |=, this_cpu_or, var, val);
+	/* Constants, and other types. */
+	SRK_BOOL(test, +=, this_cpu_add, var, 1);
+	SRK_BOOL(test, |=, this_cpu_or, var, 2);
+	SRK_BOOL(test, &=, this_cpu_and, var, 2);
+	SRK_BOOL(test, +=, this_cpu_add, var, (u32)val);
+	SRK_BOOL(test, +=, this_cpu_add, var, (u64)val << 32);
+	SRK_BOOL(test, |=, this_cpu_or, var, (u64)val << 32);
+
+	want += val;
+	*this_cpu_ptr(&srk_bool) = var;
+	got = this_cpu_add_return(srk_bool, val);
+	KUNIT_EXPECT_EQ(test, *(u8 *)&got, (u8)want);
+	KUNIT_EXPECT_EQ(test, *(u8 *)this_cpu_ptr(&srk_bool), (u8)want);
+
+	want = val;
+	*this_cpu_ptr(&srk_bool) = var;
+	got = this_cpu_xchg(srk_bool, val);
+	KUNIT_EXPECT_EQ(test, *(u8 *)&got, (u8)var);
+	KUNIT_EXPECT_EQ(test, *(u8 *)this_cpu_ptr(&srk_bool), (u8)want);
+
+	/* The comparison is one of bools. */
+	*this_cpu_ptr(&srk_bool) = var;
+	got = this_cpu_cmpxchg(srk_bool, val, 0x200);
+	KUNIT_EXPECT_EQ(test, *(u8 *)&got, (u8)var);
+	KUNIT_EXPECT_EQ(test, *(u8 *)this_cpu_ptr(&srk_bool), (u8)(var == want || var));
+}
+
+static void srk_bools(struct kunit *test)
+{
+	static const int values[] = { 0, 1, 2, 3, -1, -2, 0xff, 0x100, 0x101, INT_MIN, INT_MAX };
+
+	migrate_disable();
+	for (int i = 0; i < 2 * ARRAY_SIZE(values); i++)
+		srk_one_bool(test, i & 1, values[i / 2]);
+	migrate_enable();
+}
+
+static DEFINE_PER_CPU(u32 *, srk_u32_ptr);
+
+/* An addition to a pointer counts elements. */
+static void srk_pointer(struct kunit *test)
+{
+	u32 array[4];
+
+	migrate_disable();
+	this_cpu_write(srk_u32_ptr, array);
+	this_cpu_add(srk_u32_ptr, 3);
+	KUNIT_EXPECT_PTR_EQ(test, this_cpu_read(srk_u32_ptr), &array[3]);
+	KUNIT_EXPECT_PTR_EQ(test, this_cpu_add_return(srk_u32_ptr, -2), &array[1]);
 	migrate_enable();
 }
 
@@ -1154,11 +1312,17 @@ static struct kunit_case srk_cases[] = {
 	KUNIT_CASE(srk_ops_16),
 	KUNIT_CASE(srk_ops_32),
 	KUNIT_CASE(srk_ops_64),
+	KUNIT_CASE(srk_constants_8),
+	KUNIT_CASE(srk_constants_16),
+	KUNIT_CASE(srk_constants_32),
+	KUNIT_CASE(srk_constants_64),
 	KUNIT_CASE(srk_signed_8),
 	KUNIT_CASE(srk_signed_16),
 	KUNIT_CASE(srk_signed_32),
 	KUNIT_CASE(srk_signed_64),
 	KUNIT_CASE(srk_types),
+	KUNIT_CASE(srk_bools),
+	KUNIT_CASE(srk_pointer),
 	KUNIT_CASE(srk_structs_1),
 	KUNIT_CASE(srk_structs_2),
 	KUNIT_CASE(srk_structs_4),

@@ -43,6 +43,7 @@
 //! | `get` | `mrs`, `ldr` | `ld`, `add`, `ld` |
 //! | `set` | `mrs`, `str` | `ld`, `add`, `sd` |
 //! | `add` and the like | `mrs`, `ldr`, `add`, `str` | `ld`, `add`, `ld`, `add`, `sd` |
+//! | `inc`, `dec` | with `add` or `sub` of 1 | with `addi` |
 //! | `and`, `or` | with `and` or `orr` | with `and` or `or` |
 //! | `xchg` | `mrs`, `ldr`, `str` | `ld`, `add`, `ld`, `sd` |
 //! | `cmpxchg` | `mrs`, `ldr`, `cmp`, `b.ne`, `str` | `ld`, `add`, `ld`, `bne`, `sd` |

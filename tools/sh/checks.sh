@@ -288,3 +288,33 @@ check_cfi_types() {
 	[ "$(wc -l <"$dir/types")" -ge 24 ]
 	awk '$2 != $3 { print $1 ": the types differ"; bad = 1 } END { exit bad }' "$dir/types"
 }
+
+# compile VARIANT TEST OBJECT OPTION...: of tools/tests/TEST, against that kernel.
+compile() {
+	local dir=$LOGS/test/$2-$ARCH
+	mkdir -p "$dir"
+	cp "$TOP/tools/tests/$2"/* "$dir"
+	rm -f "$dir"/*.o
+	kenv make -C "$(kernel_dir "$1")" ARCH="$ARCH" LLVM=1 M="$dir" "${@:4}" "$3"
+}
+
+# check_misaligned VARIANT: what reads, modifies and writes a variable of a packed
+# structure is refused, and nothing else is.
+check_misaligned() {
+	local out=$LOGS/test/misaligned.out
+	compile "$1" alignment aligned.o
+	without compile "$1" alignment packed.o >"$out" 2>&1
+	cat "$out"
+	[ "$(grep -c ': error: .*may be misaligned' "$out")" -eq 6 ]
+	[ "$(grep -c ': error: ' "$out")" -eq 6 ]
+}
+
+# check_sparse VARIANT: sparse has nothing to say about per-CPU operations, and finds the
+# one mistake that is there.
+check_sparse() {
+	local out=$LOGS/test/sparse-$ARCH.out
+	"$TOP/tools/sh/setup.sh" sparse || { echo "there is no sparse that the kernel accepts"; return 77; }
+	compile "$1" sparse operations.o C=2 2>&1 | tee "$out"
+	grep "operations\.c:[0-9:]* warning: symbol 'sparse_mistake' was not declared" "$out"
+	[ "$(grep -cE '(warning|error):' "$out")" -eq 1 ]
+}

@@ -286,7 +286,7 @@ run=(sched_rseq sched_rseq_torture)
 build kernel-table source "$T/kernel.sh" table
 build module-table kernel-table "$T/module.sh" table
 build kernel-plain source "$T/kernel.sh" plain
-build module-plain kernel-plain "$T/module.sh" plain "${run[@]}" sched_rseq_bench churn malformed
+build module-plain kernel-plain "$T/module.sh" plain "${run[@]}" sched_rseq_bench churn malformed samecode
 build kernel-off source "$T/kernel.sh" off
 build module-off kernel-off "$T/module.sh" off "${run[@]}" sched_rseq_bench
 build kernel-publish source "$T/kernel.sh" publish
@@ -364,6 +364,9 @@ needs module-table;	run_test exports check_exports table
 needs kernel-table;	run_test trimmed check_trimmed table
 needs kernel-table;	run_test compile-fail check_compile_fail table
 needs kernel-table;	run_test cfi-types check_cfi_types table
+needs module-plain;	run_test same-code-plain check_same_code plain
+needs kernel-table;	run_test misaligned check_misaligned table
+needs kernel-table;	run_test sparse check_sparse table
 needs kernel-table;	run_test rustdoc check_rustdoc table
 needs module-table host-tool; run_test verify-malformed check_verify_malformed table
 needs module-table host-tool; run_test verify-faults check_verify_faults table stale_retry end_short end_long
@@ -450,6 +453,7 @@ done
 
 needs s390-module-table;	run_test s390-sample s390 check_sample table
 needs s390-module-table;	run_test s390-same-code s390 check_same_code table
+needs s390-kernel-table;	run_test s390-sparse s390 check_sparse table
 
 needs riscv-module-plain;	run_test riscv-run riscv "$T/run.sh" plain
 needs riscv-module-plain;	run_test riscv-reload riscv check_reload plain
@@ -464,6 +468,7 @@ needs riscv-run;		run_test riscv-catches-faults riscv check_faults plain
 needs riscv-module-plain host-tool; run_test riscv-verify-faults riscv check_verify_faults plain end_short end_long
 needs riscv-kernel-plain;	run_test riscv-engine-cannot-panic riscv check_no_panic plain
 needs riscv-module-plain;	run_test riscv-same-code riscv check_same_code plain
+needs riscv-kernel-plain;	run_test riscv-sparse riscv check_sparse plain
 needs riscv-kernel-plain riscv-kernel-off; run_test riscv-figures riscv check_figures plain
 needs riscv-module-plain riscv-module-off; run_test riscv-fast-path riscv check_fast_path plain
 needs riscv-kernel-break;	run_test riscv-kunit-break riscv check_kunit break rv64
