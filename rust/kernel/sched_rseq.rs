@@ -308,8 +308,8 @@ unsafe fn find_interrupted<'a>(regs: *mut bindings::pt_regs, pc: u64) -> Option<
     unsafe { find(regs, pc) }.map(|entry| (entry, pc))
 }
 
-/// Resumes a task that was interrupted at `pc`, in the section of `entry`, and has been moved since.
-/// Out of line, because hardly any is.
+/// Resumes a task that was interrupted at `pc`, in the section of `entry`, and was moved. Out of
+/// line, because hardly any is.
 ///
 /// # Safety
 ///
@@ -850,7 +850,8 @@ mod tests {
         // from the first CPU to the last, and not at all if the task has come back.
         let (mut cpu, mut register) = (0x1000u64, 0x1000u64);
         for to in [0x5000u64, 0x3000, 0x1000] {
-            if let Resume::Fixup { reg: 7, delta } = section.resume(PLACE + 6, to.wrapping_sub(cpu)) {
+            let resume = section.resume(PLACE + 6, to.wrapping_sub(cpu));
+            if let Resume::Fixup { reg: 7, delta } = resume {
                 register = register.wrapping_add(delta);
             }
             cpu = to;

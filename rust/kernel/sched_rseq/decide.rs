@@ -119,7 +119,7 @@ impl Section {
     /// and a compare-and-swap compares when it executes.
     ///
     /// `delta` is the new CPU's per-CPU offset minus that of the CPU of the interruption. If an
-    /// inner exit and an outer exit decide about the same section, each for its part of the way, the
+    /// inner and an outer exit decide about the same section, each for its part of the way, the
     /// deltas add up. A restart needs no delta, because it forms the address anew: to be restarted
     /// once too often does no harm. For [`Entry::PLAIN`] there is nothing left to do, see
     /// [`Section::interrupted`].
