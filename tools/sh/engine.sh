@@ -335,11 +335,13 @@ declare -A MANGLED=(
 	[not_aligned]="it is not aligned to 4"
 	[cut]="its size is not a multiple of 8"
 	[twice]="there is more than one"
+	[none]="there is none"
+	[half]="it does not describe all sections, see .sched_rseq_ops"
 )
 
 # mangle NAME FROM TO: copy a file with a table that is wrong in this way.
 mangle() {
-	local change
+	local change records
 	case $1 in
 	not_alloc) change=(--set-section-flags __sched_rseq=readonly) ;;
 	no_contents) change=(--set-section-type __sched_rseq=8) ;;
@@ -350,6 +352,14 @@ mangle() {
 		change=(--update-section "__sched_rseq=$3.table")
 		;;
 	twice) change=(--rename-section .comment=__sched_rseq) ;;
+	none) change=(--rename-section __sched_rseq=.other) ;;
+	half)
+		llvm-objcopy --dump-section "__sched_rseq=$3.table" "$2" /dev/null
+		# Of 8 bytes each.
+		records=$(($(wc -c <"$3.table") / 16))
+		truncate -s $((8 * records)) "$3.table"
+		change=(--update-section "__sched_rseq=$3.table")
+		;;
 	esac
 	llvm-objcopy "${change[@]}" "$2" "$3"
 }
@@ -395,7 +405,7 @@ check_malformed() {
 # check_link VARIANT: a kernel or a module whose descriptors are wrong does not link. The
 # kernel is a copy of the linked one, changed and given to scripts/sorttable again.
 check_link() {
-	local dir tmp out name half
+	local dir tmp out name
 	dir=$(kernel_dir "$1")
 	tmp=$LOGS/test/link-$ARCH-$1
 	out=$tmp/out
@@ -421,29 +431,39 @@ check_link() {
 
 	for name in "${!MANGLED[@]}"; do
 		mangle "$name" "$dir/vmlinux" "$tmp/vmlinux"
-		says "the table __sched_rseq is malformed: ${MANGLED[$name]}"
+		# Here the section that has no descriptor can be named.
+		if [ "$name" = half ]; then
+			says "it has no descriptor"
+		else
+			says "the table __sched_rseq is malformed: ${MANGLED[$name]}"
+		fi
 	done
-	llvm-objcopy --rename-section __sched_rseq=.other "$dir/vmlinux" "$tmp/vmlinux"
-	says "the table __sched_rseq is malformed: there is none"
 
 	llvm-objcopy --dump-section "__sched_rseq=$tmp/table" "$dir/vmlinux" /dev/null
 	changed 4 '\0\0'; says "its length is 0"
 	changed 4 '\1\1'; says "it is misaligned"
-	changed 4 '\374\374'; says "it overlaps the one before"
 	changed 0 '\160\160\160\160'; says "it is outside the text"
 	changed 6 '\11'; says "its kind is unknown"
 	changed 6 '\1\377'; says "its register does not exist"
 	grep -E 'critical section at [A-Za-z0-9_.]+\+0x[0-9a-f]+ \(0x[0-9a-f]+\): ' "$out"
 
-	# One descriptor less, half of them, and none in the list.
+	# The second descriptor describes the first section, too.
+	python3 - "$dir/vmlinux" "$tmp/table" >"$tmp/changed" <<-'EOF'
+	import struct, sys
+	format = ">i" if open(sys.argv[1], "rb").read(6)[5] == 2 else "<i"
+	table = bytearray(open(sys.argv[2], "rb").read())
+	table[8:16] = table[:8]
+	struct.pack_into(format, table, 8, struct.unpack_from(format, table)[0] - 8)
+	sys.stdout.buffer.write(table)
+	EOF
+	llvm-objcopy --update-section "__sched_rseq=$tmp/changed" "$dir/vmlinux" "$tmp/vmlinux"
+	says "it overlaps the one before"
+
+	# One descriptor less, and none in the list.
 	head -c -8 "$tmp/table" >"$tmp/changed"
 	llvm-objcopy --update-section "__sched_rseq=$tmp/changed" "$dir/vmlinux" "$tmp/vmlinux"
 	says "it has no descriptor"
 	[ "$(wc -l <"$out")" -eq 1 ]
-	half=$(($(wc -c <"$tmp/table") / 16))
-	head -c $((half * 8)) "$tmp/table" >"$tmp/changed"
-	llvm-objcopy --update-section "__sched_rseq=$tmp/changed" "$dir/vmlinux" "$tmp/vmlinux"
-	says "it has no descriptor"
 	llvm-objcopy --remove-section .sched_rseq_ops "$dir/vmlinux" "$tmp/vmlinux"
 	says "it is not in .sched_rseq_ops"
 	rm "$tmp/vmlinux"
