@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
-# setup.sh [gcc|selftests|firmware]: install what the host lacks: packages, QEMU, bindgen, the
+# setup.sh [gcc|selftests]: install what the host lacks: packages, QEMU, bindgen, the
 # guest's busybox, and on demand what only kernels compiled with gcc or make selftests
 # need.  Silent, and fast, when nothing is missing.
 
