@@ -83,12 +83,41 @@ int sched_rseq_walk_tables(sched_rseq_table_fn fn, void *data)
 }
 EXPORT_SYMBOL_GPL(sched_rseq_walk_tables);
 
+/**
+ * sched_rseq_walk_sections - call a function for each section, from a position on
+ * @pos:	the position, 0 at the start; it becomes that of the section for which
+ *		@fn returned non-zero, or the end
+ * @fn:		the function; non-zero ends the walk
+ * @data:	its last argument
+ *
+ * A walk can go on where another one ended. If a module is loaded or unloaded
+ * between the two, some sections may be visited twice or not at all. Sections of
+ * freed init text of modules are left out; they have a position, though.
+ *
+ * Context: Task context, may sleep. @fn is called under module_mutex for modules.
+ *
+ * Return: what the last call of @fn returned.
+ */
+int sched_rseq_walk_sections(unsigned long *pos, sched_rseq_section_fn fn, void *data)
+{
+	const struct sched_rseq_place place = { .owner = "vmlinux" };
+	const struct sched_rseq_table table = kernel_table();
+
+	for (; *pos < table.nr; ++*pos) {
+		int ret = fn(&place, table.entries + *pos, data);
+
+		if (ret)
+			return ret;
+	}
+	return sched_rseq_walk_module_sections(table.nr, pos, fn, data);
+}
+EXPORT_SYMBOL_GPL(sched_rseq_walk_sections);
+
 #ifdef CONFIG_SCHED_RSEQ_PLAIN
 /* All bits are set until somebody has looked which ones have to be. */
 unsigned long sched_rseq_filter[BITS_TO_LONGS(SCHED_RSEQ_FILTER_BITS)] __read_mostly = {
 	[0 ... BITS_TO_LONGS(SCHED_RSEQ_FILTER_BITS) - 1] = ~0UL,
 };
-EXPORT_SYMBOL_GPL(sched_rseq_filter);
 
 /**
  * sched_rseq_filter_add - note where the plain sections of a table are

@@ -5,8 +5,10 @@
 #define pr_fmt(fmt) "sched_rseq: " fmt
 
 #include <linux/module.h>
+#include <linux/module_symbol.h>
 #include <linux/rcupdate.h>
 #include <linux/sched_rseq.h>
+#include <linux/slab.h>
 #include <linux/sort.h>
 #include "internal.h"
 
@@ -98,6 +100,115 @@ static const char *check_entry(struct module *mod, const struct sched_rseq_entry
 		arch_sched_rseq_check(entry);
 }
 
+#ifdef CONFIG_KALLSYMS
+/*
+ * The symbols in the text of one module, in the order of their addresses. kallsyms
+ * scans all symbols of a module for each address, so the cost of naming all sections
+ * would be the product of the two. A reader comes back for more, so the order stays
+ * until another module's is wanted. module_mutex protects it.
+ */
+static struct {
+	const struct module	*mod;
+	const Elf_Sym		*symtab;
+	unsigned int		loads;
+	unsigned int		nr;
+	unsigned int		*order;
+} symbols;
+
+/* How many modules were loaded: the next one may be where the last one was. */
+static atomic_t nr_loads;
+
+static void count_load(void)
+{
+	atomic_inc(&nr_loads);
+}
+
+/* Of symbols with the same address kallsyms takes the first one, so it comes last. */
+static int cmp_symbol(const void *a, const void *b, const void *symtab)
+{
+	unsigned int x = *(const unsigned int *)a, y = *(const unsigned int *)b;
+	unsigned long value_x = kallsyms_symbol_value((const Elf_Sym *)symtab + x);
+	unsigned long value_y = kallsyms_symbol_value((const Elf_Sym *)symtab + y);
+
+	if (value_x != value_y)
+		return value_x < value_y ? -1 : 1;
+	return x > y ? -1 : 1;
+}
+
+static bool sort_symbols(const struct module *mod, const struct mod_kallsyms *kallsyms)
+{
+	unsigned int loads = atomic_read(&nr_loads), nr = 0;
+	const Elf_Sym *symtab = kallsyms->symtab;
+
+	if (symbols.mod == mod && symbols.symtab == symtab && symbols.loads == loads)
+		return true;
+
+	kvfree(symbols.order);
+	symbols.mod = NULL;
+	symbols.order = kvmalloc_array(kallsyms->num_symtab, sizeof(*symbols.order), GFP_KERNEL);
+	if (!symbols.order)
+		return false;
+	/* Symbols start at 1. */
+	for (unsigned int i = 1; i < kallsyms->num_symtab; i++) {
+		const char *name = kallsyms->strtab + symtab[i].st_name;
+
+		if (symtab[i].st_shndx == SHN_UNDEF || !*name || is_mapping_symbol(name) ||
+		    !text_at(mod, kallsyms_symbol_value(symtab + i)))
+			continue;
+		symbols.order[nr++] = i;
+	}
+	sort_r_nonatomic(symbols.order, nr, sizeof(*symbols.order), cmp_symbol, NULL, symtab);
+	symbols.mod = mod;
+	symbols.symtab = symtab;
+	symbols.loads = loads;
+	symbols.nr = nr;
+	return true;
+}
+
+/* As find_kallsyms_symbol(). */
+static void find_symbol_at(const struct module *mod, unsigned long addr,
+			   struct sched_rseq_place *place)
+{
+	const struct mod_kallsyms *kallsyms;
+	const struct module_memory *mem = text_at(mod, addr);
+	unsigned long value, next = (unsigned long)mem->base + mem->size;
+	unsigned int low = 0, high;
+
+	place->symbol = NULL;
+	kallsyms = rcu_dereference_protected(mod->kallsyms, lockdep_is_held(&module_mutex));
+	if (!sort_symbols(mod, kallsyms))
+		return;
+
+	/* The first one behind @addr */
+	high = symbols.nr;
+	while (low < high) {
+		unsigned int middle = low + (high - low) / 2;
+
+		if (kallsyms_symbol_value(kallsyms->symtab + symbols.order[middle]) <= addr)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (low < symbols.nr)
+		next = min(next, kallsyms_symbol_value(kallsyms->symtab + symbols.order[low]));
+	if (!low)
+		return;
+	value = kallsyms_symbol_value(kallsyms->symtab + symbols.order[low - 1]);
+	if (value < (unsigned long)mem->base)
+		return;
+	place->symbol = kallsyms->strtab + kallsyms->symtab[symbols.order[low - 1]].st_name;
+	place->offset = addr - value;
+	place->size = next - value;
+}
+#else
+static void count_load(void) { }
+
+static void find_symbol_at(const struct module *mod, unsigned long addr,
+			   struct sched_rseq_place *place)
+{
+}
+#endif
+
 #ifdef CONFIG_SCHED_RSEQ_PLAIN
 /*
  * The loader's flush of the instruction cache, which is still to come, has all
@@ -155,9 +266,81 @@ void sched_rseq_module_free(struct module *mod)
 	if (mod->sched_rseq_filtered)
 		sched_rseq_filter_rebuild();
 }
+
+/**
+ * sched_rseq_filter_restore - Clear the bits that a test has set without need
+ *
+ * A test may set bits of the filter at any time. It must not write back a copy:
+ * a module that was loaded meanwhile has set bits of its own.
+ *
+ * Context: Task context. Takes module_mutex.
+ */
+void sched_rseq_filter_restore(void)
+{
+	guard(mutex)(&module_mutex);
+	sched_rseq_filter_rebuild();
+}
 #else
 static void filter_module(struct module *mod) { }
 #endif
+
+/*
+ * The rule for a table: one section, in memory, with contents, that consists of
+ * whole and aligned descriptors. scripts/sorttable.c and srseq have the same rule.
+ *
+ * Returns what is wrong, or NULL. @table is the section, or NULL without one.
+ */
+static const char *find_table(const struct load_info *info, const Elf_Shdr **table)
+{
+	*table = NULL;
+	for (unsigned int i = 1; i < info->hdr->e_shnum; i++) {
+		const Elf_Shdr *shdr = &info->sechdrs[i];
+
+		if (strcmp(info->secstrings + shdr->sh_name, "__sched_rseq"))
+			continue;
+		if (*table)
+			return "there is more than one";
+		*table = shdr;
+	}
+	if (!*table)
+		return NULL;
+	if (!((*table)->sh_flags & SHF_ALLOC))
+		return "it is not loaded (SHF_ALLOC)";
+	if ((*table)->sh_type == SHT_NOBITS)
+		return "it has no contents";
+	if ((*table)->sh_size % sizeof(struct sched_rseq_entry))
+		return "its size is not a multiple of 8";
+	if ((*table)->sh_addralign < __alignof__(struct sched_rseq_entry))
+		return "it is not aligned to 4";
+	return NULL;
+}
+
+/**
+ * sched_rseq_module_find - find the table of a module
+ * @mod:	a module that is being loaded; its sections are in place
+ * @info:	what the loader knows about its file
+ *
+ * Context: Task context, under no lock.
+ *
+ * Return: 0, with or without a table, or -ENOEXEC if the table is not as it must
+ * be; the log says why.
+ */
+int sched_rseq_module_find(struct module *mod, const struct load_info *info)
+{
+	const Elf_Shdr *table;
+	const char *why = find_table(info, &table);
+
+	if (why) {
+		pr_err("%s: the table __sched_rseq is malformed: %s\n",
+		       mod->name, why);
+		return -ENOEXEC;
+	}
+	if (table) {
+		mod->sched_rseq = (void *)table->sh_addr;
+		mod->num_sched_rseq = table->sh_size / sizeof(*mod->sched_rseq);
+	}
+	return 0;
+}
 
 /**
  * sched_rseq_module_finalize - check and sort the descriptors of a module
@@ -174,6 +357,7 @@ int sched_rseq_module_finalize(struct module *mod)
 	unsigned int nr = mod->num_sched_rseq;
 	const char *why;
 
+	count_load();
 	for (unsigned int i = 0; i < nr; i++) {
 		why = check_entry(mod, entry + i);
 		if (why) {
@@ -223,6 +407,46 @@ int sched_rseq_walk_module_tables(sched_rseq_table_fn fn, void *data)
 		ret = walk_in_use(mod, fn, data);
 		if (ret)
 			return ret;
+	}
+	return 0;
+}
+
+/**
+ * sched_rseq_walk_module_sections - the part of sched_rseq_walk_sections() for modules
+ * @from:	position of the first section of the first module
+ * @pos:	as there
+ * @fn:		as there
+ * @data:	as there
+ *
+ * Context: Task context, may sleep. Takes module_mutex, as a reader of /proc/modules
+ * does: no module comes or goes, and no RCU reader keeps others waiting.
+ *
+ * Return: what the last call of @fn returned.
+ */
+int sched_rseq_walk_module_sections(unsigned long from, unsigned long *pos,
+				    sched_rseq_section_fn fn, void *data)
+{
+	struct module *mod;
+
+	guard(mutex)(&module_mutex);
+	list_for_each_entry(mod, &modules, list) {
+		const struct sched_rseq_table table = module_table(mod);
+		struct sched_rseq_place place = { .owner = mod->name };
+
+		if (mod->state == MODULE_STATE_UNFORMED)
+			continue;
+		for (; *pos - from < table.nr; ++*pos) {
+			const struct sched_rseq_entry *entry = table.entries + (*pos - from);
+			int ret;
+
+			if (was_freed(mod, entry))
+				continue;
+			find_symbol_at(mod, sched_rseq_begin(entry), &place);
+			ret = fn(&place, entry, data);
+			if (ret)
+				return ret;
+		}
+		from += table.nr;
 	}
 	return 0;
 }

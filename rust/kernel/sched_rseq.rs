@@ -2,15 +2,17 @@
 
 //! In-kernel restartable sequences.
 //!
-//! A preempted task that was inside a critical section of kernel text, that is, one whose saved
-//! program counter lies in `[begin, end)`, may have formed the address of another CPU's variable.
+//! A task that was moved to another CPU inside a critical section of kernel text, that is, with a
+//! saved program counter in `[begin, end)`, may have formed the address of the old CPU's variable.
 //! On the way back to it the engine here finds the section and either restarts it, for it has not
 //! committed, or fixes up the register that holds the address. A plain section has also loaded what
 //! it is about to store, so it is restarted by whatever interrupts it.
 //!
 //! The engine is called with interrupts disabled, before the return to the interrupted kernel code:
-//! [`sched_rseq_resume`] after the scheduler, `__sched_rseq_interrupted()` always, but for what a
-//! filter in C keeps away from it. It does not allocate, lock or panic.
+//! [`__sched_rseq_resume`] if the task was moved since it was interrupted,
+//! `__sched_rseq_interrupted()` always, but for what a filter in C keeps away from it. C reads the
+//! program counter, compares the CPUs, and passes both on. The engine does not allocate, lock or
+//! panic.
 //!
 //! C header: [`include/linux/sched_rseq.h`](srctree/include/linux/sched_rseq.h)
 
@@ -23,6 +25,7 @@ use crate::{
         c_ulong,
         c_void, //
     },
+    fmt,
     prelude::*,
     str::CStr,
     sync::rcu, //
@@ -122,7 +125,7 @@ mod trace {
 #[cfg(not(CONFIG_SCHED_RSEQ_PUBLISH))]
 #[inline]
 unsafe fn find<'a>(_regs: *mut bindings::pt_regs, pc: u64) -> Option<&'a Entry> {
-    // SAFETY: Whoever is about to return to that address keeps its module.
+    // SAFETY: The task that is about to return to that address keeps its module.
     unsafe { find_entry(pc) }
 }
 
@@ -203,12 +206,12 @@ mod broken {
         None
     }
 
-    /// Whether what was preempted is sent back, and not what was interrupted.
+    /// Whether a task that was moved is sent back, and not one that was only interrupted.
     pub(super) fn is_late() -> bool {
-        is(bindings::sched_rseq_break_SCHED_RSEQ_BREAK_PREEMPTED_ONLY)
+        is(bindings::sched_rseq_break_SCHED_RSEQ_BREAK_MOVED_ONLY)
     }
 
-    /// Whether an interrupt that need not have preempted anything is not looked at.
+    /// Whether an interrupt that need not have moved anything is not looked at.
     #[cfg(CONFIG_SCHED_RSEQ_PLAIN)]
     pub(super) fn looks_away() -> bool {
         if is(bindings::sched_rseq_break_SCHED_RSEQ_BREAK_NO_NMI) {
@@ -248,19 +251,23 @@ unsafe fn offset_delta(old_cpu: c_uint) -> u64 {
     (unsafe { bindings::sched_rseq_offset_delta(old_cpu) }) as u64
 }
 
-/// Resumes a task that was preempted in kernel mode.
+/// Resumes a task that was interrupted in kernel mode and has been moved since.
 ///
-/// `old_cpu` is the CPU that it was preempted on; it is now on this one. Cost without a section:
-/// a binary search of one table.
+/// `pc` is its program counter, and `old_cpu` the CPU that it was interrupted on; it is now on this
+/// one. Cost without a section: a binary search of one table.
 ///
 /// # Safety
 ///
-/// `regs` is valid and describes kernel code that is about to be returned to; interrupts are
-/// disabled and stay so until then; `old_cpu` is a possible CPU.
+/// `regs` is valid and describes kernel code that is about to be returned to, at `pc`; interrupts
+/// are disabled and stay so until then; `old_cpu` is a possible CPU.
 #[export]
-pub unsafe extern "C" fn sched_rseq_resume(regs: *mut bindings::pt_regs, old_cpu: c_uint) {
+pub unsafe extern "C" fn __sched_rseq_resume(
+    regs: *mut bindings::pt_regs,
+    pc: c_ulong,
+    old_cpu: c_uint,
+) {
     // SAFETY: By the safety requirements of this function.
-    if let Some((entry, pc)) = unsafe { find_interrupted(regs) } {
+    if let Some((entry, pc)) = unsafe { find_interrupted(regs, pc as u64) } {
         // SAFETY: By the safety requirements of this function.
         unsafe { resume_in(entry, regs, pc, old_cpu) };
     }
@@ -270,17 +277,17 @@ pub unsafe extern "C" fn sched_rseq_resume(regs: *mut bindings::pt_regs, old_cpu
 ///
 /// # Safety
 ///
-/// `regs` is valid and describes kernel code that was interrupted, by whatever; interrupts are
-/// disabled.
+/// `regs` is valid and describes kernel code that was interrupted, by whatever, at `pc`; interrupts
+/// are disabled.
 #[cfg(CONFIG_SCHED_RSEQ_PLAIN)]
 #[export]
-pub unsafe extern "C" fn __sched_rseq_interrupted(regs: *mut bindings::pt_regs) {
+pub unsafe extern "C" fn __sched_rseq_interrupted(regs: *mut bindings::pt_regs, pc: c_ulong) {
     #[cfg(CONFIG_SCHED_RSEQ_BREAK)]
     if broken::looks_away() {
         return;
     }
     // SAFETY: By the safety requirements of this function.
-    if let Some((entry, pc)) = unsafe { find_interrupted(regs) } {
+    if let Some((entry, pc)) = unsafe { find_interrupted(regs, pc as u64) } {
         // SAFETY: By the safety requirements of this function.
         unsafe { interrupted_in(entry, regs, pc) };
     }
@@ -290,12 +297,9 @@ pub unsafe extern "C" fn __sched_rseq_interrupted(regs: *mut bindings::pt_regs) 
 ///
 /// # Safety
 ///
-/// `regs` is valid and describes kernel code that is about to be returned to.
+/// `regs` is valid and describes kernel code that is about to be returned to, at `pc`.
 #[inline(always)]
-unsafe fn find_interrupted<'a>(regs: *mut bindings::pt_regs) -> Option<(&'a Entry, u64)> {
-    // SAFETY: By the safety requirements of this function.
-    let pc = unsafe { bindings::instruction_pointer(regs) } as u64;
-
+unsafe fn find_interrupted<'a>(regs: *mut bindings::pt_regs, pc: u64) -> Option<(&'a Entry, u64)> {
     #[cfg(CONFIG_SCHED_RSEQ_BREAK)]
     // SAFETY: By the safety requirements of this function.
     return unsafe { broken::find(regs, pc) };
@@ -304,12 +308,12 @@ unsafe fn find_interrupted<'a>(regs: *mut bindings::pt_regs) -> Option<(&'a Entr
     unsafe { find(regs, pc) }.map(|entry| (entry, pc))
 }
 
-/// Resumes a task that was preempted at `pc`, in the section of `entry`. Out of line, because
-/// hardly any is.
+/// Resumes a task that was interrupted at `pc`, in the section of `entry`, and was moved. Out of
+/// line, because hardly any is.
 ///
 /// # Safety
 ///
-/// As for [`sched_rseq_resume`].
+/// As for [`__sched_rseq_resume`].
 #[cold]
 #[inline(never)]
 unsafe fn resume_in(entry: &Entry, regs: *mut bindings::pt_regs, pc: u64, old_cpu: c_uint) {
@@ -321,7 +325,7 @@ unsafe fn resume_in(entry: &Entry, regs: *mut bindings::pt_regs, pc: u64, old_cp
     let resume = match section.kind {
         #[cfg(CONFIG_SCHED_RSEQ_BREAK)]
         Entry::PLAIN if broken::is_late() => section.interrupted(pc),
-        // Not the preemption is what matters, but the interrupt that led to it.
+        // The interrupt that led to the move has already restarted the section.
         Entry::PLAIN => return,
         // SAFETY: `old_cpu` is a possible CPU.
         Entry::FIXUP => section.resume(pc, unsafe { offset_delta(old_cpu) }),
@@ -331,7 +335,7 @@ unsafe fn resume_in(entry: &Entry, regs: *mut bindings::pt_regs, pc: u64, old_cp
     unsafe { apply(&section, resume, regs, pc, old_cpu, true) };
 }
 
-/// The same for whoever was interrupted, with or without being preempted.
+/// Restarts a plain section that was interrupted at `pc`, with or without being preempted.
 ///
 /// # Safety
 ///
@@ -360,7 +364,7 @@ unsafe fn interrupted_in(entry: &Entry, regs: *mut bindings::pt_regs, pc: u64) {
 ///
 /// # Safety
 ///
-/// As for [`sched_rseq_resume`].
+/// As for [`__sched_rseq_resume`].
 #[inline(always)]
 unsafe fn apply(
     section: &Section,
@@ -405,14 +409,13 @@ unsafe fn apply(
 ///
 /// # Safety
 ///
-/// `regs` is valid and describes kernel code that was interrupted; interrupts are disabled.
+/// Kernel code was interrupted at `pc`; interrupts are disabled.
 #[cfg(all(CONFIG_SCHED_RSEQ_STATS, CONFIG_SCHED_RSEQ_MVIY))]
 #[export]
-pub unsafe extern "C" fn __sched_rseq_note_marked(regs: *mut bindings::pt_regs) {
-    // SAFETY: By the safety requirements of this function.
-    let pc = unsafe { bindings::instruction_pointer(regs) } as u64;
+pub unsafe extern "C" fn __sched_rseq_note_marked(pc: c_ulong) {
+    let pc = pc as u64;
     // Not if a copy of an instruction is stepped over.
-    // SAFETY: Whoever was interrupted there keeps the module.
+    // SAFETY: The task that was interrupted there keeps the module.
     if let Some(section) = unsafe { find_entry(pc) }.map(section_of) {
         stat_inc(bindings::sched_rseq_stat_SCHED_RSEQ_STAT_CS);
         boundary_inc(&section, pc);
@@ -433,15 +436,31 @@ pub unsafe extern "C" fn sched_rseq_contains(
     unsafe { table_from_c(&*table) }.find(addr as u64).is_some()
 }
 
-/// Whether an address is in a plain section and not where that starts anew: whoever gets there by
-/// single steps has begun the section before.
+/// Finds the plain section that contains an address, and stores where it begins and ends.
+///
+/// Returns false, and stores nothing, if the address is in no plain section.
 ///
 /// Context: any in which RCU is watching.
+///
+/// # Safety
+///
+/// `begin` and `end` are valid for writing.
 #[cfg(CONFIG_SCHED_RSEQ_PLAIN)]
 #[export]
-pub extern "C" fn sched_rseq_amid_plain_section(addr: c_ulong) -> bool {
-    find_section(addr as u64)
-        .is_some_and(|section| section.kind == Entry::PLAIN && section.begin != addr as u64)
+pub unsafe extern "C" fn sched_rseq_find_plain(
+    addr: c_ulong,
+    begin: *mut c_ulong,
+    end: *mut c_ulong,
+) -> bool {
+    let Some(section) = find_section(addr as u64).filter(|s| s.kind == Entry::PLAIN) else {
+        return false;
+    };
+    // SAFETY: By the safety requirements of this function.
+    unsafe {
+        *begin = section.begin as c_ulong;
+        *end = section.begin.wrapping_add(u64::from(section.len)) as c_ulong;
+    }
+    true
 }
 
 /// Checks a descriptor. Returns what is wrong with it in words, or null.
@@ -571,6 +590,81 @@ where
 
     // SAFETY: `visit::<F>` is passed an `F`, and C passes it on unchanged.
     let ret = unsafe { bindings::sched_rseq_walk_tables(Some(visit::<F>), (&raw mut f).cast()) };
+    crate::error::to_result(ret)
+}
+
+/// Where a section is, for somebody to read.
+pub struct Place<'a> {
+    /// `vmlinux` or the name of a module.
+    pub owner: &'a CStr,
+    place: &'a bindings::sched_rseq_place,
+    begin: u64,
+}
+
+impl Place<'_> {
+    /// Enough for the longest symbol with offset, size and module, and a NUL.
+    const MAX_LEN: usize = bindings::KSYM_NAME_LEN as usize + 256;
+}
+
+fn text(s: &CStr) -> Result<&str, fmt::Error> {
+    s.to_str().map_err(|_| fmt::Error)
+}
+
+impl fmt::Display for Place<'_> {
+    /// Writes symbol, offset and size, and the module, as the format `%pS` of C does.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.place.symbol.is_null() {
+            let mut name = [0u8; Self::MAX_LEN];
+            // SAFETY: The buffer is longer than the function asks for.
+            unsafe { bindings::sprint_symbol(name.as_mut_ptr(), self.begin as usize) };
+            let name = CStr::from_bytes_until_nul(&name).map_err(|_| fmt::Error)?;
+            return f.write_str(text(name)?);
+        }
+        // SAFETY: By the type's construction, a string that is there as long as the place.
+        let symbol = unsafe { CStr::from_char_ptr(self.place.symbol) };
+        let (offset, size) = (self.place.offset, self.place.size);
+        write!(
+            f,
+            "{}+{offset:#x}/{size:#x} [{}]",
+            text(symbol)?,
+            text(self.owner)?
+        )
+    }
+}
+
+/// Calls `f` for each section of the kernel and of its modules, from a position on, until it
+/// returns an error. The position is 0 at the start, and then that of the section for which `f`
+/// returned the error, or the end; another walk can go on there.
+///
+/// If a module is loaded or unloaded between two walks, sections may be visited twice or not at
+/// all. `f` may sleep, but must not load or unload modules.
+pub fn walk_sections<F>(pos: &mut usize, mut f: F) -> Result
+where
+    F: FnMut(&Place<'_>, Section) -> Result,
+{
+    /// # Safety
+    ///
+    /// `place` and `entry` are valid, and `f` points at an `F` that nothing else uses.
+    unsafe extern "C" fn visit<F: FnMut(&Place<'_>, Section) -> Result>(
+        place: *const bindings::sched_rseq_place,
+        entry: *const bindings::sched_rseq_entry,
+        f: *mut c_void,
+    ) -> c_int {
+        // SAFETY: By the safety requirements of this function.
+        let (place, entry, f) = unsafe { (&*place, &*entry.cast::<Entry>(), &mut *f.cast::<F>()) };
+        let section = section_of(entry);
+        let place = Place {
+            // SAFETY: The owner is a string that is there as long as the place.
+            owner: unsafe { CStr::from_char_ptr(place.owner) },
+            place,
+            begin: section.begin,
+        };
+        f(&place, section).map_or_else(|e| e.to_errno(), |()| 0)
+    }
+
+    // SAFETY: `visit::<F>` is passed an `F`, and C passes it on unchanged.
+    let ret =
+        unsafe { bindings::sched_rseq_walk_sections(pos, Some(visit::<F>), (&raw mut f).cast()) };
     crate::error::to_result(ret)
 }
 
@@ -714,6 +808,7 @@ mod tests {
 
     #[test]
     fn decide_restart() {
+        // The address is formed anew, whatever the way was.
         let section = Section {
             begin: PLACE,
             len: 20,
@@ -751,6 +846,17 @@ mod tests {
         }
         // Still, or again, on the same CPU.
         assert_eq!(section.resume(PLACE + 6, 0), Resume::Continue);
+        // An inner and an outer exit, each for its part of the way: together they move the register
+        // from the first CPU to the last, and not at all if the task has come back.
+        let (mut cpu, mut register) = (0x1000u64, 0x1000u64);
+        for to in [0x5000u64, 0x3000, 0x1000] {
+            let resume = section.resume(PLACE + 6, to.wrapping_sub(cpu));
+            if let Resume::Fixup { reg: 7, delta } = resume {
+                register = register.wrapping_add(delta);
+            }
+            cpu = to;
+            assert_eq!(register, cpu);
+        }
     }
 
     #[test]
@@ -765,7 +871,7 @@ mod tests {
         for offset in [0, 4, 8, 12] {
             let restart = Resume::Restart { pc: PLACE };
             assert_eq!(section.interrupted(PLACE + offset), restart);
-            // Whoever was preempted was interrupted, too.
+            // A task that was moved was interrupted before, and is restarted for that.
             assert_eq!(section.resume(PLACE + offset, 0x1000), Resume::Continue);
         }
         assert_eq!(section.interrupted(PLACE + 16), Resume::Continue);

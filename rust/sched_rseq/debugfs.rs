@@ -5,15 +5,25 @@
 use crate::stats::Stats;
 use kernel::{
     bindings,
-    debugfs::Scope,
-    fmt,
+    debugfs::{
+        BinaryWriter,
+        Scope, //
+    },
+    fmt::{
+        self,
+        Write, //
+    },
+    fs::file,
     prelude::*,
     sched_rseq::{
         self,
+        Place,
         Section, //
     },
-    str::CStr,
-    uaccess::UserSliceReader, //
+    uaccess::{
+        UserSliceReader,
+        UserSliceWriter, //
+    }, //
 };
 
 /// The files. While they exist, exits to kernel mode are counted too.
@@ -48,15 +58,11 @@ pub(crate) fn files() -> impl PinInit<Files, Error> {
             dir.read_callback_file(c"stats", data, &show_stats);
             dir.read_callback_file(c"stats_percpu", data, &show_stats_percpu);
             dir.read_callback_file(c"boundary", data, &show_boundary);
-            dir.read_callback_file(c"sections", data, &show_sections);
+            dir.read_binary_file(c"sections", &Sections);
             dir.write_only_callback_file(c"reset", data, &write_reset);
         }),
     })
 }
-
-/// Enough for the longest symbol with offset, size and module.
-const SYMBOL_LEN: usize = 768;
-static_assert!(bindings::KSYM_NAME_LEN as usize + 128 <= SYMBOL_LEN);
 
 fn show_stats(_: &(), f: &mut fmt::Formatter<'_>) -> fmt::Result {
     for (name, count) in Stats::NAMES.iter().zip(Stats::total().count) {
@@ -88,34 +94,111 @@ fn show_boundary(_: &(), f: &mut fmt::Formatter<'_>) -> fmt::Result {
     Ok(())
 }
 
-fn show_sections(_: &(), f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let mut result = Ok(());
-    let _ = sched_rseq::for_each_section(|owner, section| {
-        if !sched_rseq::is_text(section.begin) {
-            return Ok(());
-        }
-        result = show_section(f, owner, &section);
-        result.map_err(|_| ENOMEM)
-    });
-    result
+/// The file `sections`. Each read goes on where the one before ended, so that neither a lock is
+/// held from one read to the next nor the whole text is in memory.
+struct Sections;
+
+/// A position in the file: the section's in [`sched_rseq::walk_sections`], and how many bytes of
+/// its line were read.
+#[derive(Clone, Copy)]
+struct Position {
+    section: usize,
+    bytes: usize,
 }
 
-fn show_section(f: &mut fmt::Formatter<'_>, owner: &CStr, section: &Section) -> fmt::Result {
-    let mut name = [0u8; SYMBOL_LEN];
-    // SAFETY: The buffer has the length that the function asks for.
-    unsafe { bindings::sprint_symbol(name.as_mut_ptr(), section.begin as usize) };
-    let name = CStr::from_bytes_until_nul(&name).map_err(|_| fmt::Error)?;
-    let (name, owner) = (name.to_str(), owner.to_str());
-    let (Ok(name), Ok(owner)) = (name, owner) else {
-        return Err(fmt::Error);
-    };
+impl Position {
+    /// A line is shorter than this.
+    const LINE: i64 = 1024;
+
+    fn of(offset: file::Offset) -> Result<Self> {
+        Ok(Position {
+            section: (offset / Self::LINE).try_into()?,
+            bytes: (offset % Self::LINE).try_into()?,
+        })
+    }
+
+    fn offset(self) -> Result<file::Offset> {
+        let section: file::Offset = self.section.try_into()?;
+        Ok(section * Self::LINE + self.bytes as file::Offset)
+    }
+}
+
+static_assert!(bindings::KSYM_NAME_LEN as i64 + 256 <= Position::LINE);
+
+impl BinaryWriter for Sections {
+    /// Writes lines. Only the first may be cut, at both ends.
+    fn write_to_slice(
+        &self,
+        writer: &mut UserSliceWriter,
+        offset: &mut file::Offset,
+    ) -> Result<usize> {
+        let mut pos = Position::of(*offset)?;
+        let room = writer.len().min(kernel::page::PAGE_SIZE);
+        let mut text = KVec::with_capacity(room, GFP_KERNEL)?;
+        let mut line = Line::new()?;
+        let mut cut = None;
+
+        let result = sched_rseq::walk_sections(&mut pos.section, |place, section| {
+            if !sched_rseq::is_text(section.begin) {
+                return Ok(());
+            }
+            line.0.clear();
+            show_section(&mut line, place, &section).map_err(|_| EINVAL)?;
+            // What was read of the line was that of another section, if a module came or went.
+            let skip = core::mem::take(&mut pos.bytes).min(line.0.len());
+            let rest = &line.0[skip..];
+            if rest.len() <= room - text.len() {
+                return Ok(text.extend_from_slice(rest, GFP_KERNEL)?);
+            }
+            if text.is_empty() {
+                text.extend_from_slice(&rest[..room], GFP_KERNEL)?;
+                cut = Some(skip + room);
+            }
+            Err(ENOSPC)
+        });
+        match result {
+            Err(e) if e != ENOSPC => return Err(e),
+            _ => {}
+        }
+        writer.write_slice(&text)?;
+        pos.bytes = cut.unwrap_or(0);
+        *offset = pos.offset()?;
+        Ok(text.len())
+    }
+}
+
+/// A line, in memory from the heap: the stack has no room for the longest.
+struct Line(KVec<u8>);
+
+impl Line {
+    fn new() -> Result<Self> {
+        Ok(Line(KVec::with_capacity(
+            Position::LINE as usize,
+            GFP_KERNEL,
+        )?))
+    }
+}
+
+impl fmt::Write for Line {
+    fn write_str(&mut self, s: &str) -> fmt::Result {
+        if self.0.len() + s.len() >= Position::LINE as usize {
+            return Err(fmt::Error);
+        }
+        self.0
+            .extend_from_slice(s.as_bytes(), GFP_KERNEL)
+            .map_err(|_| fmt::Error)
+    }
+}
+
+fn show_section(line: &mut Line, place: &Place<'_>, section: &Section) -> fmt::Result {
+    let owner = place.owner.to_str().map_err(|_| fmt::Error)?;
     let kind = match section.kind {
         sched_rseq::Entry::RESTART => "restart",
         sched_rseq::Entry::FIXUP => "fixup",
         sched_rseq::Entry::PLAIN => "plain",
         _ => "unknown",
     };
-    writeln!(f, "{name} {} {kind} {owner}", section.len)
+    line.write_fmt(fmt!("{place} {} {kind} {owner}\n", section.len))
 }
 
 fn write_reset(_: &(), reader: &mut UserSliceReader) -> Result {

@@ -89,6 +89,27 @@ check_trace() {
 	quiet "$out"
 }
 
+# check_exports VARIANT: the C parts of the engine export only what sched_rseq.ko needs.
+check_exports() {
+	local exported needed
+	exported=$(sed -nE 's/^EXPORT_[A-Z_]*\((.*)\);/\1/p' \
+		"$TOP"/kernel/sched_rseq*.c "$TOP/kernel/module/sched_rseq.c" | sort)
+	needed=$(llvm-nm -u -j "$(kernel_dir "$1")/modules/sched_rseq/sched_rseq.ko" | sort)
+	printf 'exported:\n%s\n' "$exported"
+	[ -n "$exported" ]
+	without grep . <(comm -23 <(echo "$exported") <(echo "$needed"))
+}
+
+# check_trimmed VARIANT: if the kernel does not export what the module needs, the build of
+# the module says what to do.
+check_trimmed() {
+	local out=$LOGS/test/trimmed.out to=$LOGS/test/trimmed
+	without kenv make -C "$(kernel_dir "$1")" ARCH="$ARCH" LLVM=1 M="$TOP/rust/sched_rseq" MO="$to" \
+		CONFIG_TRIM_UNUSED_KSYMS=y modules >"$out" 2>&1
+	cat "$out"
+	grep -E '\*\*\* sched_rseq: .*unset CONFIG_TRIM_UNUSED_KSYMS' "$out"
+}
+
 # check_refused VARIANT: on a kernel that cannot do it, no module, but a reason.
 check_refused() {
 	local out=$LOGS/test/refused-$ARCH-$1.console
@@ -130,6 +151,18 @@ check_kunit() {
 	grep -q '^CONFIG_SCHED_RSEQ=y' "$dir/.config" || return 0
 	grep '\[PASSED\] rust_sched_rseq' "$log"
 	grep '\[PASSED\] sched_rseq' "$log"
+}
+
+# check_kunit_again VARIANT: KUnit tests of the filter, run by hand while a module is
+# loaded, leave the module its bits: it loses no update afterwards.
+check_kunit_again() {
+	local out=$LOGS/test/kunit-again-$ARCH-$1.console
+	guest_job "$1" "srseq=kunit-again kunit.enable=1 kunit.autorun=0 kunit.filter_glob=sched_rseq.srk_[fp]*" | tee "$out"
+	grep 'srseq: load sched_rseq_churn ok' "$out"
+	[ "$(grep -cE 'srseq: results ok [0-9]+ srk_(filter|probe_engine)' "$out")" -eq 4 ]
+	without grep 'srseq: results not ok' "$out"
+	grep 'sched_rseq_churn: PASS ops=[1-9]' "$out"
+	quiet "$out"
 }
 
 # kunit_nmi VARIANT NAME KERNEL-ARGUMENT...: the tests of operations, with interrupts
@@ -254,4 +287,34 @@ check_cfi_types() {
 	# The loops in Rust.
 	[ "$(wc -l <"$dir/types")" -ge 24 ]
 	awk '$2 != $3 { print $1 ": the types differ"; bad = 1 } END { exit bad }' "$dir/types"
+}
+
+# compile VARIANT TEST OBJECT OPTION...: of tools/tests/TEST, against that kernel.
+compile() {
+	local dir=$LOGS/test/$2-$ARCH
+	mkdir -p "$dir"
+	cp "$TOP/tools/tests/$2"/* "$dir"
+	rm -f "$dir"/*.o
+	kenv make -C "$(kernel_dir "$1")" ARCH="$ARCH" LLVM=1 M="$dir" "${@:4}" "$3"
+}
+
+# check_misaligned VARIANT: what reads, modifies and writes a variable of a packed
+# structure is refused, and nothing else is.
+check_misaligned() {
+	local out=$LOGS/test/misaligned.out
+	compile "$1" alignment aligned.o
+	without compile "$1" alignment packed.o >"$out" 2>&1
+	cat "$out"
+	[ "$(grep -c ': error: .*may be misaligned' "$out")" -eq 6 ]
+	[ "$(grep -c ': error: ' "$out")" -eq 6 ]
+}
+
+# check_sparse VARIANT: sparse has nothing to say about per-CPU operations, and finds the
+# one mistake that is there.
+check_sparse() {
+	local out=$LOGS/test/sparse-$ARCH.out
+	"$TOP/tools/sh/setup.sh" sparse || { echo "there is no sparse that the kernel accepts"; return 77; }
+	compile "$1" sparse operations.o C=2 2>&1 | tee "$out"
+	grep "operations\.c:[0-9:]* warning: symbol 'sparse_mistake' was not declared" "$out"
+	[ "$(grep -cE '(warning|error):' "$out")" -eq 1 ]
 }

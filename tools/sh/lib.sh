@@ -100,8 +100,13 @@ kernel_dir() {
 	fi
 }
 
-# series: the lines of patches/series without comments, or the first $PATCHES.
-series() { sed -e 's/#.*//' -e '/^[[:space:]]*$/d' "$TOP/patches/series" | head -n "${PATCHES:-9999}"; }
+# series: the lines of patches/series, and of patches/series-X.Y if that kernel has one,
+# without comments, or the first $PATCHES.
+series() {
+	local files=("$TOP/patches/series" "$TOP/patches/series-$KSERIES")
+	[ -e "${files[1]}" ] || unset 'files[1]'
+	sed -e 's/#.*//' -e '/^[[:space:]]*$/d' "${files[@]}" | head -n "${PATCHES:-9999}"
+}
 
 # lock: two runs must not build in one directory.  The scripts that this one
 # starts are part of its run.
@@ -142,7 +147,7 @@ merged_config() {
 
 # warnings LOG: those that compilers gave about files of this project.
 warnings() {
-	local own='(sched_rseq|percpu_rseq|kernel/percpu|rust_percpu|samecode|churn|malformed|workloads)[^ :]*:[0-9]+:[0-9]+'
+	local own='(sched_rseq|percpu_rseq|kernel/percpu|rust_percpu|samecode|churn|malformed|tests/big|workloads)[^ :]*:[0-9]+:[0-9]+'
 	grep -E "$own: warning: |--> .*$own|^WARNING: modpost" "$1" || true
 }
 

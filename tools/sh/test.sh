@@ -286,7 +286,7 @@ run=(sched_rseq sched_rseq_torture)
 build kernel-table source "$T/kernel.sh" table
 build module-table kernel-table "$T/module.sh" table
 build kernel-plain source "$T/kernel.sh" plain
-build module-plain kernel-plain "$T/module.sh" plain "${run[@]}" sched_rseq_bench churn malformed
+build module-plain kernel-plain "$T/module.sh" plain "${run[@]}" sched_rseq_bench churn malformed samecode
 build kernel-off source "$T/kernel.sh" off
 build module-off kernel-off "$T/module.sh" off "${run[@]}" sched_rseq_bench
 build kernel-publish source "$T/kernel.sh" publish
@@ -332,6 +332,7 @@ needs setup;		run_test bad-ksrc bad_ksrc
 needs setup;		run_test wrong-version wrong_version
 needs source;		run_test patch-conflict patch_conflict
 needs source;		run_test changed-ksrc changed_ksrc
+needs source;		run_test built-ksrc built_ksrc
 needs setup;		run_test no-disk-space no_disk_space
 needs setup;		run_test no-network no_network
 needs setup;		run_test no-network-source no_network_source
@@ -347,6 +348,7 @@ for v in table plain publish; do
 		{ needs "module-$v"; run_test "run-$v-llsc" env CPU=cortex-a57 "$T/run.sh" "$v"; }
 	needs "module-$v";	run_test "reload-$v" check_reload "$v"
 	needs "module-$v";	run_test "malformed-$v" check_malformed "$v"
+	needs "module-$v";	run_test "link-$v" check_link "$v"
 	needs "kernel-$v";	run_test "descriptors-$v" check_table "$v"
 	needs "module-$v" host-tool; run_test "verify-$v" "$T/verify.sh" "$v"
 	needs "run-$v" host-tool; run_test "matrix-$v" srseq matrix "$LOGS/run-$ARCH-$v.log"
@@ -357,8 +359,14 @@ done
 needs run-table;	run_test run-table-again check_second_run table
 needs module-table;	run_test sample check_sample table
 needs module-table;	run_test same-code check_same_code table
+needs module-table;	run_test big check_big table
+needs module-table;	run_test exports check_exports table
+needs kernel-table;	run_test trimmed check_trimmed table
 needs kernel-table;	run_test compile-fail check_compile_fail table
 needs kernel-table;	run_test cfi-types check_cfi_types table
+needs module-plain;	run_test same-code-plain check_same_code plain
+needs kernel-table;	run_test misaligned check_misaligned table
+needs kernel-table;	run_test sparse check_sparse table
 needs kernel-table;	run_test rustdoc check_rustdoc table
 needs module-table host-tool; run_test verify-malformed check_verify_malformed table
 needs module-table host-tool; run_test verify-faults check_verify_faults table stale_retry end_short end_long
@@ -370,6 +378,7 @@ needs run-publish;	run_test catches-faults-publish check_faults publish
 needs module-table;	run_test run-table-vhe check_vhe table
 needs kernel-table;	run_test engine-cannot-panic check_no_panic table
 needs kernel-plain;	run_test engine-cannot-panic-plain check_no_panic plain
+needs module-plain;	run_test kunit-again check_kunit_again plain
 needs module-table module-plain; run_test refused-table-plain check_other table plain
 needs module-plain module-table; run_test refused-plain-table check_other plain table
 
@@ -407,12 +416,14 @@ needs module-break;	run_test run-break env SHOTS=60 "$T/run.sh" break
 for n in ${BROKEN[arm64-break]}; do
 	needs run-break;	run_test "catches-broken-engine-$n" check_broken break "$n" 60
 done
+needs kernel-break;	run_test catches-broken-engine-10-fault check_kunit_broken break 10 srk_section srk_fault
 needs module-break;	run_test bench-wrong check_bench_wrong break
 
 for v in table mviy; do
 	needs "s390-module-$v";		run_test "s390-run-$v" s390 "$T/run.sh" "$v"
 	needs "s390-module-$v";		run_test "s390-reload-$v" s390 check_reload "$v"
 	needs "s390-module-$v";		run_test "s390-malformed-$v" s390 check_malformed "$v"
+	needs "s390-module-$v";		run_test "s390-link-$v" s390 check_link "$v"
 	needs "s390-kernel-$v";		run_test "s390-descriptors-$v" s390 check_table "$v"
 	needs "s390-module-$v" host-tool; run_test "s390-verify-$v" s390 "$T/verify.sh" "$v"
 	needs "s390-module-$v";		run_test "s390-torture-$v" s390 "$T/torture.sh" "$v" 2
@@ -442,10 +453,12 @@ done
 
 needs s390-module-table;	run_test s390-sample s390 check_sample table
 needs s390-module-table;	run_test s390-same-code s390 check_same_code table
+needs s390-kernel-table;	run_test s390-sparse s390 check_sparse table
 
 needs riscv-module-plain;	run_test riscv-run riscv "$T/run.sh" plain
 needs riscv-module-plain;	run_test riscv-reload riscv check_reload plain
 needs riscv-module-plain;	run_test riscv-malformed riscv check_malformed plain
+needs riscv-module-plain;	run_test riscv-link riscv check_link plain
 needs riscv-kernel-plain;	run_test riscv-descriptors riscv check_table plain
 needs riscv-module-plain host-tool; run_test riscv-verify riscv "$T/verify.sh" plain
 needs riscv-module-plain;	run_test riscv-torture riscv "$T/torture.sh" plain 1
@@ -455,6 +468,7 @@ needs riscv-run;		run_test riscv-catches-faults riscv check_faults plain
 needs riscv-module-plain host-tool; run_test riscv-verify-faults riscv check_verify_faults plain end_short end_long
 needs riscv-kernel-plain;	run_test riscv-engine-cannot-panic riscv check_no_panic plain
 needs riscv-module-plain;	run_test riscv-same-code riscv check_same_code plain
+needs riscv-kernel-plain;	run_test riscv-sparse riscv check_sparse plain
 needs riscv-kernel-plain riscv-kernel-off; run_test riscv-figures riscv check_figures plain
 needs riscv-module-plain riscv-module-off; run_test riscv-fast-path riscv check_fast_path plain
 needs riscv-kernel-break;	run_test riscv-kunit-break riscv check_kunit break rv64
