@@ -318,6 +318,32 @@ check_broken() {
 	check_caught "$out" inject
 }
 
+# check_sdei_broken VARIANT N: the torture must notice mistake N of the way back from an
+# SDEI event (arch/arm64/kernel/sdei.c); from 3 on, the operations that look at registers.
+check_sdei_broken() {
+	local out=$LOGS/test/sdei-broken-$1-$2.console type=sdei
+	[ "$2" -lt 3 ] || type=exact
+	guest_job "$1" "srseq=broken srseq.types=$type srseq.shots=300 sdei_broken=$2" | tee "$out"
+	check_caught "$out" "$type"
+}
+
+# check_sdei_faults VARIANT: events must find the operations that are broken.
+check_sdei_faults() {
+	local out=$LOGS/test/sdei-faults-$1.console faults
+	read -ra faults <<<"${FAULTS[arm64-plain]}"
+	faults=("${faults[@]/#/sdei-}")
+	guest_job "$1" "srseq=broken srseq.types=$(IFS=,; echo "${faults[*]}") srseq.shots=600" | tee "$out"
+	check_caught "$out" "${faults[@]}"
+}
+
+# check_sdei_malformed VARIANT: a module whose section has no register to be restarted by.
+check_sdei_malformed() {
+	local out=$LOGS/test/sdei-malformed-$1.console
+	guest_job "$1" "srseq=load srseq.module=nomrs" | tee "$out"
+	grep 'srseq: load nomrs failed' "$out"
+	grep 'nomrs: descriptor 1 of 1 of a critical section is malformed: no MRS at its begin' "$out"
+}
+
 # check_faults VARIANT: the torture must fail on operations that are broken in each of
 # the ways that there are for that kernel.
 check_faults() {

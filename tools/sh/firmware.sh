@@ -45,15 +45,15 @@ build() {
 	rm -rf "$FIRMWARE.tmp"
 }
 
+"$TOP/tools/sh/setup.sh"
 HASH=$({ echo "$SHA256 ${OPTIONS[*]}"; clang --version; } | sha256sum)
 [ "$HASH" != "$(cat "$FIRMWARE/built" 2>/dev/null)" ] || exit 0
-"$TOP/tools/sh/setup.sh" firmware
 if [ ! -e "$CACHE/src/$TAR" ]; then
 	step "firmware: $PACKAGE $VERSION" firmware-source download
-	[ "$STEP_RC" -eq 0 ] && [ -e "$CACHE/src/$TAR" ] || {
+	if [ "$STEP_RC" -ne 0 ] || [ ! -e "$CACHE/src/$TAR" ]; then
 		say "skipped: Debian's archive does not have the source package $PACKAGE $VERSION, or is not reachable; log: $LOGS/firmware-source.log"
 		exit 77
-	}
+	fi
 fi
 is_right || {
 	say "skipped: $CACHE/src/$TAR is not the file this project was written for; remove it to get it again"

@@ -129,7 +129,7 @@ firmware_command() {
 		};
 		END
 	} | dtc -q -I dts -O dtb -o "$dir/started.dtb"
-	command+=(-machine "$machine" -semihosting-config enable=on,target=native
+	command+=(-machine "$machine" -semihosting-config "enable=on,target=native"
 		-device "loader,file=$dir/$IMAGE,addr=$KERNEL_ADDRESS,force-raw=on"
 		-device "loader,file=$dir/initramfs,addr=$INITRAMFS_ADDRESS,force-raw=on"
 		-dtb "$dir/started.dtb" "$@")
@@ -148,7 +148,7 @@ boot() {
 	qemu_command "$1" "$3" -icount "shift=${ICOUNT_SHIFT:-0},sleep=off" -serial stdio "${@:4}"
 	(
 		# The rest of the firmware is loaded from the directory that QEMU runs in.
-		[ -z "$WITH_FIRMWARE" ] || cd "$FIRMWARE"
+		[ -z "$WITH_FIRMWARE" ] || cd "$FIRMWARE" || exit
 		exec timeout --foreground -k 5 "$2" "${command[@]}" </dev/null
 	)
 }

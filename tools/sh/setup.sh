@@ -1,9 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
-# setup.sh [gcc|selftests|sparse|firmware]: install what the host lacks: packages, QEMU,
+# setup.sh [gcc|selftests|sparse]: install what the host lacks: packages, QEMU,
 # bindgen, the guest's busybox, and on demand what only kernels compiled with gcc, make
-# selftests, the check of sparse or guests with firmware need.  Silent, and fast, when
-# nothing is missing.
+# selftests or the check of sparse need.  Silent, and fast, when nothing is missing.
 
 . "$(dirname "$0")/lib.sh"
 . "$TOP/tools/sh/apt.sh"

@@ -73,7 +73,7 @@ setup_for() {
 # cross_gcc: the package; the host's own compiler has its long name, too.
 cross_gcc() { [ "$(host_arch)" = "$DEBIAN_ARCH" ] && echo gcc || echo "gcc-$CROSS"; }
 
-# needed_packages [gcc|selftests|firmware]: lines "package...|reason".
+# needed_packages [gcc|selftests]: lines "package...|reason".
 needed_packages() {
 	local v=$LLVM_VERSION
 	cat <<-END
@@ -88,7 +88,6 @@ needed_packages() {
 	[ -z "${PACKAGES:-}" ] || echo "$PACKAGES"
 	case ${1:-} in
 	gcc) echo "$(cross_gcc)|compile a kernel with gcc" ;;
-	firmware) echo "device-tree-compiler|describe the machine to a kernel that firmware starts" ;;
 	selftests) echo "$(cross_gcc) libc6-dev-$DEBIAN_ARCH-cross rsync|build the kernel's selftests for the guest" ;;
 	esac
 }
