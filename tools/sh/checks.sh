@@ -153,6 +153,25 @@ check_kunit() {
 	grep '\[PASSED\] sched_rseq' "$log"
 }
 
+# check_kgdb VARIANT: that kernel with KGDB has plain sections only if KGDB sets no
+# breakpoint where kprobes are refused.
+check_kgdb() {
+	local dir=$LOGS/test/kgdb-$ARCH blocklist
+	rm -rf "$dir"
+	mkdir -p "$dir"
+	for blocklist in n y; do
+		{
+			cat "$(kernel_dir "$1")/.config"
+			echo CONFIG_KGDB=y
+			echo CONFIG_KGDB_HONOUR_BLOCKLIST=$blocklist
+		} >"$dir/.config"
+		kenv make -s -C "$SRC" O="$dir" ARCH="$ARCH" LLVM=1 olddefconfig
+		grep '^CONFIG_KGDB=y' "$dir/.config"
+		grep -c '^CONFIG_SCHED_RSEQ_PLAIN=y' "$dir/.config" | tee "$dir/$blocklist" || true
+	done
+	[ "$(cat "$dir/n")$(cat "$dir/y")" = 01 ]
+}
+
 # check_kunit_again VARIANT: KUnit tests of the filter, run by hand while a module is
 # loaded, leave the module its bits: it loses no update afterwards.
 check_kunit_again() {

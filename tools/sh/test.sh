@@ -379,6 +379,7 @@ needs module-table;	run_test run-table-vhe check_vhe table
 needs kernel-table;	run_test engine-cannot-panic check_no_panic table
 needs kernel-plain;	run_test engine-cannot-panic-plain check_no_panic plain
 needs module-plain;	run_test kunit-again check_kunit_again plain
+needs kernel-plain;	run_test kgdb check_kgdb plain
 needs module-table module-plain; run_test refused-table-plain check_other table plain
 needs module-plain module-table; run_test refused-plain-table check_other plain table
 
@@ -469,6 +470,7 @@ needs riscv-module-plain host-tool; run_test riscv-verify-faults riscv check_ver
 needs riscv-kernel-plain;	run_test riscv-engine-cannot-panic riscv check_no_panic plain
 needs riscv-module-plain;	run_test riscv-same-code riscv check_same_code plain
 needs riscv-kernel-plain;	run_test riscv-sparse riscv check_sparse plain
+needs riscv-kernel-plain;	run_test riscv-kgdb riscv check_kgdb plain
 needs riscv-kernel-plain riscv-kernel-off; run_test riscv-figures riscv check_figures plain
 needs riscv-module-plain riscv-module-off; run_test riscv-fast-path riscv check_fast_path plain
 needs riscv-kernel-break;	run_test riscv-kunit-break riscv check_kunit break rv64
