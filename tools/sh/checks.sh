@@ -176,8 +176,9 @@ check_kgdb() {
 # loaded, leave the module its bits: it loses no update afterwards.
 check_kunit_again() {
 	local out=$LOGS/test/kunit-again-$ARCH-$1.console
-	guest_job "$1" "srseq=kunit-again kunit.enable=1 kunit.autorun=0 kunit.filter_glob=sched_rseq.srk_[fp]*" | tee "$out"
-	grep 'srseq: load sched_rseq_churn ok' "$out"
+	guest_job "$1" "srseq=kunit-again kunit.enable=1 kunit.autorun=0 kunit.filter_glob=sched_rseq.srk_[fp]* sched_rseq_kunit.probe_ms=300" | tee "$out"
+	# It was loaded while the filter was full.
+	grep -m1 -E 'load sched_rseq_churn|ok 2 srk_probe_engine' "$out" | grep 'load sched_rseq_churn ok'
 	[ "$(grep -cE 'srseq: results ok [0-9]+ srk_(filter|probe_engine)' "$out")" -eq 4 ]
 	without grep 'srseq: results not ok' "$out"
 	grep 'sched_rseq_churn: PASS ops=[1-9]' "$out"
