@@ -310,11 +310,12 @@ check_caught() {
 }
 
 # check_broken VARIANT N SHOTS: the torture must fail on an engine that is broken that
-# way.
+# way. The kernel is tainted, and nobody can change the mistake while it runs.
 check_broken() {
 	local out=$LOGS/test/broken-$ARCH-$1-$2.console
-	guest_job "$1" "srseq=broken srseq.types=inject srseq.shots=$3 srseq.broken=$2" | tee "$out"
-	grep "srseq: broken $2" "$out"
+	guest_job "$1" "srseq=broken srseq.types=inject srseq.shots=$3 sched_rseq_broken=$2" | tee "$out"
+	grep "srseq: broken $2 tainted 1\$" "$out"
+	without grep 'can be written to' "$out"
 	check_caught "$out" inject
 }
 
