@@ -111,6 +111,57 @@ check_verify_faults() {
 	done
 }
 
+# check_verify_incomplete VARIANT: the host tool refuses a table that is wrong as a whole, as
+# the kernel does, and what it cannot judge. It has a finding for each descriptor that is
+# missing. A compressed module is as good as any.
+check_verify_incomplete() {
+	local dir tmp out name file publish=()
+	dir=$(kernel_dir "$1")
+	tmp=$LOGS/test/incomplete-$ARCH-$1
+	out=$tmp/out
+	[ "$1" != publish ] || publish=(--publish)
+	rm -rf "$tmp"
+	mkdir "$tmp"
+
+	# verdict STATUS TEXT FILE: how verify ends, and what it says.
+	verdict() {
+		local status=0
+		srseq verify --no-run "${publish[@]}" --ignore srk_registers --ignore busted "$3" >"$out" 2>&1 || status=$?
+		grep -F -- "$2" "$out" || cat "$out"
+		grep -qF -- "$2" "$out" && [ "$status" -eq "$1" ]
+	}
+
+	for file in "$dir/vmlinux" "$dir/modules/sched_rseq_torture/sched_rseq_torture.ko"; do
+		verdict 0 "verify: PASS" "$file"
+		for name in not_alloc no_contents not_aligned cut twice; do
+			mangle "$name" "$file" "$tmp/mangled"
+			verdict 2 __sched_rseq "$tmp/mangled"
+		done
+		mangle half "$file" "$tmp/mangled"
+		verdict 1 ": list: an operation that no descriptor describes" "$tmp/mangled"
+		llvm-objcopy --remove-section .sched_rseq_ops "$file" "$tmp/mangled"
+		verdict 1 "__sched_rseq: list: there is no list of operations" "$tmp/mangled"
+		llvm-objcopy --only-keep-debug "$file" "$tmp/mangled"
+		verdict 2 "has no contents" "$tmp/mangled"
+	done
+	for name in xz gzip; do
+		"$name" -c "$file" >"$tmp/compressed"
+		verdict 0 "verify: PASS" "$tmp/compressed"
+	done
+
+	file=$dir/vmlinux
+	mangle none "$file" "$tmp/mangled"
+	verdict 2 "although this kernel was built with sections" "$tmp/mangled"
+	llvm-objcopy --strip-all --keep-section=.sched_rseq_ops "$file" "$tmp/mangled"
+	verdict 2 "no symbols of functions" "$tmp/mangled"
+	# Without any, there is a finding for each. KUnit's sections are not operations.
+	: >"$tmp/empty"
+	llvm-objcopy --update-section "__sched_rseq=$tmp/empty" "$file" "$tmp/mangled"
+	without srseq verify --no-run "${publish[@]}" "$tmp/mangled" >"$out"
+	[ "$(grep -c ': list: an operation that no' "$out")" -eq "$(srseq sections "$file" | wc -l)" ]
+	rm "$tmp/mangled"
+}
+
 # check_outside: mainline, whose per-CPU operations disable preemption, has none outside
 # of a region in which it is disabled, as "srseq verify" sees it. Register refresh, in
 # the benchmark module, has nothing else: this kernel does not know of it.

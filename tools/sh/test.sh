@@ -351,6 +351,7 @@ for v in table plain publish; do
 	needs "module-$v";	run_test "link-$v" check_link "$v"
 	needs "kernel-$v";	run_test "descriptors-$v" check_table "$v"
 	needs "module-$v" host-tool; run_test "verify-$v" "$T/verify.sh" "$v"
+	needs "module-$v" host-tool; run_test "verify-incomplete-$v" check_verify_incomplete "$v"
 	needs "run-$v" host-tool; run_test "matrix-$v" srseq matrix "$LOGS/run-$ARCH-$v.log"
 	needs "module-$v";	run_test "torture-$v" "$T/torture.sh" "$v" 1
 	needs "kernel-$v";	run_test "kunit-$v-lse" check_kunit "$v" max,pauth-impdef=on
@@ -427,6 +428,7 @@ for v in table mviy; do
 	needs "s390-module-$v";		run_test "s390-link-$v" s390 check_link "$v"
 	needs "s390-kernel-$v";		run_test "s390-descriptors-$v" s390 check_table "$v"
 	needs "s390-module-$v" host-tool; run_test "s390-verify-$v" s390 "$T/verify.sh" "$v"
+	needs "s390-module-$v" host-tool; run_test "s390-verify-incomplete-$v" s390 check_verify_incomplete "$v"
 	needs "s390-module-$v";		run_test "s390-torture-$v" s390 "$T/torture.sh" "$v" 2
 	needs "s390-kernel-$v";		run_test "s390-kunit-$v" s390 check_kunit "$v" max
 done
@@ -462,6 +464,7 @@ needs riscv-module-plain;	run_test riscv-malformed riscv check_malformed plain
 needs riscv-module-plain;	run_test riscv-link riscv check_link plain
 needs riscv-kernel-plain;	run_test riscv-descriptors riscv check_table plain
 needs riscv-module-plain host-tool; run_test riscv-verify riscv "$T/verify.sh" plain
+needs riscv-module-plain host-tool; run_test riscv-verify-incomplete riscv check_verify_incomplete plain
 needs riscv-module-plain;	run_test riscv-torture riscv "$T/torture.sh" plain 1
 needs riscv-kernel-plain;	run_test riscv-kunit riscv check_kunit plain rv64
 needs riscv-run;		run_test riscv-insns riscv check_insns plain 5

@@ -35,11 +35,6 @@ pub struct Access {
 }
 
 impl What {
-    /// Memory is read, modified and written.
-    pub fn is_update(self) -> bool {
-        matches!(self, What::Atomic | What::LoadAndStore)
-    }
-
     /// Of an instruction that loads and stores, or stores what was loaded before.
     fn of(insn: &Insn) -> Self {
         match insn.atomic {

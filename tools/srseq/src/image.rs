@@ -292,6 +292,15 @@ impl<'a> Layout<'a> {
         Ok(external)
     }
 
+    fn by_gcc(&self) -> Result<bool> {
+        let Some(section) = self.file.section_by_name(".comment") else {
+            return Ok(false);
+        };
+        let comment = section.uncompressed_data()?;
+        let mut lines = comment.split(|byte| *byte == 0);
+        Ok(lines.any(|line| line.starts_with(b"GCC: ")))
+    }
+
     /// Whether the kernel that this is, or that this is a module for, was built with sections.
     fn built_with_sections(&self) -> Result<bool> {
         if let Some(info) = self.file.section_by_name(".modinfo") {
@@ -379,6 +388,8 @@ pub struct Image {
     external: BTreeMap<u64, String>,
     /// See [`Layout::built_with_sections`].
     built_with_sections: bool,
+    /// GCC compiled it, or some of it.
+    pub by_gcc: bool,
     /// Sizes of the sections that the report tells.
     rodata: u64,
     altinstructions: u64,
@@ -430,6 +441,7 @@ impl Image {
             jumps: layout.patched_jumps()?,
             external: layout.external()?,
             built_with_sections: layout.built_with_sections()?,
+            by_gcc: layout.by_gcc()?,
             rodata: section_size(".rodata"),
             altinstructions: section_size(arch.alt_section()),
             entries,
@@ -809,6 +821,7 @@ mod tests {
             jumps: Vec::new(),
             external: BTreeMap::new(),
             built_with_sections: true,
+            by_gcc: false,
             alternatives: Vec::new(),
             rodata: 0,
             altinstructions: 0,

@@ -8,7 +8,7 @@ use crate::arch::{self, Arch};
 use crate::code::{Code, Publication};
 use crate::decide::{Section, Table};
 use crate::disasm::{Disassembler, Flow, Insn};
-use crate::flow::{Access, Body};
+use crate::flow::{Access, Body, What};
 use crate::image::{Function, Image};
 use crate::riscv;
 
@@ -261,7 +261,7 @@ pub fn look_up(table: &Table<'_>, code: &Code) -> Option<Broken> {
 /// Functions of Linux 7.3 that work on per-CPU memory other than by `this_cpu_*()`, in the places
 /// where rule `outside` looks, and rely on their callers to have disabled preemption or interrupts;
 /// and the reason why these have.
-pub const CALLERS_DISABLE: [(&str, &[&str]); 14] = [
+pub const CALLERS_DISABLE: [(&str, &[&str]); 15] = [
     (
         "an interrupt handler, or called by the code of interrupts",
         &[
@@ -294,6 +294,7 @@ pub const CALLERS_DISABLE: [(&str, &[&str]); 14] = [
             "timing_alert_interrupt",
             "wti_interrupt",
             "__flush_smp_call_function_queue",
+            "__perf_event_account_interrupt",
         ],
     ),
     (
@@ -324,6 +325,9 @@ pub const CALLERS_DISABLE: [(&str, &[&str]); 14] = [
             "ct_kernel_exit_state",
             "ct_nmi_enter",
             "ct_nmi_exit",
+            "irq_exit",
+            "irq_exit_rcu",
+            "irqentry_exit",
             "irqentry_nmi_enter",
             "irqentry_nmi_exit_norestart",
             "kprobe_breakpoint_handler",
@@ -367,6 +371,7 @@ pub const CALLERS_DISABLE: [(&str, &[&str]); 14] = [
             "raise_ktimers_thread",
             "rcu_momentary_eqs",
             "retrigger_next_event",
+            "run_ktimerd",
             "sched_balance_softirq",
             "takeover_tasklets",
             "tasklet_action",
@@ -423,6 +428,7 @@ pub const CALLERS_DISABLE: [(&str, &[&str]); 14] = [
             "copy_process",
             "osq_unlock",
             "percpu_counter_sync",
+            "queued_spin_lock_slowpath",
             "release_task",
             "_raw_spin_unlock",
             "_raw_spin_unlock_irq",
@@ -438,6 +444,15 @@ pub const CALLERS_DISABLE: [(&str, &[&str]); 14] = [
             "futex_hash",
             "futex_private_hash",
             "futex_private_hash_put",
+        ],
+    ),
+    (
+        "lockdep, which disables interrupts or is called with interrupts disabled",
+        &[
+            "lockdep_hardirqs_on_prepare",
+            "lockdep_lock",
+            "lockdep_softirqs_on",
+            "lockdep_unlock",
         ],
     ),
     (
@@ -585,7 +600,13 @@ pub fn look_outside(
         for (&pos, &reg) in from.iter().filter(|_| has_sections) {
             let operation = function.body.operation(disassembler, pos, reg);
             let disabled = pos >= function.disabled_from;
-            if let Some(access) = operation.filter(|a| a.what.is_update() || !disabled) {
+            // GCC makes the same instructions of `__this_cpu_*()`.
+            let looks_right = |access: &Access| match access.what {
+                What::Atomic => true,
+                What::LoadAndStore => !image.by_gcc,
+                What::Load | What::Store => !image.by_gcc && !disabled,
+            };
+            if let Some(access) = operation.filter(looks_right) {
                 here.insert(access.origin, access);
             }
         }

@@ -420,7 +420,10 @@ impl Verifier<'_> {
         let mut why = None;
         if alone.caught < alone.of {
             why = Some(no_difference(alone.mistake));
-        } else if self.image.linked && 100 * unlisted.caught < MOST * unlisted.of {
+        } else if self.image.linked
+            && !self.image.by_gcc
+            && 100 * unlisted.caught < MOST * unlisted.of
+        {
             why = Some(no_difference(unlisted.mistake));
         }
         if let (Some(why), Some(first)) = (why, described.first()) {
