@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
 
-export ARCH MODE KSRC O SMP
+export ARCH MODE KSRC O SMP CHECK
 
 # What can run in parallel does so inside each of these.
 .NOTPARALLEL:
-.PHONY: help run test prove torture verify selftests bench workloads defconfig stat shell doctor kernel module series scenarios clean distclean
+.PHONY: help run test prove torture verify selftests bench workloads defconfig stat shell doctor kernel module series tree patches scenarios clean distclean
 
 help:
 	@sed -n 's/^#? \{0,1\}//p' Makefile
@@ -52,7 +52,13 @@ module:
 	@tools/sh/module.sh "$(MODE)"
 
 series:
-	@tools/sh/series.sh
+	@tools/sh/series.sh series
+
+tree:
+	@tools/sh/series.sh tree $(FILES)
+
+patches:
+	@tools/sh/series.sh patches
 
 scenarios:
 	@tools/sh/scenarios.sh
@@ -93,6 +99,9 @@ distclean:
 #?   make kernel     the patched kernel
 #?   make module     the modules
 #?   make series     the git-am-able patch series, checked with checkpatch.pl
+#?   make tree       the series as a git tree, build/tree, with a commit for each patch,
+#?                   to edit it in; FILES= names more kernel files that it shall have
+#?   make patches    write the commits of build/tree back to patches/ and the new files
 #?   make scenarios  make run and make torture on more kernels: KASAN, RT, lazy, ...
 #?   make clean      remove what was built; downloads stay
 #?   make distclean  remove everything
@@ -105,6 +114,8 @@ distclean:
 #?   KSRC=DIR        a Linux 7.3 tree to start from; it is copied, not changed
 #?   O=DIR           where everything goes (build); not inside a kernel tree
 #?   SECONDS=N       how long make torture (2) and make stat (10) take, by the guest's clock
+#?   CHECK=PATTERN   make test runs only the checks whose name matches, as CHECK="kunit-*",
+#?                   and what they need
 #?   SMP=2           CPUs of the guest, 2 to 8
 #?   CPU= MACHINE=   the guest's, as QEMU names them: CPU=cortex-a57 is without LSE,
 #?                   MACHINE=virt,virtualization=on starts arm64 at EL2

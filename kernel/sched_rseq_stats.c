@@ -47,9 +47,9 @@ void __sched_rseq_note_exit(struct pt_regs *regs)
  * sched_rseq_stats_trace_exits - count exits to kernel mode, or stop that
  * @on:		whether to count them
  *
- * Counting them, and the entries that saved a published pointer, makes each
- * interrupt a little slower. All else is counted always: it happens on paths
- * that already called the scheduler, or found a section.
+ * Counting them, the preemptions among them, and the entries that saved a
+ * published pointer, makes each interrupt a little slower. All else is counted
+ * always: it happens on paths that found a section.
  *
  * Context: Task context, may sleep.
  */

@@ -16,12 +16,16 @@
  *
  * the last one unless it defines __PERCPU_RSEQ_NO_CMPXCHG128.
  *
- * Arguments are zero-extended from the width, except that val of a write, add,
- * or xchg may have any bits above it. What is returned counts up to the width.
+ * Arguments are zero-extended from the width, except that val of a write or xchg may
+ * have any bits above it. What is returned counts up to the width.
+ *
+ * An operation does what "*ptr op= val" does in the type of the variable: to a
+ * pointer it adds elements, and in a bool it leaves 0 or 1.
  */
 #ifndef _ASM_GENERIC_PERCPU_RSEQ_H
 #define _ASM_GENERIC_PERCPU_RSEQ_H
 
+#include <linux/build_bug.h>
 #include <linux/compiler.h>
 #include <linux/types.h>
 
@@ -46,17 +50,95 @@
 	__percpu_rseq_write_##sz((__force unsigned long)rseq_p__, rseq_v__.raw); \
 })
 
-#define __rseq_op(sz, name, pcp, val)					\
-	__percpu_rseq_##name##_##sz((__force unsigned long)&(pcp), (u##sz)(val))
+/*
+ * Where the type tells that a variable may be misaligned, refuse what reads, modifies
+ * and writes it. An atomic faults there. A plain section would start over for ever if
+ * the kernel emulates the misaligned access: each one ends in an exception, which
+ * restarts the section.
+ */
+#define __rseq_assert_aligned(sz, pcp)					\
+	static_assert(8 * sizeof(pcp) != (sz) || 8 * __alignof__(pcp) >= (sz), \
+		      "this per-CPU variable may be misaligned")
+
+/* A cut to the width that sparse does not take for a mistake if val is a constant. */
+#define __rseq_cut(sz, val)	((__force u64)(val) & (u##sz)-1)
+
+#define __rseq_is_bool(pcp)	__same_type(TYPEOF_UNQUAL(pcp), bool)
+
+/* What an addition of val adds: a pointer counts in elements. */
+#define __rseq_addend(sz, pcp, val)					\
+({									\
+	TYPEOF_UNQUAL(pcp) rseq_zero__ = (TYPEOF_UNQUAL(pcp))0;		\
+									\
+	__rseq_cut(sz, rseq_zero__ + (val));				\
+})
+
+#define __rseq_add(sz, pcp, val)					\
+({									\
+	__rseq_assert_aligned(sz, pcp);					\
+	__percpu_rseq_add_##sz((__force unsigned long)&(pcp), __rseq_addend(sz, pcp, val)); \
+})
+
+#define __rseq_and(sz, pcp, val)					\
+({									\
+	__rseq_assert_aligned(sz, pcp);					\
+	__percpu_rseq_and_##sz((__force unsigned long)&(pcp), __rseq_cut(sz, val)); \
+})
+
+/* Any bit sets a bool. */
+#define __rseq_or(sz, pcp, val)						\
+({									\
+	u64 rseq_v__ = (__force u64)(val);				\
+									\
+	__rseq_assert_aligned(sz, pcp);					\
+	__percpu_rseq_or_##sz((__force unsigned long)&(pcp),		\
+			      __rseq_is_bool(pcp) ? !!rseq_v__ : __rseq_cut(sz, rseq_v__)); \
+})
 
 #define __rseq_add_return(sz, pcp, val)					\
 ({									\
 	typeof(pcp) __percpu *rseq_p__ = &(pcp);			\
 	union { TYPEOF_UNQUAL(*rseq_p__) v; u##sz raw; } rseq_r__;	\
 									\
+	__rseq_assert_aligned(sz, pcp);					\
 	rseq_r__.raw = __percpu_rseq_add_return_##sz((__force unsigned long)rseq_p__, \
-						     (u##sz)(val));	\
+						     __rseq_addend(sz, pcp, val)); \
 	rseq_r__.v;							\
+})
+
+/* The sum of a bool and val is 1 unless it is 0, which no addition of bytes gives. */
+#define __rseq_add_return_bool(pcp, val)				\
+({									\
+	unsigned long rseq_p__ = (__force unsigned long)&(pcp);		\
+	TYPEOF_UNQUAL(0 + (val)) rseq_v__ = (val);			\
+	u8 rseq_o__, rseq_f__ = __percpu_rseq_read_8(rseq_p__);		\
+	bool rseq_n__;							\
+									\
+	do {								\
+		rseq_o__ = rseq_f__;					\
+		rseq_n__ = rseq_o__ + rseq_v__;				\
+		rseq_f__ = __percpu_rseq_cmpxchg_8(rseq_p__, rseq_o__, rseq_n__); \
+	} while (rseq_f__ != rseq_o__);					\
+	rseq_n__;							\
+})
+
+#define __rseq_add_8(pcp, val)						\
+({									\
+	if (__rseq_is_bool(pcp))					\
+		__rseq_add_return_bool(pcp, val);			\
+	else								\
+		__rseq_add(8, pcp, val);				\
+})
+
+#define __rseq_add_return_8(pcp, val)					\
+({									\
+	union { TYPEOF_UNQUAL(pcp) v; u8 raw; } rseq_s__;		\
+									\
+	if (__rseq_is_bool(pcp))					\
+		rseq_s__.raw = __rseq_add_return_bool(pcp, val);	\
+	else								\
+		rseq_s__.v = __rseq_add_return(8, pcp, val);		\
+	rseq_s__.v;							\
 })
 
 #define __rseq_xchg(sz, pcp, val)					\
@@ -64,6 +146,7 @@
 	typeof(pcp) __percpu *rseq_p__ = &(pcp);			\
 	union { TYPEOF_UNQUAL(*rseq_p__) v; u##sz raw; } rseq_v__ = { .v = (val) }; \
 									\
+	__rseq_assert_aligned(sz, pcp);					\
 	rseq_v__.raw = __percpu_rseq_xchg_##sz((__force unsigned long)rseq_p__, \
 					       rseq_v__.raw);		\
 	rseq_v__.v;							\
@@ -75,6 +158,7 @@
 	union { TYPEOF_UNQUAL(*rseq_p__) v; u##sz raw; } rseq_o__ = { .v = (old) }, \
 							 rseq_n__ = { .v = (new) }; \
 									\
+	__rseq_assert_aligned(sz, pcp);					\
 	rseq_o__.raw = __percpu_rseq_cmpxchg_##sz((__force unsigned long)rseq_p__, \
 						  rseq_o__.raw, rseq_n__.raw); \
 	rseq_o__.v;							\
@@ -90,25 +174,25 @@
 #define this_cpu_write_4(pcp, val)	__rseq_write(32, pcp, val)
 #define this_cpu_write_8(pcp, val)	__rseq_write(64, pcp, val)
 
-#define this_cpu_add_1(pcp, val)	__rseq_op(8, add, pcp, val)
-#define this_cpu_add_2(pcp, val)	__rseq_op(16, add, pcp, val)
-#define this_cpu_add_4(pcp, val)	__rseq_op(32, add, pcp, val)
-#define this_cpu_add_8(pcp, val)	__rseq_op(64, add, pcp, val)
+#define this_cpu_add_1(pcp, val)	__rseq_add_8(pcp, val)
+#define this_cpu_add_2(pcp, val)	__rseq_add(16, pcp, val)
+#define this_cpu_add_4(pcp, val)	__rseq_add(32, pcp, val)
+#define this_cpu_add_8(pcp, val)	__rseq_add(64, pcp, val)
 
-#define this_cpu_add_return_1(pcp, val)	__rseq_add_return(8, pcp, val)
+#define this_cpu_add_return_1(pcp, val)	__rseq_add_return_8(pcp, val)
 #define this_cpu_add_return_2(pcp, val)	__rseq_add_return(16, pcp, val)
 #define this_cpu_add_return_4(pcp, val)	__rseq_add_return(32, pcp, val)
 #define this_cpu_add_return_8(pcp, val)	__rseq_add_return(64, pcp, val)
 
-#define this_cpu_and_1(pcp, val)	__rseq_op(8, and, pcp, val)
-#define this_cpu_and_2(pcp, val)	__rseq_op(16, and, pcp, val)
-#define this_cpu_and_4(pcp, val)	__rseq_op(32, and, pcp, val)
-#define this_cpu_and_8(pcp, val)	__rseq_op(64, and, pcp, val)
+#define this_cpu_and_1(pcp, val)	__rseq_and(8, pcp, val)
+#define this_cpu_and_2(pcp, val)	__rseq_and(16, pcp, val)
+#define this_cpu_and_4(pcp, val)	__rseq_and(32, pcp, val)
+#define this_cpu_and_8(pcp, val)	__rseq_and(64, pcp, val)
 
-#define this_cpu_or_1(pcp, val)		__rseq_op(8, or, pcp, val)
-#define this_cpu_or_2(pcp, val)		__rseq_op(16, or, pcp, val)
-#define this_cpu_or_4(pcp, val)		__rseq_op(32, or, pcp, val)
-#define this_cpu_or_8(pcp, val)		__rseq_op(64, or, pcp, val)
+#define this_cpu_or_1(pcp, val)		__rseq_or(8, pcp, val)
+#define this_cpu_or_2(pcp, val)		__rseq_or(16, pcp, val)
+#define this_cpu_or_4(pcp, val)		__rseq_or(32, pcp, val)
+#define this_cpu_or_8(pcp, val)		__rseq_or(64, pcp, val)
 
 #define this_cpu_xchg_1(pcp, val)	__rseq_xchg(8, pcp, val)
 #define this_cpu_xchg_2(pcp, val)	__rseq_xchg(16, pcp, val)

@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * In-kernel restartable sequences: critical sections that the kernel knows by
- * address, and that a preempted task resumes at a point that is still right.
+ * address, and that a task which was moved resumes at a point that is still
+ * right.
  *
  * A critical section is the instructions [begin, end). The commit is the one
  * that makes the operation visible. A task whose saved PC lies in [begin, end)
- * may have formed the address of another CPU's variable, so when it was
- * preempted it is either restarted at the section's first instruction, or the
- * register that holds the per-CPU address is moved to the new CPU's copy
- * (fixup). For a restart the commit is the last instruction of the section,
- * so that it has not been executed. A plain section loads, computes and stores,
- * without an atomic: it is restarted by every interrupt, preempted or not.
+ * may have formed the address of another CPU's variable. If it was preempted and
+ * runs again on another CPU, it is either restarted at the section's first
+ * instruction, or the register that holds the per-CPU address is moved to the new
+ * CPU's copy (fixup). For a restart the commit is the last instruction of the
+ * section, so that it has not been executed. A plain section loads, computes and
+ * stores, without an atomic: it is restarted by every interrupt, preempted or not.
  *
  * The sections are described in the linker section __sched_rseq; the asm that
  * makes up a section emits its own descriptor (linux/sched_rseq_types.h,
@@ -67,10 +68,16 @@ static inline unsigned int sched_rseq_nr_insns(unsigned long begin, unsigned lon
 extern const struct sched_rseq_entry __start___sched_rseq[], __stop___sched_rseq[];
 
 /* Rust: rust/kernel/sched_rseq.rs */
-void sched_rseq_resume(struct pt_regs *regs, unsigned int old_cpu);
+void __sched_rseq_resume(struct pt_regs *regs, unsigned long pc, unsigned int old_cpu);
 bool sched_rseq_contains(const struct sched_rseq_table *table, unsigned long addr);
 const char *sched_rseq_check(const struct sched_rseq_entry *entry,
 			     unsigned long text, unsigned long text_size);
+
+/* What the architecture says against a descriptor of a module, or NULL; see check_entry(). */
+const char *arch_sched_rseq_check(const struct sched_rseq_entry *entry);
+
+/* kernel/sched/core.c */
+void preempt_schedule_irq_resume(struct pt_regs *regs);
 
 /* kernel/sched_rseq.c */
 bool sched_rseq_find_table(unsigned long addr, struct sched_rseq_table *table);
@@ -125,7 +132,7 @@ static inline int sched_rseq_walk_module_sections(unsigned long from, unsigned l
 
 #else /* CONFIG_SCHED_RSEQ */
 
-static inline void sched_rseq_resume(struct pt_regs *regs, unsigned int old_cpu) { }
+static inline void preempt_schedule_irq_resume(struct pt_regs *regs) { }
 static inline bool sched_rseq_in_section(unsigned long addr) { return false; }
 static inline int sched_rseq_module_find(struct module *mod, const struct load_info *info)
 {
@@ -157,7 +164,7 @@ static __always_inline unsigned long sched_rseq_filter_bit(unsigned long addr)
 }
 
 /* Rust: rust/kernel/sched_rseq.rs */
-void __sched_rseq_interrupted(struct pt_regs *regs);
+void __sched_rseq_interrupted(struct pt_regs *regs, unsigned long pc);
 
 /**
  * sched_rseq_interrupted - send who was interrupted in a plain section back
@@ -170,17 +177,17 @@ void __sched_rseq_interrupted(struct pt_regs *regs);
  */
 static __always_inline void sched_rseq_interrupted(struct pt_regs *regs)
 {
-	unsigned long bit = sched_rseq_filter_bit(sched_rseq_pc(regs));
+	unsigned long pc = sched_rseq_pc(regs);
 
-	if (unlikely(arch_test_bit(bit, sched_rseq_filter))) {
+	if (unlikely(arch_test_bit(sched_rseq_filter_bit(pc), sched_rseq_filter))) {
 		instrumentation_begin();
-		__sched_rseq_interrupted(regs);
+		__sched_rseq_interrupted(regs, pc);
 		instrumentation_end();
 	}
 }
 
 /* Rust, too */
-bool sched_rseq_amid_plain_section(unsigned long addr);
+bool sched_rseq_find_plain(unsigned long addr, unsigned long *begin, unsigned long *end);
 
 /* kernel/sched_rseq.c */
 void sched_rseq_filter_add(const struct sched_rseq_table *table, unsigned long *filter);
@@ -190,14 +197,15 @@ void sched_rseq_filter_rebuild(void);
 /* kernel/module/sched_rseq.c */
 void sched_rseq_module_filter_add(unsigned long *filter);
 void sched_rseq_module_free(struct module *mod);
+void sched_rseq_filter_restore(void);
 #else
 static inline void sched_rseq_module_filter_add(unsigned long *filter) { }
+static inline void sched_rseq_filter_restore(void) { sched_rseq_filter_rebuild(); }
 #endif
 
 #else /* CONFIG_SCHED_RSEQ_PLAIN */
 
 static __always_inline void sched_rseq_interrupted(struct pt_regs *regs) { }
-static inline bool sched_rseq_amid_plain_section(unsigned long addr) { return false; }
 static inline void sched_rseq_module_free(struct module *mod) { }
 
 #endif /* CONFIG_SCHED_RSEQ_PLAIN */
@@ -233,12 +241,57 @@ enum sched_rseq_break {
 	SCHED_RSEQ_BREAK_FIXUP_EARLY,	/* fixup before the address is formed */
 	SCHED_RSEQ_BREAK_FIXUP_SIGN,	/* fixup the wrong way */
 	SCHED_RSEQ_BREAK_FIXUP_OLD_CPU,	/* fixup from the wrong CPU */
-	SCHED_RSEQ_BREAK_PREEMPTED_ONLY, /* plain: no look if nothing was preempted */
+	SCHED_RSEQ_BREAK_MOVED_ONLY,	/* plain: no look if nothing was moved */
 	SCHED_RSEQ_BREAK_NO_NMI,	/* plain: no look on the way out of NMIs */
+	SCHED_RSEQ_BREAK_WRONG_CPU,	/* the CPU of the exit is compared with itself */
 };
 
 extern unsigned int sched_rseq_broken;
 #endif
+
+#ifdef CONFIG_SCHED_RSEQ
+
+/**
+ * sched_rseq_resume - Resume the critical section of a task that was moved
+ * @regs:	registers of the interrupted kernel code
+ * @old_cpu:	the CPU on which it was interrupted, which is not this one
+ *
+ * Context: Interrupts are disabled until the return to @regs. RCU is watching.
+ */
+static __always_inline void sched_rseq_resume(struct pt_regs *regs, unsigned int old_cpu)
+{
+	/* If nothing is published there is no section. */
+	if (!IS_ENABLED(CONFIG_SCHED_RSEQ_PUBLISH) || sched_rseq_published(regs))
+		__sched_rseq_resume(regs, sched_rseq_pc(regs), old_cpu);
+}
+
+/**
+ * sched_rseq_moved - Resume the critical section of a task if the task was moved
+ * @regs:	registers of the interrupted kernel code, or NULL if an outer exit
+ *		resumes it
+ * @cpu:	the CPU on which it was interrupted
+ *
+ * On the CPU on which the section formed its address the address is right, and
+ * there is nothing to do: see Documentation/core-api/sched_rseq.rst. The caller
+ * reads @cpu before interrupts are enabled for the first time behind the entry,
+ * and calls this function after they were disabled for the last time.
+ *
+ * Context: Interrupts are disabled until the return to @regs. RCU is watching.
+ */
+static __always_inline void sched_rseq_moved(struct pt_regs *regs, unsigned int cpu)
+{
+	/* With marks the architecture does it. */
+	if (IS_ENABLED(CONFIG_SCHED_RSEQ_MVIY))
+		return;
+#ifdef CONFIG_SCHED_RSEQ_BREAK
+	if (READ_ONCE(sched_rseq_broken) == SCHED_RSEQ_BREAK_WRONG_CPU)
+		cpu = raw_smp_processor_id();
+#endif
+	if (unlikely(cpu != raw_smp_processor_id()) && regs)
+		sched_rseq_resume(regs, cpu);
+}
+
+#endif /* CONFIG_SCHED_RSEQ */
 
 /* What is counted; the names are those of debugfs' sched_rseq/stats. */
 enum sched_rseq_stat {
@@ -287,22 +340,30 @@ static __always_inline void sched_rseq_note_exit(struct pt_regs *regs)
 		__sched_rseq_note_exit(regs);
 }
 
+/* Count an exit that called the scheduler; as cheap as sched_rseq_note_exit(). */
+static __always_inline void sched_rseq_note_preempt(void)
+{
+	if (static_branch_unlikely(&sched_rseq_stats_key))
+		sched_rseq_stat_inc(SCHED_RSEQ_STAT_PREEMPT);
+}
+
 #else /* CONFIG_SCHED_RSEQ_STATS */
 
 static inline void sched_rseq_stat_inc(enum sched_rseq_stat which) { }
 static inline void sched_rseq_boundary_inc(unsigned int insn) { }
 static __always_inline void sched_rseq_note_exit(struct pt_regs *regs) { }
+static __always_inline void sched_rseq_note_preempt(void) { }
 
 #endif /* CONFIG_SCHED_RSEQ_STATS */
 
 #if defined(CONFIG_SCHED_RSEQ_STATS) && defined(CONFIG_SCHED_RSEQ_MVIY)
 /* Rust: rust/kernel/sched_rseq.rs */
-void __sched_rseq_note_marked(struct pt_regs *regs);
+void __sched_rseq_note_marked(unsigned long pc);
 
 static __always_inline void sched_rseq_note_marked(struct pt_regs *regs)
 {
 	instrumentation_begin();
-	__sched_rseq_note_marked(regs);
+	__sched_rseq_note_marked(sched_rseq_pc(regs));
 	instrumentation_end();
 }
 

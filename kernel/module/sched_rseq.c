@@ -84,6 +84,11 @@ static int walk_in_use(const struct module *mod, sched_rseq_table_fn fn, void *d
 	return ret;
 }
 
+const char * __weak arch_sched_rseq_check(const struct sched_rseq_entry *entry)
+{
+	return NULL;
+}
+
 /* Returns what is wrong with a descriptor, or NULL. */
 static const char *check_entry(struct module *mod, const struct sched_rseq_entry *entry)
 {
@@ -91,7 +96,8 @@ static const char *check_entry(struct module *mod, const struct sched_rseq_entry
 
 	if (!mem)
 		return sched_rseq_check(entry, 0, 0);
-	return sched_rseq_check(entry, (unsigned long)mem->base, mem->size);
+	return sched_rseq_check(entry, (unsigned long)mem->base, mem->size) ?:
+		arch_sched_rseq_check(entry);
 }
 
 #ifdef CONFIG_KALLSYMS
@@ -259,6 +265,20 @@ void sched_rseq_module_free(struct module *mod)
 	lockdep_assert_held(&module_mutex);
 	if (mod->sched_rseq_filtered)
 		sched_rseq_filter_rebuild();
+}
+
+/**
+ * sched_rseq_filter_restore - Clear the bits that a test has set without need
+ *
+ * A test may set bits of the filter at any time. It must not write back a copy:
+ * a module that was loaded meanwhile has set bits of its own.
+ *
+ * Context: Task context. Takes module_mutex.
+ */
+void sched_rseq_filter_restore(void)
+{
+	guard(mutex)(&module_mutex);
+	sched_rseq_filter_rebuild();
 }
 #else
 static void filter_module(struct module *mod) { }

@@ -5,14 +5,25 @@
  * the sections around them.
  */
 #include <kunit/test.h>
+#include <linux/anon_inodes.h>
+#include <linux/file.h>
+#include <linux/fs.h>
 #include <linux/hrtimer.h>
 #include <linux/hw_breakpoint.h>
 #include <linux/kallsyms.h>
 #include <linux/kprobes.h>
+#include <linux/mm.h>
+#include <linux/mman.h>
+#include <linux/moduleparam.h>
 #include <linux/percpu.h>
 #include <linux/perf_event.h>
 #include <linux/sched.h>
 #include <linux/sched_rseq.h>
+#include <linux/srcu.h>
+#include <linux/stop_machine.h>
+#include <linux/tracepoint.h>
+#include <linux/uaccess.h>
+#include <trace/events/preemptirq.h>
 #include <trace/events/sched_rseq.h>
 
 #include <asm/irq_regs.h>
@@ -116,6 +127,94 @@ SRK_OPS(16)
 SRK_OPS(32)
 SRK_OPS(64)
 
+/*
+ * Constants that an instruction can just contain, or just not. arm64 adds and subtracts
+ * 12 bits, as they are or times 4096, and has masks that are one run of ones, rotated
+ * and repeated. riscv has 12 bits with a sign, and s390 adds 8 bits with a sign.
+ */
+#define SRK_CONSTANTS(X)						\
+	X(0) X(1) X(-1) X(5) X(127) X(-129)				\
+	X(2047) X(2048) X(-2048) X(-2049)				\
+	X(4095) X(4096) X(4097) X(-4095) X(-4096)			\
+	X(0xfff000) X(0x1000000) X(0x80000000) X(0xffffffff)		\
+	X(0x7f00) X(0xffef) X(0xff0000ff) X(0x5555555555555555)		\
+	X(0xa5a5a5a5a5a5a5a5) X(0xffffffff00000000) X(0x8000000000000001)
+
+#define SRK_COMMA(constant)	constant,
+static const u64 srk_constants[] = { SRK_CONSTANTS(SRK_COMMA) };
+
+/* What operations with a constant left in the variable and returned. */
+struct srk_results {
+	u64 add, and, or, add_return[2], cmpxchg[2];
+};
+
+#define SRK_CONSTANT(bits)						\
+static __always_inline u64 srk_operate_##bits(u64 start, u64 c, struct srk_results *r) \
+{									\
+	u##bits __percpu *var = &srk_u##bits.var;			\
+									\
+	srk_set_##bits(start);						\
+	this_cpu_add(*var, c);						\
+	r->add = raw_cpu_read(*var);					\
+	srk_set_##bits(start);						\
+	this_cpu_and(*var, c);						\
+	r->and = raw_cpu_read(*var);					\
+	srk_set_##bits(start);						\
+	this_cpu_or(*var, c);						\
+	r->or = raw_cpu_read(*var);					\
+	srk_set_##bits(start);						\
+	r->add_return[0] = this_cpu_add_return(*var, c);		\
+	r->add_return[1] = raw_cpu_read(*var);				\
+	srk_set_##bits(start);						\
+	r->cmpxchg[0] = this_cpu_cmpxchg(*var, c, 1);			\
+	r->cmpxchg[1] = raw_cpu_read(*var);				\
+	return c;							\
+}									\
+									\
+static noinline void srk_compare_##bits(struct kunit *test, u64 start, u64 c, \
+					const struct srk_results *r)	\
+{									\
+	u##bits a = start, b = c;					\
+									\
+	KUNIT_EXPECT_EQ_MSG(test, r->add, (u64)(u##bits)(a + b), "%llx + %llx", start, c); \
+	KUNIT_EXPECT_EQ_MSG(test, r->and, (u64)(a & b), "%llx & %llx", start, c); \
+	KUNIT_EXPECT_EQ_MSG(test, r->or, (u64)(a | b), "%llx | %llx", start, c); \
+	KUNIT_EXPECT_EQ(test, r->add_return[0], (u64)(u##bits)(a + b));	\
+	KUNIT_EXPECT_EQ(test, r->add_return[1], (u64)(u##bits)(a + b));	\
+	KUNIT_EXPECT_EQ(test, r->cmpxchg[0], (u64)a);			\
+	KUNIT_EXPECT_EQ_MSG(test, r->cmpxchg[1], (u64)(a == b ? 1 : a),	\
+			    "%llx == %llx", start, c);			\
+}									\
+									\
+static noinline void srk_each_constant_##bits(struct kunit *test, u64 start) \
+{									\
+	struct srk_results r;						\
+	u64 c;								\
+									\
+	SRK_CONSTANTS(SRK_ONE_##bits)					\
+}									\
+									\
+static void srk_constants_##bits(struct kunit *test)			\
+{									\
+	migrate_disable();						\
+	for (int i = 0; i < ARRAY_SIZE(srk_constants); i++)		\
+		srk_each_constant_##bits(test, srk_constants[i]);	\
+	migrate_enable();						\
+}
+
+#define SRK_ONE(bits, constant)						\
+	c = srk_operate_##bits(start, constant, &r);			\
+	srk_compare_##bits(test, start, c, &r);
+#define SRK_ONE_8(constant)	SRK_ONE(8, constant)
+#define SRK_ONE_16(constant)	SRK_ONE(16, constant)
+#define SRK_ONE_32(constant)	SRK_ONE(32, constant)
+#define SRK_ONE_64(constant)	SRK_ONE(64, constant)
+
+SRK_CONSTANT(8)
+SRK_CONSTANT(16)
+SRK_CONSTANT(32)
+SRK_CONSTANT(64)
+
 /* A value that is negative in its width comes back sign-extended. */
 #define SRK_SIGNED(bits)						\
 static DEFINE_PER_CPU(s##bits, srk_s##bits);				\
@@ -182,6 +281,76 @@ static void srk_types(struct kunit *test)
 
 	this_cpu_write(srk_cptr, text);
 	KUNIT_EXPECT_PTR_EQ(test, this_cpu_read(srk_cptr), &text[0]);
+	migrate_enable();
+}
+
+/* A bool becomes 0 or 1: what "var op= val" makes of it. */
+#define SRK_BOOL(test, op, this_cpu_op, var, val) do {			\
+	bool want = var;						\
+									\
+	want op val;							\
+	*this_cpu_ptr(&srk_bool) = var;					\
+	this_cpu_op(srk_bool, val);					\
+	KUNIT_EXPECT_EQ_MSG(test, *(u8 *)this_cpu_ptr(&srk_bool), (u8)want, \
+			    "%d " #op " %llx", var, (u64)(val));	\
+} while (0)
+
+static noinline void srk_one_bool(struct kunit *test, bool var, int val)
+{
+	bool want = var, got;
+
+	SRK_BOOL(test, +=, this_cpu_add, var, val);
+	SRK_BOOL(test, &=, this_cpu_and, var, val);
+	SRK_BOOL(test, |=, this_cpu_or, var, val);
+	/* Constants, and other types. */
+	SRK_BOOL(test, +=, this_cpu_add, var, 1);
+	SRK_BOOL(test, |=, this_cpu_or, var, 2);
+	SRK_BOOL(test, &=, this_cpu_and, var, 2);
+	SRK_BOOL(test, +=, this_cpu_add, var, (u32)val);
+	SRK_BOOL(test, +=, this_cpu_add, var, (u64)val << 32);
+	SRK_BOOL(test, |=, this_cpu_or, var, (u64)val << 32);
+
+	want += val;
+	*this_cpu_ptr(&srk_bool) = var;
+	got = this_cpu_add_return(srk_bool, val);
+	KUNIT_EXPECT_EQ(test, *(u8 *)&got, (u8)want);
+	KUNIT_EXPECT_EQ(test, *(u8 *)this_cpu_ptr(&srk_bool), (u8)want);
+
+	want = val;
+	*this_cpu_ptr(&srk_bool) = var;
+	got = this_cpu_xchg(srk_bool, val);
+	KUNIT_EXPECT_EQ(test, *(u8 *)&got, (u8)var);
+	KUNIT_EXPECT_EQ(test, *(u8 *)this_cpu_ptr(&srk_bool), (u8)want);
+
+	/* The comparison is one of bools. */
+	*this_cpu_ptr(&srk_bool) = var;
+	got = this_cpu_cmpxchg(srk_bool, val, 0x200);
+	KUNIT_EXPECT_EQ(test, *(u8 *)&got, (u8)var);
+	KUNIT_EXPECT_EQ(test, *(u8 *)this_cpu_ptr(&srk_bool), (u8)(var == want || var));
+}
+
+static void srk_bools(struct kunit *test)
+{
+	static const int values[] = { 0, 1, 2, 3, -1, -2, 0xff, 0x100, 0x101, INT_MIN, INT_MAX };
+
+	migrate_disable();
+	for (int i = 0; i < 2 * ARRAY_SIZE(values); i++)
+		srk_one_bool(test, i & 1, values[i / 2]);
+	migrate_enable();
+}
+
+static DEFINE_PER_CPU(u32 *, srk_u32_ptr);
+
+/* An addition to a pointer counts elements. */
+static void srk_pointer(struct kunit *test)
+{
+	u32 array[4];
+
+	migrate_disable();
+	this_cpu_write(srk_u32_ptr, array);
+	this_cpu_add(srk_u32_ptr, 3);
+	KUNIT_EXPECT_PTR_EQ(test, this_cpu_read(srk_u32_ptr), &array[3]);
+	KUNIT_EXPECT_PTR_EQ(test, this_cpu_add_return(srk_u32_ptr, -2), &array[1]);
 	migrate_enable();
 }
 
@@ -412,12 +581,15 @@ static void srk_kprobe(struct kunit *test)
 /* Whoever is interrupted in a section is sent back, and nobody else. */
 static void srk_interrupted(struct kunit *test)
 {
+	unsigned long begin = 0, end = 0;
 	struct pt_regs regs = { };
 	struct srk_search s;
 
 	srk_find(test, srk_one_section, &s);
 	for (unsigned int i = 0; i < s.len; i += sched_rseq_insn_length(s.begin + i)) {
-		KUNIT_EXPECT_EQ(test, sched_rseq_amid_plain_section(s.begin + i), i > 0);
+		KUNIT_EXPECT_TRUE(test, sched_rseq_find_plain(s.begin + i, &begin, &end));
+		KUNIT_EXPECT_EQ(test, begin, s.begin);
+		KUNIT_EXPECT_EQ(test, end, s.begin + s.len);
 		instruction_pointer_set(&regs, s.begin + i);
 		scoped_guard(irqsave)
 			sched_rseq_interrupted(&regs);
@@ -426,7 +598,7 @@ static void srk_interrupted(struct kunit *test)
 	for (unsigned int i = 0; i < 2; i++) {
 		unsigned long pc = i ? s.begin + s.len : s.begin - SCHED_RSEQ_INSN_BYTES;
 
-		KUNIT_EXPECT_FALSE(test, sched_rseq_amid_plain_section(pc));
+		KUNIT_EXPECT_FALSE(test, sched_rseq_find_plain(pc, &begin, &end));
 		instruction_pointer_set(&regs, pc);
 		scoped_guard(irqsave)
 			sched_rseq_interrupted(&regs);
@@ -467,27 +639,34 @@ static void srk_filter(struct kunit *test)
 }
 
 #ifdef CONFIG_KPROBES
+/* At least so long srk_probe_engine() has all exits search: time to load a module. */
+static unsigned int srk_probe_ms;
+module_param_named(probe_ms, srk_probe_ms, uint, 0444);
+
 /*
- * A kprobe on what looks for sections, while each exit to the kernel looks: that
- * from the kprobe itself must not. No module may be loaded meanwhile.
+ * A kprobe on the function that looks for sections, while each exit to the
+ * kernel calls it. The exit from the kprobe itself must not. Modules may come
+ * and go meanwhile.
  */
 static void srk_probe_engine(struct kunit *test)
 {
-	static DECLARE_BITMAP(before, SCHED_RSEQ_FILTER_BITS);
 	struct kprobe p = {
 		.addr		= (kprobe_opcode_t *)
 				  dereference_function_descriptor(__sched_rseq_interrupted),
 		.pre_handler	= srk_handler,
 	};
-	unsigned long end = jiffies + HZ;
+	unsigned long least, end;
 
-	bitmap_copy(before, sched_rseq_filter, SCHED_RSEQ_FILTER_BITS);
 	WRITE_ONCE(srk_hits, 0);
 	KUNIT_ASSERT_EQ(test, register_kprobe(&p), 0);
-	bitmap_fill(sched_rseq_filter, SCHED_RSEQ_FILTER_BITS);
-	while (READ_ONCE(srk_hits) < 10 && time_before(jiffies, end))
+	least = jiffies + msecs_to_jiffies(srk_probe_ms);
+	end = least + HZ;
+	/* Again and again: when a module goes, the bits without need are cleared. */
+	while (time_before(jiffies, READ_ONCE(srk_hits) < 10 ? end : least)) {
+		bitmap_fill(sched_rseq_filter, SCHED_RSEQ_FILTER_BITS);
 		cpu_relax();
-	bitmap_copy(sched_rseq_filter, before, SCHED_RSEQ_FILTER_BITS);
+	}
+	sched_rseq_filter_restore();
 	unregister_kprobe(&p);
 	KUNIT_EXPECT_GE(test, READ_ONCE(srk_hits), 10);
 }
@@ -619,6 +798,127 @@ static void srk_breakpoint_next(struct kunit *test)
 	perf_event_release_kernel(before);
 	migrate_enable();
 }
+
+#if defined(CONFIG_SCHED_RSEQ_PLAIN) && defined(CONFIG_PREEMPTIRQ_TRACEPOINTS) && \
+	defined(CONFIG_PROVE_LOCKING)
+#define SRK_TRACED_STEPS
+/*
+ * The entry of a debug exception calls these tracepoints if interrupts were
+ * enabled. So each step through a section would, if it were not silent.
+ */
+static DEFINE_PER_CPU(unsigned long, srk_traced);
+
+static void srk_irqs_off(void *data, unsigned long ip, unsigned long parent_ip)
+{
+	this_cpu_add(srk_watched, 3);
+	this_cpu_inc(srk_traced);
+}
+
+static void srk_irqs_on(void *data, unsigned long ip, unsigned long parent_ip)
+{
+}
+
+/* The readers that each of the two counters of tracepoints sees. */
+static int srk_sum_readers(void *sums)
+{
+	for (unsigned int idx = 0; idx < 2; idx++) {
+		unsigned long *sum = (unsigned long *)sums + idx;
+		int cpu;
+
+		*sum = 0;
+		for_each_possible_cpu(cpu) {
+			struct srcu_data *sdp = per_cpu_ptr(tracepoint_srcu.sda, cpu);
+
+			*sum += atomic_long_read(&sdp->srcu_ctrs[idx].srcu_locks);
+			*sum -= atomic_long_read(&sdp->srcu_ctrs[idx].srcu_unlocks);
+		}
+	}
+	return 0;
+}
+
+/*
+ * No reader is left over, or tracepoint_synchronize_unregister() would never
+ * return. A preempted task may be a reader for a while. After a failure the
+ * counters are put right, for this test to come to its end.
+ */
+static void srk_expect_no_readers(struct kunit *test)
+{
+	unsigned long end = jiffies + HZ, sums[2];
+
+	do {
+		KUNIT_ASSERT_EQ(test, stop_machine(srk_sum_readers, sums, NULL), 0);
+		if (!sums[0] && !sums[1])
+			return;
+		schedule_timeout_uninterruptible(1);
+	} while (time_before(jiffies, end));
+	for (unsigned int idx = 0; idx < 2; idx++) {
+		struct srcu_data *sdp = raw_cpu_ptr(tracepoint_srcu.sda);
+
+		KUNIT_EXPECT_EQ(test, (long)sums[idx], 0);
+		atomic_long_sub(sums[idx], &sdp->srcu_ctrs[idx].srcu_locks);
+	}
+}
+
+static noinline struct srcu_ctr __percpu *srk_read_lock(void)
+{
+	return srcu_read_lock_fast_notrace(&tracepoint_srcu);
+}
+
+/* A step through a section changes no per-CPU variable. */
+static void srk_step(struct kunit *test)
+{
+	unsigned long watched, traced;
+	struct perf_event *events[2];
+	struct perf_event_attr attr;
+	struct srk_search s[2];
+	u64 enabled, running;
+
+	srk_find(test, srk_add_watched, &s[0]);
+	srk_find(test, srk_read_lock, &s[1]);
+	migrate_disable();
+	for (unsigned int i = 0; i < 2; i++) {
+		srk_breakpoint_at(&attr, s[i].begin);
+		events[i] = perf_event_create_kernel_counter(&attr, smp_processor_id(), NULL,
+							     NULL, NULL);
+		if (IS_ERR(events[i])) {
+			if (i)
+				perf_event_release_kernel(events[0]);
+			migrate_enable();
+			kunit_skip(test, "no breakpoint (error %ld)", PTR_ERR(events[i]));
+		}
+	}
+	scoped_guard(irqsave) {
+		this_cpu_write(srk_watched, 0);
+		this_cpu_write(srk_traced, 0);
+	}
+	KUNIT_EXPECT_EQ(test, register_trace_irq_disable(srk_irqs_off, NULL), 0);
+	KUNIT_EXPECT_EQ(test, register_trace_irq_enable(srk_irqs_on, NULL), 0);
+	for (int i = 0; i < SRK_TURNS; i++) {
+		struct srcu_ctr __percpu *scp;
+
+		srk_add_watched();
+		scp = srk_read_lock();
+		srcu_read_unlock_fast_notrace(&tracepoint_srcu, scp);
+	}
+	scoped_guard(irqsave) {
+		watched = this_cpu_read(srk_watched);
+		traced = this_cpu_read(srk_traced);
+	}
+	KUNIT_EXPECT_EQ(test, watched, 3 * (SRK_TURNS + traced));
+	/* Each breakpoint was hit, and its exception was traced. */
+	KUNIT_EXPECT_GE(test, traced, 2 * SRK_TURNS);
+	for (unsigned int i = 0; i < 2; i++) {
+		KUNIT_EXPECT_GE(test, perf_event_read_value(events[i], &enabled, &running),
+				SRK_TURNS);
+		perf_event_release_kernel(events[i]);
+	}
+	migrate_enable();
+	srk_expect_no_readers(test);
+	unregister_trace_irq_enable(srk_irqs_on, NULL);
+	unregister_trace_irq_disable(srk_irqs_off, NULL);
+	tracepoint_synchronize_unregister();
+}
+#endif
 #endif
 
 #ifdef CONFIG_SCHED_RSEQ_PLAIN
@@ -847,6 +1147,89 @@ static void srk_nmi(struct kunit *test)
 }
 #endif
 
+#ifdef CONFIG_ARM64
+/* What the handler of the fault does: moves the task, once. */
+static struct {
+	unsigned int	away;
+	unsigned int	faults;
+} srk_move;
+
+/* Each page holds its own address. */
+static vm_fault_t srk_fault_page(struct vm_fault *vmf)
+{
+	struct page *page = alloc_page(GFP_KERNEL | __GFP_ZERO);
+
+	if (!page)
+		return VM_FAULT_OOM;
+	*(unsigned long *)page_address(page) = vmf->address;
+	vmf->page = page;
+	if (!srk_move.faults++ && set_cpus_allowed_ptr(current, cpumask_of(srk_move.away)))
+		return VM_FAULT_SIGBUS;
+	return 0;
+}
+
+static const struct vm_operations_struct srk_vm_ops = { .fault = srk_fault_page };
+
+static int srk_mmap(struct file *file, struct vm_area_struct *vma)
+{
+	vma->vm_ops = &srk_vm_ops;
+	return 0;
+}
+
+static const struct file_operations srk_fops = { .mmap = srk_mmap };
+
+static unsigned long srk_map(struct kunit *test, unsigned long size)
+{
+	struct file *file = anon_inode_getfile("[sched_rseq]", &srk_fops, NULL, O_RDONLY);
+	unsigned long addr;
+
+	if (IS_ERR(file))
+		return 0;
+	addr = kunit_vm_mmap(test, file, 0, size, PROT_READ, MAP_PRIVATE, 0);
+	fput(file);
+	return addr;
+}
+
+/*
+ * A section takes a fault, whose handler moves the task: the exit of that fault,
+ * and no interrupt's, has to restart the section. A fault that comes back is one on
+ * user memory, so that is where the copies of a variable pretend to be.
+ */
+static void srk_fault(struct kunit *test)
+{
+	unsigned int home = cpumask_first(cpu_online_mask);
+	unsigned int away = cpumask_next(home, cpu_online_mask);
+	unsigned long addr, first, delta, size, got;
+	unsigned long __percpu *ptr;
+	bool up;
+
+	if (away >= nr_cpu_ids)
+		kunit_skip(test, "needs a second CPU");
+	up = per_cpu_offset(away) > per_cpu_offset(home);
+	delta = per_cpu_offset(away) - per_cpu_offset(home);
+	KUNIT_ASSERT_TRUE(test, PAGE_ALIGNED(delta));
+	size = (up ? delta : -delta) + PAGE_SIZE;
+	KUNIT_ASSERT_EQ(test, kunit_attach_mm(), 0);
+	addr = srk_map(test, size);
+	KUNIT_ASSERT_NE(test, addr, 0);
+	KUNIT_ASSERT_FALSE(test, IS_ERR_VALUE(addr));
+
+	first = up ? addr : addr - delta;
+	ptr = (unsigned long __percpu *)(first - per_cpu_offset(home));
+	srk_move.away = away;
+	srk_move.faults = 0;
+	KUNIT_ASSERT_EQ(test, set_cpus_allowed_ptr(current, cpumask_of(home)), 0);
+	uaccess_enable_privileged();
+	got = this_cpu_read(*ptr);
+	uaccess_disable_privileged();
+	KUNIT_EXPECT_EQ(test, raw_smp_processor_id(), away);
+	set_cpus_allowed_ptr(current, cpu_possible_mask);
+
+	KUNIT_EXPECT_EQ(test, got, first + delta);
+	KUNIT_EXPECT_EQ(test, srk_move.faults, 2);
+}
+#endif
+
 #ifdef CONFIG_S390
 /* Sections that nobody executes, one for each register; 4 bytes, 2 instructions. */
 #define SRK_REGISTER(nr)						\
@@ -938,11 +1321,17 @@ static struct kunit_case srk_cases[] = {
 	KUNIT_CASE(srk_ops_16),
 	KUNIT_CASE(srk_ops_32),
 	KUNIT_CASE(srk_ops_64),
+	KUNIT_CASE(srk_constants_8),
+	KUNIT_CASE(srk_constants_16),
+	KUNIT_CASE(srk_constants_32),
+	KUNIT_CASE(srk_constants_64),
 	KUNIT_CASE(srk_signed_8),
 	KUNIT_CASE(srk_signed_16),
 	KUNIT_CASE(srk_signed_32),
 	KUNIT_CASE(srk_signed_64),
 	KUNIT_CASE(srk_types),
+	KUNIT_CASE(srk_bools),
+	KUNIT_CASE(srk_pointer),
 	KUNIT_CASE(srk_structs_1),
 	KUNIT_CASE(srk_structs_2),
 	KUNIT_CASE(srk_structs_4),
@@ -969,9 +1358,15 @@ static struct kunit_case srk_cases[] = {
 	KUNIT_CASE(srk_watchpoint),
 	KUNIT_CASE(srk_breakpoint),
 	KUNIT_CASE(srk_breakpoint_next),
+#ifdef SRK_TRACED_STEPS
+	KUNIT_CASE(srk_step),
+#endif
 #endif
 #if defined(CONFIG_SCHED_RSEQ_PLAIN) && defined(CONFIG_PERF_EVENTS)
 	KUNIT_CASE_PARAM(srk_nmi, srk_plain_op_gen_params),
+#endif
+#ifdef CONFIG_ARM64
+	KUNIT_CASE(srk_fault),
 #endif
 #ifdef CONFIG_S390
 	KUNIT_CASE(srk_fixup),

@@ -7,11 +7,6 @@
 #include <linux/smp.h>
 
 #ifdef CONFIG_SCHED_RSEQ
-__rust_helper unsigned long rust_helper_instruction_pointer(struct pt_regs *regs)
-{
-	return instruction_pointer(regs);
-}
-
 __rust_helper void rust_helper_instruction_pointer_set(struct pt_regs *regs, unsigned long val)
 {
 	instruction_pointer_set(regs, val);

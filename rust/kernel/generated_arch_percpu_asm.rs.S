@@ -31,7 +31,18 @@
 	};									\
 	(cmpxchg, sz) => {							\
 		::kernel::concat_literals!(__RSEQ_TEXT_CMPXCHG(sz))		\
+	};									\
+	TEXTS_CONST(sz)
+
+/* asm!() has no modifiers for constants. */
+#ifdef CONFIG_SCHED_RSEQ_PLAIN
+#define TEXTS_CONST(sz)								\
+	(op_const, sz, $insn:literal) => {					\
+		::kernel::concat_literals!(__RSEQ_TEXT_OP_ARG(sz, $insn, __RSEQ_ARG(val))) \
 	};
+#else
+#define TEXTS_CONST(sz)
+#endif
 
 // Cut here.
 

@@ -14,8 +14,8 @@
 //!
 //! All of these are a [`PerCpu<T>`], whose methods are the operations. Which there are depends on
 //! `T`: integers, [`bool`] and raw pointers are read and written as a whole and are safe to use
-//! from any context, preemption enabled or not, without a guard. For all else there are [`Shared`]
-//! and [`Exclusive`].
+//! from any context, preemption enabled or not, without a guard. (From NMIs only where [`NMI_SAFE`]
+//! is true.) For all else there are [`Shared`] and [`Exclusive`].
 //!
 //! # What it compiles to
 //!
@@ -43,6 +43,7 @@
 //! | `get` | `mrs`, `ldr` | `ld`, `add`, `ld` |
 //! | `set` | `mrs`, `str` | `ld`, `add`, `sd` |
 //! | `add` and the like | `mrs`, `ldr`, `add`, `str` | `ld`, `add`, `ld`, `add`, `sd` |
+//! | `inc`, `dec` | with `add` or `sub` of 1 | with `addi` |
 //! | `and`, `or` | with `and` or `orr` | with `and` or `or` |
 //! | `xchg` | `mrs`, `ldr`, `str` | `ld`, `add`, `ld`, `sd` |
 //! | `cmpxchg` | `mrs`, `ldr`, `cmp`, `b.ne`, `str` | `ld`, `add`, `ld`, `bne`, `sd` |
@@ -136,6 +137,37 @@ mod private {
 /// Any task may use the variable by the operations of [`PerCpu`], at any time, and may drop it.
 pub unsafe trait Value: private::Sealed + 'static {}
 
+/// Whether an NMI may use the operations of [`PerCpu`] on a variable that others use.
+///
+/// This is true where the architecture says so (`CONFIG_ARCH_HAS_NMI_SAFE_THIS_CPU_OPS`), and with
+/// `CONFIG_SCHED_RSEQ`. Elsewhere an operation loads, computes and stores with interrupts disabled.
+/// An NMI comes nevertheless. If it writes the variable between the load and the store, the store
+/// overwrites what the NMI wrote. If the variable is larger than a `usize`, the NMI may also read a
+/// value that is half old, half new.
+///
+/// # Examples
+///
+/// ```
+/// use kernel::{define_per_cpu, percpu::{self, PerCpu}};
+///
+/// define_per_cpu!(static EVENTS: u64 = 0);
+///
+/// /// Counts an event that an NMI reports.
+/// fn note_event() -> Result {
+///     if !percpu::NMI_SAFE {
+///         return Err(ENOTSUPP);
+///     }
+///     EVENTS.inc();
+///     Ok(())
+/// }
+///
+/// assert_eq!(note_event().is_ok(), EVENTS.sum() == 1);
+/// ```
+pub const NMI_SAFE: bool = cfg!(any(
+    CONFIG_ARCH_HAS_NMI_SAFE_THIS_CPU_OPS,
+    CONFIG_SCHED_RSEQ
+));
+
 /// The CPUs that can ever be there, which are those that have a copy of each per-CPU variable.
 ///
 /// # Examples
@@ -154,8 +186,12 @@ pub fn possible_cpus() -> impl Iterator<Item = CpuId> {
 
 /// A per-CPU variable of type `T`.
 ///
-/// The operations on integers, [`bool`] and pointers may be called from any context, NMI included,
-/// and none of them sleeps, fails or panics. What another CPU does to its copy meanwhile is seen or
+/// Tasks, softirqs and interrupt handlers may call the operations on integers, [`bool`] and
+/// pointers, with preemption or interrupts enabled or disabled. NMIs may call them where
+/// [`NMI_SAFE`] is true. Elsewhere an NMI must not use a variable that others use, or updates get
+/// lost; memory safety does not depend on it.
+///
+/// No operation sleeps, fails or panics. What another CPU does to its copy meanwhile is seen or
 /// not: there is no ordering between CPUs.
 ///
 /// # Safety

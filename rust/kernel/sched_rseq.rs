@@ -2,15 +2,17 @@
 
 //! In-kernel restartable sequences.
 //!
-//! A preempted task that was inside a critical section of kernel text, that is, one whose saved
-//! program counter lies in `[begin, end)`, may have formed the address of another CPU's variable.
+//! A task that was moved to another CPU inside a critical section of kernel text, that is, with a
+//! saved program counter in `[begin, end)`, may have formed the address of the old CPU's variable.
 //! On the way back to it the engine here finds the section and either restarts it, for it has not
 //! committed, or fixes up the register that holds the address. A plain section has also loaded what
 //! it is about to store, so it is restarted by whatever interrupts it.
 //!
 //! The engine is called with interrupts disabled, before the return to the interrupted kernel code:
-//! [`sched_rseq_resume`] after the scheduler, `__sched_rseq_interrupted()` always, but for what a
-//! filter in C keeps away from it. It does not allocate, lock or panic.
+//! [`__sched_rseq_resume`] if the task was moved since it was interrupted,
+//! `__sched_rseq_interrupted()` always, but for what a filter in C keeps away from it. C reads the
+//! program counter, compares the CPUs, and passes both on. The engine does not allocate, lock or
+//! panic.
 //!
 //! C header: [`include/linux/sched_rseq.h`](srctree/include/linux/sched_rseq.h)
 
@@ -123,7 +125,7 @@ mod trace {
 #[cfg(not(CONFIG_SCHED_RSEQ_PUBLISH))]
 #[inline]
 unsafe fn find<'a>(_regs: *mut bindings::pt_regs, pc: u64) -> Option<&'a Entry> {
-    // SAFETY: Whoever is about to return to that address keeps its module.
+    // SAFETY: The task that is about to return to that address keeps its module.
     unsafe { find_entry(pc) }
 }
 
@@ -157,7 +159,7 @@ mod broken {
     use super::*;
 
     fn is(variant: bindings::sched_rseq_break) -> bool {
-        // SAFETY: A plain integer that C defines; a racing write changes what is tested, no more.
+        // SAFETY: A plain integer that C defines, and writes before the first initcall only.
         let asked_for = unsafe { (&raw const bindings::sched_rseq_broken).read_volatile() };
         asked_for == variant
     }
@@ -204,12 +206,12 @@ mod broken {
         None
     }
 
-    /// Whether what was preempted is sent back, and not what was interrupted.
+    /// Whether a task that was moved is sent back, and not one that was only interrupted.
     pub(super) fn is_late() -> bool {
-        is(bindings::sched_rseq_break_SCHED_RSEQ_BREAK_PREEMPTED_ONLY)
+        is(bindings::sched_rseq_break_SCHED_RSEQ_BREAK_MOVED_ONLY)
     }
 
-    /// Whether an interrupt that need not have preempted anything is not looked at.
+    /// Whether an interrupt that need not have moved anything is not looked at.
     #[cfg(CONFIG_SCHED_RSEQ_PLAIN)]
     pub(super) fn looks_away() -> bool {
         if is(bindings::sched_rseq_break_SCHED_RSEQ_BREAK_NO_NMI) {
@@ -249,19 +251,23 @@ unsafe fn offset_delta(old_cpu: c_uint) -> u64 {
     (unsafe { bindings::sched_rseq_offset_delta(old_cpu) }) as u64
 }
 
-/// Resumes a task that was preempted in kernel mode.
+/// Resumes a task that was interrupted in kernel mode and has been moved since.
 ///
-/// `old_cpu` is the CPU that it was preempted on; it is now on this one. Cost without a section:
-/// a binary search of one table.
+/// `pc` is its program counter, and `old_cpu` the CPU that it was interrupted on; it is now on this
+/// one. Cost without a section: a binary search of one table.
 ///
 /// # Safety
 ///
-/// `regs` is valid and describes kernel code that is about to be returned to; interrupts are
-/// disabled and stay so until then; `old_cpu` is a possible CPU.
+/// `regs` is valid and describes kernel code that is about to be returned to, at `pc`; interrupts
+/// are disabled and stay so until then; `old_cpu` is a possible CPU.
 #[export]
-pub unsafe extern "C" fn sched_rseq_resume(regs: *mut bindings::pt_regs, old_cpu: c_uint) {
+pub unsafe extern "C" fn __sched_rseq_resume(
+    regs: *mut bindings::pt_regs,
+    pc: c_ulong,
+    old_cpu: c_uint,
+) {
     // SAFETY: By the safety requirements of this function.
-    if let Some((entry, pc)) = unsafe { find_interrupted(regs) } {
+    if let Some((entry, pc)) = unsafe { find_interrupted(regs, pc as u64) } {
         // SAFETY: By the safety requirements of this function.
         unsafe { resume_in(entry, regs, pc, old_cpu) };
     }
@@ -271,17 +277,17 @@ pub unsafe extern "C" fn sched_rseq_resume(regs: *mut bindings::pt_regs, old_cpu
 ///
 /// # Safety
 ///
-/// `regs` is valid and describes kernel code that was interrupted, by whatever; interrupts are
-/// disabled.
+/// `regs` is valid and describes kernel code that was interrupted, by whatever, at `pc`; interrupts
+/// are disabled.
 #[cfg(CONFIG_SCHED_RSEQ_PLAIN)]
 #[export]
-pub unsafe extern "C" fn __sched_rseq_interrupted(regs: *mut bindings::pt_regs) {
+pub unsafe extern "C" fn __sched_rseq_interrupted(regs: *mut bindings::pt_regs, pc: c_ulong) {
     #[cfg(CONFIG_SCHED_RSEQ_BREAK)]
     if broken::looks_away() {
         return;
     }
     // SAFETY: By the safety requirements of this function.
-    if let Some((entry, pc)) = unsafe { find_interrupted(regs) } {
+    if let Some((entry, pc)) = unsafe { find_interrupted(regs, pc as u64) } {
         // SAFETY: By the safety requirements of this function.
         unsafe { interrupted_in(entry, regs, pc) };
     }
@@ -291,12 +297,9 @@ pub unsafe extern "C" fn __sched_rseq_interrupted(regs: *mut bindings::pt_regs) 
 ///
 /// # Safety
 ///
-/// `regs` is valid and describes kernel code that is about to be returned to.
+/// `regs` is valid and describes kernel code that is about to be returned to, at `pc`.
 #[inline(always)]
-unsafe fn find_interrupted<'a>(regs: *mut bindings::pt_regs) -> Option<(&'a Entry, u64)> {
-    // SAFETY: By the safety requirements of this function.
-    let pc = unsafe { bindings::instruction_pointer(regs) } as u64;
-
+unsafe fn find_interrupted<'a>(regs: *mut bindings::pt_regs, pc: u64) -> Option<(&'a Entry, u64)> {
     #[cfg(CONFIG_SCHED_RSEQ_BREAK)]
     // SAFETY: By the safety requirements of this function.
     return unsafe { broken::find(regs, pc) };
@@ -305,12 +308,12 @@ unsafe fn find_interrupted<'a>(regs: *mut bindings::pt_regs) -> Option<(&'a Entr
     unsafe { find(regs, pc) }.map(|entry| (entry, pc))
 }
 
-/// Resumes a task that was preempted at `pc`, in the section of `entry`. Out of line, because
-/// hardly any is.
+/// Resumes a task that was interrupted at `pc`, in the section of `entry`, and was moved. Out of
+/// line, because hardly any is.
 ///
 /// # Safety
 ///
-/// As for [`sched_rseq_resume`].
+/// As for [`__sched_rseq_resume`].
 #[cold]
 #[inline(never)]
 unsafe fn resume_in(entry: &Entry, regs: *mut bindings::pt_regs, pc: u64, old_cpu: c_uint) {
@@ -322,7 +325,7 @@ unsafe fn resume_in(entry: &Entry, regs: *mut bindings::pt_regs, pc: u64, old_cp
     let resume = match section.kind {
         #[cfg(CONFIG_SCHED_RSEQ_BREAK)]
         Entry::PLAIN if broken::is_late() => section.interrupted(pc),
-        // Not the preemption is what matters, but the interrupt that led to it.
+        // The interrupt that led to the move has already restarted the section.
         Entry::PLAIN => return,
         // SAFETY: `old_cpu` is a possible CPU.
         Entry::FIXUP => section.resume(pc, unsafe { offset_delta(old_cpu) }),
@@ -332,7 +335,7 @@ unsafe fn resume_in(entry: &Entry, regs: *mut bindings::pt_regs, pc: u64, old_cp
     unsafe { apply(&section, resume, regs, pc, old_cpu, true) };
 }
 
-/// The same for whoever was interrupted, with or without being preempted.
+/// Restarts a plain section that was interrupted at `pc`, with or without being preempted.
 ///
 /// # Safety
 ///
@@ -361,7 +364,7 @@ unsafe fn interrupted_in(entry: &Entry, regs: *mut bindings::pt_regs, pc: u64) {
 ///
 /// # Safety
 ///
-/// As for [`sched_rseq_resume`].
+/// As for [`__sched_rseq_resume`].
 #[inline(always)]
 unsafe fn apply(
     section: &Section,
@@ -406,14 +409,13 @@ unsafe fn apply(
 ///
 /// # Safety
 ///
-/// `regs` is valid and describes kernel code that was interrupted; interrupts are disabled.
+/// Kernel code was interrupted at `pc`; interrupts are disabled.
 #[cfg(all(CONFIG_SCHED_RSEQ_STATS, CONFIG_SCHED_RSEQ_MVIY))]
 #[export]
-pub unsafe extern "C" fn __sched_rseq_note_marked(regs: *mut bindings::pt_regs) {
-    // SAFETY: By the safety requirements of this function.
-    let pc = unsafe { bindings::instruction_pointer(regs) } as u64;
+pub unsafe extern "C" fn __sched_rseq_note_marked(pc: c_ulong) {
+    let pc = pc as u64;
     // Not if a copy of an instruction is stepped over.
-    // SAFETY: Whoever was interrupted there keeps the module.
+    // SAFETY: The task that was interrupted there keeps the module.
     if let Some(section) = unsafe { find_entry(pc) }.map(section_of) {
         stat_inc(bindings::sched_rseq_stat_SCHED_RSEQ_STAT_CS);
         boundary_inc(&section, pc);
@@ -434,15 +436,31 @@ pub unsafe extern "C" fn sched_rseq_contains(
     unsafe { table_from_c(&*table) }.find(addr as u64).is_some()
 }
 
-/// Whether an address is in a plain section and not where that starts anew: whoever gets there by
-/// single steps has begun the section before.
+/// Finds the plain section that contains an address, and stores where it begins and ends.
+///
+/// Returns false, and stores nothing, if the address is in no plain section.
 ///
 /// Context: any in which RCU is watching.
+///
+/// # Safety
+///
+/// `begin` and `end` are valid for writing.
 #[cfg(CONFIG_SCHED_RSEQ_PLAIN)]
 #[export]
-pub extern "C" fn sched_rseq_amid_plain_section(addr: c_ulong) -> bool {
-    find_section(addr as u64)
-        .is_some_and(|section| section.kind == Entry::PLAIN && section.begin != addr as u64)
+pub unsafe extern "C" fn sched_rseq_find_plain(
+    addr: c_ulong,
+    begin: *mut c_ulong,
+    end: *mut c_ulong,
+) -> bool {
+    let Some(section) = find_section(addr as u64).filter(|s| s.kind == Entry::PLAIN) else {
+        return false;
+    };
+    // SAFETY: By the safety requirements of this function.
+    unsafe {
+        *begin = section.begin as c_ulong;
+        *end = section.begin.wrapping_add(u64::from(section.len)) as c_ulong;
+    }
+    true
 }
 
 /// Checks a descriptor. Returns what is wrong with it in words, or null.
@@ -790,6 +808,7 @@ mod tests {
 
     #[test]
     fn decide_restart() {
+        // The address is formed anew, whatever the way was.
         let section = Section {
             begin: PLACE,
             len: 20,
@@ -827,6 +846,17 @@ mod tests {
         }
         // Still, or again, on the same CPU.
         assert_eq!(section.resume(PLACE + 6, 0), Resume::Continue);
+        // An inner and an outer exit, each for its part of the way: together they move the register
+        // from the first CPU to the last, and not at all if the task has come back.
+        let (mut cpu, mut register) = (0x1000u64, 0x1000u64);
+        for to in [0x5000u64, 0x3000, 0x1000] {
+            let resume = section.resume(PLACE + 6, to.wrapping_sub(cpu));
+            if let Resume::Fixup { reg: 7, delta } = resume {
+                register = register.wrapping_add(delta);
+            }
+            cpu = to;
+            assert_eq!(register, cpu);
+        }
     }
 
     #[test]
@@ -841,7 +871,7 @@ mod tests {
         for offset in [0, 4, 8, 12] {
             let restart = Resume::Restart { pc: PLACE };
             assert_eq!(section.interrupted(PLACE + offset), restart);
-            // Whoever was preempted was interrupted, too.
+            // A task that was moved was interrupted before, and is restarted for that.
             assert_eq!(section.resume(PLACE + offset, 0x1000), Resume::Continue);
         }
         assert_eq!(section.interrupted(PLACE + 16), Resume::Continue);

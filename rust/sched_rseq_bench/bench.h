@@ -117,6 +117,7 @@ u64 bench_once_ns(const struct bench_unit *unit, const struct bench_op *op, u64 
 int bench_interrupt_start(void);
 void bench_interrupt_stop(void);
 s64 bench_interrupt_ns(bool preempt);
+s64 bench_exception_ns(void);
 u32 bench_searches(struct bench_search *searches, u32 nr);
 u64 bench_filter_ns(void);
 

@@ -1,8 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What sections cost an interrupt: one that does not preempt, one that does, and
- * in the latter the engine, for each table that there is.
+ * What sections cost an interrupt, one that does not preempt and one that does; a
+ * synchronous exception; and a task that was moved: the engine, for each table that
+ * there is.
  */
+
+/* The kernel's filter is not exported, so sched_rseq_interrupted() looks at one of ours. */
+#define sched_rseq_filter bench_filter
+
 #include <linux/irq_work.h>
 #include <linux/kthread.h>
 #include <linux/math64.h>
@@ -11,6 +16,8 @@
 #include <linux/sched.h>
 #include <linux/sched_rseq.h>
 #include <linux/string.h>
+#include <linux/uaccess.h>
+#include <linux/vmalloc.h>
 
 #include "bench.h"
 
@@ -78,6 +85,53 @@ s64 bench_interrupt_ns(bool and_preempt)
 	return with - without;
 }
 
+/* Exceptions that are timed together, and how often that is tried. */
+#define EXCEPTIONS	256
+#define TRIES		32
+
+/* The shortest time of reads of @addr, each of which faults or none. */
+static u64 reads_ns(const u64 *addr, bool faults)
+{
+	u64 start, val, shortest = U64_MAX;
+	unsigned int faulted;
+
+	for (int try = 0; try < TRIES; try++) {
+		faulted = 0;
+		start = bench_now_ns();
+		for (int i = 0; i < EXCEPTIONS; i++)
+			faulted += !!get_kernel_nofault(val, addr);
+		/* An interrupt, the tick at the latest, makes it longer. */
+		shortest = min(shortest, bench_now_ns() - start);
+		if (faulted != (faults ? EXCEPTIONS : 0))
+			return U64_MAX;
+	}
+	return shortest;
+}
+
+/**
+ * bench_exception_ns - what a synchronous exception in kernel mode takes
+ *
+ * A read of a page that is not mapped, with interrupts enabled, which goes on at
+ * its fixup.
+ *
+ * Return: nanoseconds, or a negative number if something else happened.
+ */
+s64 bench_exception_ns(void)
+{
+	/* Behind it is a guard page. */
+	u8 *page = vmalloc(PAGE_SIZE);
+	u64 with, without;
+
+	if (!page)
+		return -1;
+	without = reads_ns((u64 *)page, false);
+	with = reads_ns((u64 *)(page + PAGE_SIZE), true);
+	vfree(page);
+	if (with == U64_MAX || without == U64_MAX || with <= without)
+		return -1;
+	return DIV_ROUND_CLOSEST_ULL(with - without, EXCEPTIONS);
+}
+
 #if defined(CONFIG_SCHED_RSEQ) && !defined(CONFIG_SCHED_RSEQ_MVIY)
 
 /* Sections of a table to be asked for, and how often each. */
@@ -102,17 +156,23 @@ static noinline void no_engine(struct pt_regs *regs, unsigned int old_cpu)
 	barrier();
 }
 
-/* What looks at sections of this kind. */
+/* Looks at sections with restart and fixup, after a migration. */
+static noinline void moved(struct pt_regs *regs, unsigned int old_cpu)
+{
+	sched_rseq_resume(regs, old_cpu);
+}
+
+/* Looks at plain sections. */
 static noinline void interrupted(struct pt_regs *regs, unsigned int old_cpu)
 {
 #ifdef CONFIG_SCHED_RSEQ_PLAIN
-	__sched_rseq_interrupted(regs);
+	__sched_rseq_interrupted(regs, sched_rseq_pc(regs));
 #endif
 }
 
 static engine_fn engine_of(const struct sched_rseq_entry *entry)
 {
-	return entry->kind == SCHED_RSEQ_PLAIN ? interrupted : sched_rseq_resume;
+	return entry->kind == SCHED_RSEQ_PLAIN ? interrupted : moved;
 }
 
 /* A CPU that this is not, whose copies are elsewhere. */
@@ -232,6 +292,9 @@ u32 bench_searches(struct bench_search *searches, u32 nr)
 
 #ifdef CONFIG_SCHED_RSEQ_PLAIN
 
+/* No bit is set, as in the kernel's filter for an exit that hit no plain section. */
+unsigned long bench_filter[BITS_TO_LONGS(SCHED_RSEQ_FILTER_BITS)];
+
 /* Calls, so that each turn has to find the filter. */
 static noinline void look(struct pt_regs *regs, unsigned int old_cpu)
 {
@@ -247,11 +310,8 @@ u64 bench_filter_ns(void)
 {
 	const struct sched_rseq_entry none = {};
 	struct pt_regs regs = {};
-	unsigned long pc = 0;
 
-	while (test_bit(sched_rseq_filter_bit(pc), sched_rseq_filter))
-		pc += 1UL << SCHED_RSEQ_FILTER_SHIFT;
-	return turn_ns(engine_ns(look, &regs, &none, pc) - engine_ns(no_engine, &regs, &none, pc));
+	return turn_ns(engine_ns(look, &regs, &none, 0) - engine_ns(no_engine, &regs, &none, 0));
 }
 
 #else

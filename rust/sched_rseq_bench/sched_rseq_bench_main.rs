@@ -68,6 +68,7 @@ extern "C" {
     fn bench_interrupt_start() -> i32;
     fn bench_interrupt_stop();
     fn bench_interrupt_ns(preempt: bool) -> i64;
+    fn bench_exception_ns() -> i64;
     fn bench_searches(searches: *mut Search, nr: u32) -> u32;
     fn bench_filter_ns() -> u64;
 }
@@ -183,6 +184,18 @@ fn bench_interrupts() -> Result<u32> {
     Ok(2)
 }
 
+/// A synchronous exception in kernel mode.
+fn bench_exception() -> Result<u32> {
+    // SAFETY: No requirements.
+    let insns = unsafe { bench_exception_ns() };
+    if insns < 0 {
+        pr_err!("no exception did what it should\n");
+        return Err(EIO);
+    }
+    pr_info!("exception insns={insns}\n");
+    Ok(1)
+}
+
 /// The engine on each table.
 fn bench_engine(bad: &mut Bad) -> Result<u32> {
     if cfg!(CONFIG_SCHED_RSEQ_PLAIN) {
@@ -236,6 +249,7 @@ impl kernel::Module for Bench {
             numbers += bench_ops(unit, &mut bad)?;
         }
         numbers += bench_interrupts()?;
+        numbers += bench_exception()?;
         numbers += bench_engine(&mut bad)?;
         let verdict = if bad.wrong == 0 && bad.inexact == 0 {
             "PASS"

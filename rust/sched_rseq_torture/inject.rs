@@ -4,6 +4,9 @@
 //! works on the same variable; it is preempted and moved to another CPU; or handlers that are
 //! themselves interrupted work on the variable.
 //!
+//! With SDEI, firmware interrupts it, three other ways: while interrupts are masked, while they are
+//! enabled, and so that the handler fails.
+//!
 //! `cells` counts the instructions of the sections at which a task was hit, in each of the three
 //! ways, of all that there are.
 
@@ -20,7 +23,8 @@ use crate::{
         Operation, //
     },
     Shot,
-    Type, //
+    Type,
+    Way, //
 };
 
 /// Shots after which the rising delay starts again: some turns of the longest loop, and a prime, so
@@ -49,12 +53,15 @@ const STORES: u32 = 1;
 
 /// `enum srt_event` of shot.h.
 const MIGRATE: u32 = 1;
+/// As many of one kind as of the other.
 pub(crate) const NR_EVENTS: usize = 3;
+const SDEI_MASKED: u32 = NR_EVENTS as u32;
 
 extern "C" {
-    fn srt_start() -> i32;
+    fn srt_start(sdei: bool) -> i32;
     fn srt_stop();
     fn srt_nr_ops() -> u32;
+    fn srt_first_exact_op() -> u32;
     fn srt_op(op: u32) -> *const Op;
     fn srt_add_ns() -> u64;
     fn srt_shoot(shot: *mut Shot) -> i32;
@@ -115,13 +122,76 @@ impl Shot {
     }
 }
 
-struct Session;
+/// SDEI events, of which the module takes one.
+#[cfg(all(CONFIG_ARM_SDE_INTERFACE, CONFIG_SCHED_RSEQ_PLAIN))]
+mod sdei {
+    use super::*;
+
+    extern "C" {
+        fn srt_sdei_start() -> i32;
+        fn srt_sdei_stop();
+        fn srt_sdei_events() -> u64;
+        fn srt_sdei_masked() -> u64;
+    }
+
+    pub(super) struct Events;
+
+    impl Events {
+        pub(super) fn new() -> Result<Self> {
+            // SAFETY: The module is being loaded, so this is the only session.
+            match unsafe { srt_sdei_start() } {
+                0 => Ok(Events),
+                err => {
+                    pr_err!("SDEI event 0 cannot be registered (error {err})\n");
+                    Err(Error::from_errno(err))
+                }
+            }
+        }
+
+        /// How many there were, and how many of them hit masked interrupts.
+        pub(super) fn count(&self) -> (u64, u64) {
+            // SAFETY: No requirements; no shot is under way.
+            unsafe { (srt_sdei_events(), srt_sdei_masked()) }
+        }
+    }
+
+    impl Drop for Events {
+        fn drop(&mut self) {
+            // SAFETY: The event is registered, and no shot is under way.
+            unsafe { srt_sdei_stop() };
+        }
+    }
+}
+
+/// Without SDEI, or where it need not restart anything.
+#[cfg(not(all(CONFIG_ARM_SDE_INTERFACE, CONFIG_SCHED_RSEQ_PLAIN)))]
+mod sdei {
+    use super::*;
+
+    pub(super) struct Events;
+
+    impl Events {
+        pub(super) fn new() -> Result<Self> {
+            pr_err!("SDEI needs CONFIG_ARM_SDE_INTERFACE and CONFIG_SCHED_RSEQ_PLAIN\n");
+            Err(ENODEV)
+        }
+
+        pub(super) fn count(&self) -> (u64, u64) {
+            (0, 0)
+        }
+    }
+}
+
+struct Session {
+    /// Of the first three, or of those by SDEI.
+    first_event: u32,
+}
 
 impl Session {
-    fn new() -> Result<Self> {
+    fn new(first_event: u32) -> Result<Self> {
         // SAFETY: The module is being loaded, so this is the only session.
-        match unsafe { srt_start() } {
-            0 => Ok(Session),
+        match unsafe { srt_start(first_event == SDEI_MASKED) } {
+            0 => Ok(Session { first_event }),
             err => {
                 if err == ENODEV.to_errno() {
                     pr_err!("a second CPU is needed to move tasks to; none is online\n");
@@ -142,6 +212,7 @@ impl Session {
         for _ in 0..8 {
             let mut shot = Shot {
                 delay_ns: LONG_NS,
+                event: self.first_event,
                 ..Shot::default()
             };
             // SAFETY: `shot` is valid, and only this task shoots.
@@ -180,7 +251,7 @@ impl Session {
                 // Scattered, so that it is not in step with the delay, nor with the loop. (Fibonacci
                 // hashing; Knuth, TAOCP 6.4)
                 phase: i.wrapping_mul(0x9e37_79b9) >> (u32::BITS - PHASE_BITS),
-                event: i % NR_EVENTS as u32,
+                event: self.first_event + i % NR_EVENTS as u32,
                 ..Shot::default()
             };
             // SAFETY: `shot` is valid, and only this task shoots.
@@ -189,7 +260,7 @@ impl Session {
                 pr_err!("{name}: shot {i} failed (error {ret})\n");
                 return Err(Error::from_errno(ret));
             }
-            cells.hit(shot.pc, shot.event)?;
+            cells.hit(shot.pc, shot.event - self.first_event)?;
             let lost = shot.lost(op.bits, op.effect);
             if lost != 0 && tally.lost == 0 {
                 pr_err!(
@@ -243,24 +314,40 @@ impl Drop for Session {
 
 /// Tortures all operations, or the one that is broken.
 pub(crate) fn run(torture_type: Type, shots: u32, delay_ns: u32) -> Result<Matrix> {
-    let session = Session::new()?;
+    let events = match torture_type.way {
+        Way::Inject => None,
+        _ => Some(sdei::Events::new()?),
+    };
+    let session = Session::new(events.as_ref().map_or(0, |_| SDEI_MASKED))?;
     let delay_ns = match delay_ns {
         0 => session.calibrate()?,
         asked_for => asked_for,
     };
     // SAFETY: No requirements.
-    let nr_ops = unsafe { srt_nr_ops() };
-    let ops = match torture_type.fault {
-        None => 0..nr_ops,
-        Some(fault) => nr_ops + fault..nr_ops + fault + 1,
+    let (nr_ops, first_exact) = unsafe { (srt_nr_ops(), srt_first_exact_op()) };
+    // SAFETY: Takes any number.
+    let nr_exact = (first_exact..).take_while(|&op| !unsafe { srt_op(op) }.is_null());
+    let nr_exact = nr_exact.count() as u32;
+    let (ops, exact) = match (torture_type.fault, torture_type.way) {
+        (Some(fault), _) => (nr_ops + fault..nr_ops + fault + 1, 0),
+        (None, Way::Exact) => (0..0, nr_exact),
+        (None, Way::Sdei) => (0..nr_ops, nr_exact),
+        (None, _) => (0..nr_ops, 0),
     };
     let mut total = Tally::default();
-    let mut matrix = Matrix::new();
+    let ways = match torture_type.way {
+        Way::Inject => "preempted moved interrupted",
+        _ => "masked enabled failed",
+    };
+    let mut matrix = Matrix {
+        ways,
+        operations: KVec::new(),
+    };
 
-    for op in ops {
+    for op in Iterator::chain(ops, first_exact..first_exact + exact) {
         let (tally, cells) = session.torture(op, shots, delay_ns)?;
         total.add(&tally);
-        matrix.push(cells, GFP_KERNEL)?;
+        matrix.operations.push(cells, GFP_KERNEL)?;
     }
     // SAFETY: No requirements.
     let add_ns = unsafe { srt_add_ns() };
@@ -270,6 +357,10 @@ pub(crate) fn run(torture_type: Type, shots: u32, delay_ns: u32) -> Result<Matri
     } else {
         "FAIL"
     };
+    if let Some(events) = &events {
+        let (calls, masked) = events.count();
+        pr_info!("events={calls} masked={masked}\n");
+    }
     pr_info!(
         "{verdict} torture_type={} shots={} delay_ns={delay_ns} total={} migrated={} ops={} \
          cells={}/{} lost={}\n",

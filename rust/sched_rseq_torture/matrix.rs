@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! What was hit: each operation's sections, their instructions, and how often a task was found there
-//! in each of the three ways. In debugfs as `sched_rseq_torture/matrix` while the module is loaded.
+//! in each of the three ways of its kind. In debugfs as `sched_rseq_torture/matrix` while the module is loaded.
 
 use kernel::{
     bindings,
@@ -86,7 +86,12 @@ fn find(_pc: u64) -> Option<(u64, usize, usize)> {
     None
 }
 
-pub(crate) type Matrix = KVec<Operation>;
+/// All operations, and what the three ways are called.
+pub(crate) struct Matrix {
+    pub(crate) ways: &'static str,
+    pub(crate) operations: KVec<Operation>,
+}
+
 pub(crate) type File = Scope<Matrix>;
 
 /// Creates the file.
@@ -124,8 +129,8 @@ fn show(matrix: &Matrix, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     // SAFETY: Returns a string that stays.
     let atomics = text(unsafe { CStr::from_char_ptr(srt_atomics()) })?;
     writeln!(f, "arch={ARCH} mode={MODE} atomics={atomics}")?;
-    writeln!(f, "operation bits section insn preempted moved interrupted")?;
-    for operation in matrix {
+    writeln!(f, "operation bits section insn {}", matrix.ways)?;
+    for operation in &matrix.operations {
         let (name, bits) = (text(operation.name)?, operation.bits);
         if operation.sections.is_empty() {
             writeln!(f, "{name} {bits} - 0 0 0 0")?;
@@ -136,11 +141,8 @@ fn show(matrix: &Matrix, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             unsafe { bindings::sprint_symbol(symbol.as_mut_ptr(), section.begin as usize) };
             let symbol = symbol.split(|&c| c == b'/').next().unwrap_or_default();
             let symbol = core::str::from_utf8(symbol).map_err(|_| fmt::Error)?;
-            for (insn, [preempted, moved, interrupted]) in section.insns.iter().enumerate() {
-                writeln!(
-                    f,
-                    "{name} {bits} {symbol} {insn} {preempted} {moved} {interrupted}"
-                )?;
+            for (insn, [first, second, third]) in section.insns.iter().enumerate() {
+                writeln!(f, "{name} {bits} {symbol} {insn} {first} {second} {third}")?;
             }
         }
     }

@@ -4,8 +4,10 @@
 //! copy. `torture_type=` says how:
 //!
 //! * `inject` interrupts a task at each instruction of its operations, three ways ([`inject`]);
+//! * `sdei` has firmware interrupt it ([`inject`]), and `exact` only the operations that look at all
+//!   registers (arm64);
 //! * `ops` lets threads, interrupts, moves and CPU hotplug loose on the same variables ([`threads`]);
-//! * either of them with `-` and the name of a fault uses an operation that is broken (fault.h).
+//! * each of them with `-` and the name of a fault uses an operation that is broken (fault.h).
 //!
 //! The log says what was done and found, and last, in a line that begins with PASS or FAIL, all
 //! parameters and counts.
@@ -72,10 +74,12 @@ module! {
     },
 }
 
-/// `struct srt_shot` of shot.h.
+/// `struct srt_shot` of shot.h. It has the name that C uses: C calls the loops below through a
+/// pointer, and under kCFI a function's type contains the names of the structs that it takes.
 #[repr(C)]
 #[derive(Default)]
-struct Shot {
+#[allow(non_camel_case_types)]
+struct srt_shot {
     op: u32,
     delay_ns: u32,
     phase: u32,
@@ -90,6 +94,8 @@ struct Shot {
     bad_return: u64,
     spilt: u64,
 }
+
+use srt_shot as Shot;
 
 extern "C" {
     fn srt_type() -> *const c_char;
@@ -193,6 +199,8 @@ fn parameter(value: impl Borrow<u32>) -> u32 {
 #[derive(Clone, Copy, PartialEq)]
 enum Way {
     Inject,
+    Sdei,
+    Exact,
     Threads,
 }
 
@@ -216,6 +224,8 @@ impl Type {
         };
         let way = match way {
             "inject" => Way::Inject,
+            "sdei" => Way::Sdei,
+            "exact" => Way::Exact,
             "ops" => Way::Threads,
             _ => return Self::unknown(text),
         };
@@ -245,7 +255,7 @@ impl Type {
     }
 
     fn unknown(text: &str) -> Result<Self> {
-        pr_err!("torture_type={text} is not known; it is inject or ops, or one of them with:\n");
+        pr_err!("torture_type={text} is not known; it is inject, sdei, exact or ops, or one of them with:\n");
         for fault in Self::faults() {
             pr_err!("  -{fault}\n");
         }
@@ -262,7 +272,7 @@ struct Torture {
 impl kernel::Module for Torture {
     fn init(_module: &'static ThisModule) -> Result<Self> {
         let torture_type = Type::new()?;
-        if torture_type.way == Way::Inject {
+        if torture_type.way != Way::Threads {
             let shots = parameter(module_parameters::shots.value());
             let delay_ns = parameter(module_parameters::delay_ns.value());
             let matrix = inject::run(torture_type, shots, delay_ns)?;

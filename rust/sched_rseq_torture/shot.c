@@ -13,6 +13,7 @@
 #include <asm/irq_regs.h>
 
 #include "fault.h"
+#include "sdei.h"
 #include "shot.h"
 #include "var.h"
 
@@ -62,14 +63,19 @@ static void srt_preempt(struct kthread_work *work)
 	WRITE_ONCE(srt.enough, true);
 }
 
+/* Another section than one of the loop may have been hit: no cell. */
+static void srt_note_pc(struct pt_regs *regs)
+{
+	srt.shot->pc = regs ? instruction_pointer(regs) : 0;
+	if (!within_module(srt.shot->pc, THIS_MODULE))
+		srt.shot->pc = 0;
+}
+
 static enum hrtimer_restart srt_timer(struct hrtimer *timer)
 {
 	struct pt_regs *regs = get_irq_regs();
 
-	/* Another section than one of the loop may have been hit: no cell. */
-	srt.shot->pc = regs ? instruction_pointer(regs) : 0;
-	if (!within_module(srt.shot->pc, THIS_MODULE))
-		srt.shot->pc = 0;
+	srt_note_pc(regs);
 	if (regs && srt_unsaved(srt.fault))
 		sched_rseq_unpublish(regs);
 	if (srt.shot->event == SRT_INTERRUPT) {
@@ -104,6 +110,15 @@ static enum hrtimer_restart srt_nested_timer(struct hrtimer *timer)
 	srt_add_one(srt.shot->op, &srt.inner_others);
 	WRITE_ONCE(srt.nested, true);
 	return HRTIMER_NORESTART;
+}
+
+/* On the home CPU. Returns what the handler of the event is to return. */
+int srt_sdei_hit(struct pt_regs *regs)
+{
+	srt_note_pc(regs);
+	srt_add_one(srt.shot->op, &srt.inner_others);
+	WRITE_ONCE(srt.enough, true);
+	return srt.shot->event == SRT_SDEI_FAILED ? -EIO : 0;
 }
 
 u64 srt_others(void)
@@ -218,15 +233,27 @@ static const struct {
 	SRT_RUST_OPS(32),
 	SRT_RUST_OPS(16),
 	SRT_RUST_OPS(8),
-	/* Last those that are broken, by enum srt_fault. */
+	/* Those that are broken, by enum srt_fault. */
 #define SRT_BUSTED_OP(fault)	SRT_OP(busted_##fault, 64, SRT_COUNTS),
 	SRT_FAULTS(SRT_BUSTED_OP)
+	/* Last those that look at all registers. */
+#define SRT_EXACT_OP(reg)	SRT_OP(exact_x##reg, 64, SRT_COUNTS),
+	SRT_EXACT_OPS(SRT_EXACT_OP)
 };
+
+#define SRT_ONE(...)		+ 1
+#define SRT_NR_EXACT		(0 SRT_EXACT_OPS(SRT_ONE))
 
 /* The operations that are right come first. */
 unsigned int srt_nr_ops(void)
 {
-	return ARRAY_SIZE(srt_ops) - SRT_NR_FAULTS;
+	return srt_first_exact_op() - SRT_NR_FAULTS;
+}
+
+/* From here on to the end. */
+unsigned int srt_first_exact_op(void)
+{
+	return ARRAY_SIZE(srt_ops) - SRT_NR_EXACT;
 }
 
 const struct srt_op *srt_op(unsigned int op)
@@ -404,6 +431,8 @@ static void srt_phase(u32 nr)
  */
 int srt_shoot(struct srt_shot *shot)
 {
+	bool sdei = shot->event >= SRT_SDEI_MASKED;
+	unsigned long flags = 0;
 	ktime_t start;
 	int ret;
 
@@ -424,10 +453,23 @@ int srt_shoot(struct srt_shot *shot)
 	WRITE_ONCE(srt.enough, false);
 
 	start = ktime_get();
-	hrtimer_start(&srt.timer, ns_to_ktime(shot->delay_ns), HRTIMER_MODE_REL_PINNED_HARD);
+	if (sdei) {
+		ret = srt_sdei_arm(shot->delay_ns, srt.away);
+		if (ret)
+			return ret;
+	} else {
+		hrtimer_start(&srt.timer, ns_to_ktime(shot->delay_ns),
+			      HRTIMER_MODE_REL_PINNED_HARD);
+	}
 	shot->setup_ns = ktime_to_ns(ktime_sub(ktime_get(), start));
 	srt_phase(shot->phase);
+	if (shot->event == SRT_SDEI_MASKED)
+		local_irq_save(flags);
 	srt_ops[shot->op].loop(shot);
+	if (shot->event == SRT_SDEI_MASKED)
+		local_irq_restore(flags);
+	if (sdei)
+		srt_sdei_disarm(&srt.enough);
 	hrtimer_cancel(&srt.timer);
 	tasklet_kill(&srt.tasklet);
 	hrtimer_cancel(&srt.nested_timer);
@@ -437,17 +479,20 @@ int srt_shoot(struct srt_shot *shot)
 	shot->home_end = srt_value(shot->op, srt.home);
 	shot->away_end = srt_value(shot->op, srt.away);
 	shot->spilt = srt_spilt(shot->op, srt.home) + srt_spilt(shot->op, srt.away);
-	if (shot->ops == MAX_OPS || (shot->event == SRT_INTERRUPT && !srt.nested))
+	if (!srt.enough || (shot->event == SRT_INTERRUPT && !srt.nested))
 		return -ETIMEDOUT;
 	return 0;
 }
 
 /**
  * srt_start - prepare for shots
+ * @sdei:	of SDEI events
+ *
+ * The CPU that signals an event is the first: QEMU's next to run after a timer.
  *
  * Return: 0, -ENODEV without a second CPU, or another error.
  */
-int srt_start(void)
+int srt_start(bool sdei)
 {
 	struct kthread_worker *worker;
 
@@ -455,6 +500,8 @@ int srt_start(void)
 	srt.away = cpumask_next(srt.home, cpu_online_mask);
 	if (srt.away >= nr_cpu_ids)
 		return -ENODEV;
+	if (sdei)
+		swap(srt.home, srt.away);
 
 	worker = kthread_run_worker_on_cpu(srt.home, 0, "srt/%u");
 	if (IS_ERR(worker))

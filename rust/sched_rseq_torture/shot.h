@@ -22,6 +22,10 @@ enum srt_event {
 	SRT_MIGRATE,	/* it is moved to another CPU */
 	SRT_INTERRUPT,	/* handlers, one in the other, work on the variable */
 	SRT_NR_EVENTS,
+	/* Another three, in their place: an SDEI event's handler works on the variable */
+	SRT_SDEI_MASKED = SRT_NR_EVENTS, /* the task has interrupts masked */
+	SRT_SDEI_ENABLED,		/* the task has not */
+	SRT_SDEI_FAILED,		/* nor here, and the handler fails */
 };
 
 /**
@@ -87,9 +91,10 @@ SRT_RUST_LOOPS(64);
 void *srt_variable(u32 bits);
 bool srt_go_on(u64 n);
 u64 srt_others(void);
-int srt_start(void);
+int srt_start(bool sdei);
 void srt_stop(void);
 unsigned int srt_nr_ops(void);
+unsigned int srt_first_exact_op(void);
 const struct srt_op *srt_op(unsigned int op);
 u64 srt_add_ns(void);
 int srt_shoot(struct srt_shot *shot);

@@ -76,6 +76,7 @@ private_sources() {
 	case $1 in
 	*-trixie) echo "deb [signed-by=$KEYRING] $uri trixie main" ;;
 	*-sid) echo "deb [signed-by=$KEYRING] $uri sid main" ;;
+	*-firmware) echo "deb-src [signed-by=$KEYRING] $uri trixie main" ;;
 	*-src)
 		echo "deb-src [signed-by=$KEYRING] $uri trixie-backports main"
 		echo "deb-src [signed-by=$KEYRING] $uri sid main"

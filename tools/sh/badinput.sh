@@ -120,6 +120,29 @@ changed_ksrc() {
 	rm -rf "$tree" "$link" "$FRESH"
 }
 
+# A tree that was built in place is cleaned in the copy: the headers that were generated for
+# any architecture would be taken for those of the build, which its Makefile refuses.
+built_ksrc() {
+	local tree copy left=(include/generated arch/{"$ARCH",other}/include/generated) dir
+	fresh built-ksrc
+	tree=$(mini_tree "$KVER")
+	copy=$FRESH/linux-$KSERIES-ksrc
+	printf 'mrproper:\n\t@touch mrproper\n' >>"$tree/Makefile"
+	cp -R "$SRC/.sched_rseq/pristine/." "$tree/"
+	for dir in "${left[@]}"; do
+		rm -rf "$copy"
+		mkdir -p "$tree/$dir"
+		touch "$tree/$dir/autoconf.h"
+		env O="$FRESH" KSRC="$tree" "$TOP/tools/sh/source.sh"
+		[ -e "$copy/mrproper" ]
+		[ ! -e "$copy/$dir" ]
+		# The tree itself is the user's.
+		[ -e "$tree/$dir/autoconf.h" ]
+		rm -r "${tree:?}/$dir"
+	done
+	rm -rf "$tree" "$FRESH"
+}
+
 no_disk_space() {
 	fresh no-disk-space
 	fake df <<-'END'

@@ -13,6 +13,21 @@ check_overlay() {
 	diff "$LOGS/test/have" "$LOGS/test/listed"
 }
 
+# check_round_trip: make tree and make patches change nothing, and a commit on top would.
+check_round_trip() {
+	local out=$LOGS/test/round-trip
+	rm -rf "$out"
+	mkdir "$out"
+	OUT=$out lab tree Kconfig
+	OUT=$out lab patches --check
+	echo "# changed" >>"$out/tree/Kconfig"
+	git -C "$out/tree" -c user.name=lab -c user.email=lab commit -qam "a: Change it" -m "Why."
+	OUT=$out without lab patches --check >"$out/log"
+	cat "$out/log"
+	grep 'write  patches/[0-9]*-a-Change-it.patch' "$out/log"
+	rm -rf "$out"
+}
+
 check_rustfmt() {
 	cd "$TOP" || return
 	find rust samples tools/tests -name '*.rs' -print0 |
@@ -74,6 +89,27 @@ check_trace() {
 	quiet "$out"
 }
 
+# check_exports VARIANT: the C parts of the engine export only what sched_rseq.ko needs.
+check_exports() {
+	local exported needed
+	exported=$(sed -nE 's/^EXPORT_[A-Z_]*\((.*)\);/\1/p' \
+		"$TOP"/kernel/sched_rseq*.c "$TOP/kernel/module/sched_rseq.c" | sort)
+	needed=$(llvm-nm -u -j "$(kernel_dir "$1")/modules/sched_rseq/sched_rseq.ko" | sort)
+	printf 'exported:\n%s\n' "$exported"
+	[ -n "$exported" ]
+	without grep . <(comm -23 <(echo "$exported") <(echo "$needed"))
+}
+
+# check_trimmed VARIANT: if the kernel does not export what the module needs, the build of
+# the module says what to do.
+check_trimmed() {
+	local out=$LOGS/test/trimmed.out to=$LOGS/test/trimmed
+	without kenv make -C "$(kernel_dir "$1")" ARCH="$ARCH" LLVM=1 M="$TOP/rust/sched_rseq" MO="$to" \
+		CONFIG_TRIM_UNUSED_KSYMS=y modules >"$out" 2>&1
+	cat "$out"
+	grep -E '\*\*\* sched_rseq: .*unset CONFIG_TRIM_UNUSED_KSYMS' "$out"
+}
+
 # check_refused VARIANT: on a kernel that cannot do it, no module, but a reason.
 check_refused() {
 	local out=$LOGS/test/refused-$ARCH-$1.console
@@ -115,6 +151,38 @@ check_kunit() {
 	grep -q '^CONFIG_SCHED_RSEQ=y' "$dir/.config" || return 0
 	grep '\[PASSED\] rust_sched_rseq' "$log"
 	grep '\[PASSED\] sched_rseq' "$log"
+}
+
+# check_kgdb VARIANT: that kernel with KGDB has plain sections only if KGDB sets no
+# breakpoint where kprobes are refused.
+check_kgdb() {
+	local dir=$LOGS/test/kgdb-$ARCH blocklist
+	rm -rf "$dir"
+	mkdir -p "$dir"
+	for blocklist in n y; do
+		{
+			cat "$(kernel_dir "$1")/.config"
+			echo CONFIG_KGDB=y
+			echo CONFIG_KGDB_HONOUR_BLOCKLIST=$blocklist
+		} >"$dir/.config"
+		kenv make -s -C "$SRC" O="$dir" ARCH="$ARCH" LLVM=1 olddefconfig
+		grep '^CONFIG_KGDB=y' "$dir/.config"
+		grep -c '^CONFIG_SCHED_RSEQ_PLAIN=y' "$dir/.config" | tee "$dir/$blocklist" || true
+	done
+	[ "$(cat "$dir/n")$(cat "$dir/y")" = 01 ]
+}
+
+# check_kunit_again VARIANT: KUnit tests of the filter, run by hand while a module is
+# loaded, leave the module its bits: it loses no update afterwards.
+check_kunit_again() {
+	local out=$LOGS/test/kunit-again-$ARCH-$1.console
+	guest_job "$1" "srseq=kunit-again kunit.enable=1 kunit.autorun=0 kunit.filter_glob=sched_rseq.srk_[fp]* sched_rseq_kunit.probe_ms=300" | tee "$out"
+	# It was loaded while the filter was full.
+	grep -m1 -E 'load sched_rseq_churn|ok 2 srk_probe_engine' "$out" | grep 'load sched_rseq_churn ok'
+	[ "$(grep -cE 'srseq: results ok [0-9]+ srk_(filter|probe_engine)' "$out")" -eq 4 ]
+	without grep 'srseq: results not ok' "$out"
+	grep 'sched_rseq_churn: PASS ops=[1-9]' "$out"
+	quiet "$out"
 }
 
 # kunit_nmi VARIANT NAME KERNEL-ARGUMENT...: the tests of operations, with interrupts
@@ -215,4 +283,58 @@ check_compile_fail() {
 		without kenv make -C "$built" ARCH="$ARCH" LLVM=1 M="$dir" "$name.o" >"$dir/$name.log" 2>&1
 		grep -H -F "$error" "$dir/$name.log"
 	done <"$dir/expected"
+}
+
+# check_cfi_types VARIANT: under kCFI an indirect call dies if caller and function differ in
+# the function's type.  Both compilers leave the type's hash in the object: in front of each
+# function, and in __kcfi_typeid_F if C takes the address of a function F of another file.
+# Nothing is booted, so this needs no kernel with kCFI.
+check_cfi_types() {
+	local dir=$LOGS/test/cfi-types object mismatch=
+	object=$dir/sched_rseq_torture.o
+	# The crates that the module uses are compiled without it.
+	! version_ge "$(rustc --version | first_version)" 1.91 ||
+		mismatch=-Cunsafe-allow-abi-mismatch=sanitizer,sanitizer-cfi-normalize-integers
+	rm -rf "$dir"
+	mkdir -p "$dir"
+	kenv make -C "$(kernel_dir "$1")" ARCH="$ARCH" LLVM=1 M="$TOP/rust/sched_rseq_torture" MO="$dir" \
+		CONFIG_CFI=y CONFIG_CFI_ICALL_NORMALIZE_INTEGERS=y KRUSTFLAGS="$mismatch" "$(basename "$object")"
+	llvm-objdump -d "$object" | awk '
+		/^ +[0-9a-f]+:/ { word = $(NF - 1) == ".word" ? $NF : "none" }
+		/^[0-9a-f]+ <.*>:$/ { print substr($2, 2, length($2) - 3), word }' | sort >"$dir/functions"
+	llvm-nm "$object" | sed -nE 's/^0{8}([0-9a-f]{8}) . __kcfi_typeid_(.*)/\2 0x\1/p' | sort >"$dir/called"
+	join "$dir/functions" "$dir/called" | tee "$dir/types"
+	# The loops in Rust.
+	[ "$(wc -l <"$dir/types")" -ge 24 ]
+	awk '$2 != $3 { print $1 ": the types differ"; bad = 1 } END { exit bad }' "$dir/types"
+}
+
+# compile VARIANT TEST OBJECT OPTION...: of tools/tests/TEST, against that kernel.
+compile() {
+	local dir=$LOGS/test/$2-$ARCH
+	mkdir -p "$dir"
+	cp "$TOP/tools/tests/$2"/* "$dir"
+	rm -f "$dir"/*.o
+	kenv make -C "$(kernel_dir "$1")" ARCH="$ARCH" LLVM=1 M="$dir" "${@:4}" "$3"
+}
+
+# check_misaligned VARIANT: what reads, modifies and writes a variable of a packed
+# structure is refused, and nothing else is.
+check_misaligned() {
+	local out=$LOGS/test/misaligned.out
+	compile "$1" alignment aligned.o
+	without compile "$1" alignment packed.o >"$out" 2>&1
+	cat "$out"
+	[ "$(grep -c ': error: .*may be misaligned' "$out")" -eq 6 ]
+	[ "$(grep -c ': error: ' "$out")" -eq 6 ]
+}
+
+# check_sparse VARIANT: sparse has nothing to say about per-CPU operations, and finds the
+# one mistake that is there.
+check_sparse() {
+	local out=$LOGS/test/sparse-$ARCH.out
+	"$TOP/tools/sh/setup.sh" sparse || { echo "there is no sparse that the kernel accepts"; return 77; }
+	compile "$1" sparse operations.o C=2 2>&1 | tee "$out"
+	grep "operations\.c:[0-9:]* warning: symbol 'sparse_mistake' was not declared" "$out"
+	[ "$(grep -cE '(warning|error):' "$out")" -eq 1 ]
 }

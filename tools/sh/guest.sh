@@ -27,9 +27,29 @@ riscv)
 	CONSOLE_NODE="c 4 64"
 	;;
 esac
+# The firmware of scenarios that have "#FIRMWARE#", where it takes the kernel from, and the
+# exception level that it starts the kernel at.
+FIRMWARE=$OUT/firmware
+KERNEL_ADDRESS=0x40200000
+INITRAMFS_ADDRESS=0x48000000
+EL=${EL:-2}
+[[ $EL == [12] ]] || die "EL=$EL: the firmware starts kernels at EL=2 or EL=1"
 # Interruptions of each operation in a torture run, and how long the run may take.
 SHOTS=${SHOTS:-300}
 BOOT_TIMEOUT=${BOOT_TIMEOUT:-600}
+# MiB of the guest's memory.
+MEMORY=512
+
+# guest_for VARIANT: what its scenarios say about the guest: "#SMP# CPUs", "#MEMORY# MiB"
+# and "#BOOT# kernel arguments".
+guest_for() {
+	local own
+	own=$(directive SMP "$1" | tail -n1)
+	SMP=${own:-$SMP}
+	own=$(directive MEMORY "$1" | tail -n1)
+	MEMORY=${own:-$MEMORY}
+	BOOT_ARGS="${BOOT_ARGS:-} $(directive BOOT "$1" | xargs)"
+}
 
 qemu_check() {
 	local version
@@ -63,10 +83,56 @@ initramfs() {
 qemu_command() {
 	local dir=$1 append=$2
 	shift 2
-	command=("$QEMU" -machine "$MACHINE" -accel tcg -cpu "$CPU" -smp "$SMP" -m 512
+	append="console=$CONSOLE_TTY srseq.tty=$CONSOLE_TTY panic=-1 oops=panic kunit.enable=0 printk.devkmsg=on $append"
+	if [ -n "$WITH_FIRMWARE" ]; then
+		firmware_command "$dir" "$append" "$@"
+		return
+	fi
+	command=("$QEMU" -machine "$MACHINE" -accel tcg -cpu "$CPU" -smp "$SMP" -m "$MEMORY"
 		-nodefaults -display none -nic none -no-reboot
 		-kernel "$dir/$IMAGE" -initrd "$dir/initramfs"
-		-append "console=$CONSOLE_TTY srseq.tty=$CONSOLE_TTY panic=-1 oops=panic kunit.enable=0 printk.devkmsg=on $append" "$@")
+		-append "$append" "$@")
+}
+
+# need_firmware VARIANT: if that kernel is to be started by firmware, get the firmware and
+# have all boots use it. Exits with 77, which is to skip a test, if it is not to be had.
+WITH_FIRMWARE=
+need_firmware() {
+	local rc=0
+	WITH_FIRMWARE=$(directive FIRMWARE "$1")
+	[ -n "$WITH_FIRMWARE" ] || return 0
+	"$TOP/tools/sh/firmware.sh" || rc=$?
+	[ "$rc" -eq 0 ] || exit "$rc"
+}
+
+# firmware_command KERNEL_DIR "KERNEL ARGUMENTS" QEMU-ARGUMENT...: in $command, a machine
+# whose firmware starts the kernel. QEMU describes it, without what the firmware adds.
+firmware_command() {
+	local dir=$1 append=$2 machine virtualization=on end
+	shift 2
+	[ "$EL" = 2 ] || virtualization=off
+	machine=virt,secure=on,virtualization=$virtualization,gic-version=3
+	command=("$QEMU" -accel tcg -cpu "$CPU" -smp "$SMP" -m "$MEMORY" -nodefaults -display none
+		-nic none -no-reboot -bios "$FIRMWARE/bl1.bin")
+	"${command[@]}" -machine "$machine,dumpdtb=$dir/machine.dtb" >"$dir/machine.log" 2>&1
+	end=$((INITRAMFS_ADDRESS + $(stat -c %s "$dir/initramfs")))
+	{
+		dtc -q -I dtb -O dts "$dir/machine.dtb"
+		cat <<-END
+		/ {
+			firmware { sdei { compatible = "arm,sdei-1.0"; method = "smc"; }; };
+			chosen {
+				bootargs = "$append";
+				linux,initrd-start = <0 $INITRAMFS_ADDRESS>;
+				linux,initrd-end = <0 $end>;
+			};
+		};
+		END
+	} | dtc -q -I dts -O dtb -o "$dir/started.dtb"
+	command+=(-machine "$machine" -semihosting-config "enable=on,target=native"
+		-device "loader,file=$dir/$IMAGE,addr=$KERNEL_ADDRESS,force-raw=on"
+		-device "loader,file=$dir/initramfs,addr=$INITRAMFS_ADDRESS,force-raw=on"
+		-dtb "$dir/started.dtb" "$@")
 }
 
 # The CPUs of a benchmark.  Another one that runs would make the clock advance, too;
@@ -80,7 +146,11 @@ BENCH_SMP=1,maxcpus=2
 boot() {
 	local command
 	qemu_command "$1" "$3" -icount "shift=${ICOUNT_SHIFT:-0},sleep=off" -serial stdio "${@:4}"
-	timeout --foreground -k 5 "$2" "${command[@]}" </dev/null
+	(
+		# The rest of the firmware is loaded from the directory that QEMU runs in.
+		[ -z "$WITH_FIRMWARE" ] || cd "$FIRMWARE" || exit
+		exec timeout --foreground -k 5 "$2" "${command[@]}" </dev/null
+	)
 }
 
 # console: the lines of the log $CONSOLE, without the times.
@@ -96,8 +166,8 @@ count() { verdict | sed -n "s/.* $1=\([0-9/]*\).*/\1/p"; }
 # What a kernel says if something is wrong, whatever it is.
 COMPLAINTS='WARNING:|BUG:|Oops|Kernel panic|Call [Tt]race|rcu: INFO'
 
-# complaint JOB: why a run of that job is not good, whatever it did, or nothing.
-complaint() {
+# guest_complaint JOB: why a run of that job is not good, whatever it did, or nothing.
+guest_complaint() {
 	local bad
 	if [ -z "$(console | sed -n "/^srseq: end $1/p")" ]; then
 		if [ "$STEP_RC" -eq 124 ]; then
@@ -110,8 +180,15 @@ complaint() {
 	fi
 	bad=$(console | grep -m1 -E "$COMPLAINTS" || true)
 	[ -z "$bad" ] || { echo "kernel complained: $bad"; return; }
-	bad=$(console | grep -m1 -E '^srseq: (load|unload) .* failed' || true)
-	[ -z "$bad" ] || { echo "${bad#srseq: }"; return; }
+	bad=$(console | grep -m1 -E '^srseq: (load|unload|tracer|mounts) .*failed' || true)
+	[ -z "$bad" ] || echo "${bad#srseq: }"
+}
+
+# complaint JOB: the same for a job with torture.
+complaint() {
+	local bad
+	bad=$(guest_complaint "$1")
+	[ -z "$bad" ] || { echo "$bad"; return; }
 	[ "$(verdict | cut -d' ' -f2)" = PASS ] || { echo "torture: $(verdict | grep . || echo no verdict)"; return; }
 	[ "$(count lost)" = 0 ] || echo "lost=$(count lost)"
 }

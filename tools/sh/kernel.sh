@@ -20,6 +20,8 @@ for name in ${VARIANT//+/ }; do
 	only=$(directive ARCH "$name")
 	[[ -z $only || " $only " == *" $ARCH "* ]] || die "scenario $name is for ARCH=${only// / or ARCH=}"
 done
+VARIANT=$(kernel_variant "$VARIANT")
+mapfile -t SCENARIOS < <(scenarios "$VARIANT")
 DIR=$(kernel_dir "$VARIANT")
 WANT=$DIR/wanted.config
 COMPILER=$(compiler "$VARIANT")
@@ -86,6 +88,7 @@ objects() {
 build_hash() {
 	# Of gcc's kernels clang compiles the host's programs, and bindgen reads their headers.
 	cat "$WANT" "${SCENARIOS[@]}" "$TOP/tools/kunit/$ARCH.py" "$SRC/.sched_rseq/overlay" "$SRC/.sched_rseq/origin" "$0" \
+		<(cat "$DIR/sched_rseq.ksyms" 2>/dev/null || true) \
 		<(echo "${MAKE_OPTIONS[@]}"; "$COMPILER" --version; clang --version; rustc -V; bindgen --version) | sha256sum
 }
 
@@ -132,6 +135,8 @@ if [ -n "$FROM" ] && [ ! -e "$DIR" ]; then
 fi
 mkdir -p "$DIR"
 merged_config "$VARIANT" >"$WANT"
+# For module.sh to fill in.
+! grep -qxF 'CONFIG_UNUSED_KSYMS_WHITELIST="sched_rseq.ksyms"' "$WANT" || touch "$DIR/sched_rseq.ksyms"
 HASH=$(build_hash)
 [ "$HASH" != "$(cat "$DIR/built" 2>/dev/null)" ] || exit 0
 

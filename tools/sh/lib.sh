@@ -69,7 +69,7 @@ JOBS=$(nproc)
 
 # kenv CMD...: run a command of the kernel's build without this project's
 # variables, some of which mean something else there.
-kenv() { env -u O -u KSRC -u MODE -u MAKEFLAGS -u MFLAGS -u MAKELEVEL -u KBUILD_OUTPUT "$@"; }
+kenv() { env -u O -u KSRC -u MODE -u CHECK -u MAKEFLAGS -u MFLAGS -u MAKELEVEL -u KBUILD_OUTPUT "$@"; }
 
 # version_ge A B: true if version A is at least B.
 version_ge() { [ "$(printf '%s\n%s\n' "$2" "$1" | sort -V | head -n1)" = "$2" ]; }
@@ -77,17 +77,36 @@ version_ge() { [ "$(printf '%s\n%s\n' "$2" "$1" | sort -V | head -n1)" = "$2" ];
 # first_version: the first dotted number on standard input.
 first_version() { grep -oE -m1 '[0-9]+(\.[0-9]+)+' | head -n1 || true; }
 
+# kernel_variant VARIANT: the same without the scenarios that only say how to boot a
+# kernel: plain+smp8 boots the kernel plain.
+kernel_variant() {
+	local name variant=
+	for name in ${1//+/ }; do
+		! grep -qE '^(CONFIG_|#[a-z0-9_]+# |#(BASE|CC|FROM|KVER|MAKE)# )' "$(scenarios "$name")" ||
+			variant+=+$name
+	done
+	[ -n "$variant" ] || die "scenario $1 is no kernel: boot another with it, as in $MODE+$1"
+	echo "${variant#+}"
+}
+
 # kernel_dir VARIANT: where that kernel is built; modules build against it too.
 kernel_dir() {
+	local variant
+	variant=$(kernel_variant "$1") || return
 	if [ "$KVER${KSRC:+-ksrc}" = "$BASE_KVER" ]; then
-		echo "$OUT/$ARCH-$1"
+		echo "$OUT/$ARCH-$variant"
 	else
-		echo "$OUT/$ARCH-$1-$KVER${KSRC:+-ksrc}"
+		echo "$OUT/$ARCH-$variant-$KVER${KSRC:+-ksrc}"
 	fi
 }
 
-# series: the lines of patches/series without comments, or the first $PATCHES.
-series() { sed -e 's/#.*//' -e '/^[[:space:]]*$/d' "$TOP/patches/series" | head -n "${PATCHES:-9999}"; }
+# series: the lines of patches/series, and of patches/series-X.Y if that kernel has one,
+# without comments, or the first $PATCHES.
+series() {
+	local files=("$TOP/patches/series" "$TOP/patches/series-$KSERIES")
+	[ -e "${files[1]}" ] || unset 'files[1]'
+	sed -e 's/#.*//' -e '/^[[:space:]]*$/d' "${files[@]}" | head -n "${PATCHES:-9999}"
+}
 
 # lock: two runs must not build in one directory.  The scripts that this one
 # starts are part of its run.

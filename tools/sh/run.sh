@@ -9,15 +9,19 @@
 lock
 
 VARIANT=${1:-$MODE}
+need_firmware "$VARIANT"
 "$TOP/tools/sh/module.sh" "$VARIANT" sched_rseq sched_rseq_torture
 qemu_check
+guest_for "$VARIANT"
 DIR=$(kernel_dir "$VARIANT")
 LOG=run-$ARCH-$VARIANT
+TYPE=${WITH_FIRMWARE:-inject}
+[ "$EL" = 2 ] || LOG+=-el$EL
 CONSOLE=$LOGS/$LOG.log
 
 initramfs "$DIR"
 step "boot and torture ($VARIANT, $SMP CPUs)" "$LOG" \
-	boot "$DIR" "$BOOT_TIMEOUT" "srseq=run srseq.shots=$SHOTS ${BOOT_ARGS:-}"
+	boot "$DIR" "$BOOT_TIMEOUT" "srseq=run srseq.type=$TYPE srseq.shots=$SHOTS ${BOOT_ARGS:-}"
 
 stat_of() { told stats | sed -n "s/^$1: *//p"; }
 
@@ -30,7 +34,8 @@ judge() {
 	[ $((restart + fixup)) -gt 0 ] || { echo "nothing was resumed"; return; }
 	# With fewer shots than that, chance has a say.
 	[ "$SHOTS" -lt 300 ] || [ "${cells%/*}" = "${cells#*/}" ] ||
-		echo "no task was hit at some instructions of sections ($cells cells were hit)"
+		{ echo "no task was hit at some instructions of sections ($cells cells were hit)"; return; }
+	[ -z "$WITH_FIRMWARE" ] || [ "${masked:-0}" -gt 0 ] || echo "no event hit masked interrupts"
 }
 
 cs=$(stat_of cs)
@@ -39,6 +44,8 @@ fixup=$(stat_of fixup)
 line=$(verdict)
 cells=$(count cells)
 lost=$(count lost)
+events=$(console | sed -n 's/^sched_rseq_torture: events=\([0-9]*\) .*/\1/p')
+masked=$(console | sed -n 's/^sched_rseq_torture: events=.* masked=//p')
 
 if [ -n "$(told stats)" ]; then
 	echo "stats (/sys/kernel/debug/sched_rseq/stats):"
@@ -53,4 +60,4 @@ if [ -n "$reason" ]; then
 	echo "run: FAIL arch=$ARCH mode=$VARIANT reason=\"$reason\""
 	exit 1
 fi
-echo "run: PASS arch=$ARCH mode=$VARIANT cs=$cs restart=$restart fixup=$fixup lost=$lost"
+echo "run: PASS arch=$ARCH mode=$VARIANT cs=$cs restart=$restart fixup=$fixup lost=$lost${events:+ events=$events masked=$masked}"

@@ -9,8 +9,17 @@ lock
 
 passed=0
 failed=0
+skipped=0
 trap 'exit 130' INT TERM HUP
 names=()
+
+# mode_of SCENARIO: "#MODE#" says which sections it is for, if not for those of MODE=.
+mode_of() {
+	local mode
+	mode=$(directive MODE "$1")
+	echo "${mode:-$MODE}"
+}
+
 for file in "$TOP"/tools/scenarios/*.config; do
 	name=$(basename "$file" .config)
 	case $name in table | plain | publish | mviy | off | debug | break | selftests | workloads | defconfig) continue ;; esac
@@ -22,18 +31,22 @@ for file in "$TOP"/tools/scenarios/*.config; do
 	fi
 	names+=("$name")
 	# All of them now, as somebody may have to type a password.
-	setup_for "$MODE+$name"
+	setup_for "$(mode_of "$name")+$name"
 done
 if "$TOP/tools/sh/bisect.sh"; then passed=1; else failed=1; fi
 for name in "${names[@]}"; do
 	kver=$(directive KVER "$name")
-	for script in run torture; do
-		if env KVER="${kver:-$KVER}" SHOTS=60 BOOT_TIMEOUT=900 "$TOP/tools/sh/$script.sh" "$MODE+$name"; then
+	# "#RUN# boot": boot.sh instead of these.
+	scripts=$(directive RUN "$name")
+	for script in ${scripts:-run torture}; do
+		if env KVER="${kver:-$KVER}" SHOTS=60 BOOT_TIMEOUT=900 "$TOP/tools/sh/$script.sh" "$(mode_of "$name")+$name"; then
 			passed=$((passed + 1))
+		elif [ $? -eq 77 ]; then
+			skipped=$((skipped + 1))
 		else
 			failed=$((failed + 1))
 		fi
 	done
 done
-echo "$passed passed, $failed failed"
+echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" -eq 0 ]

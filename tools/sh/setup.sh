@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
-# setup.sh [gcc|selftests]: install what the host lacks: packages, QEMU, bindgen, the
-# guest's busybox, and on demand what only kernels compiled with gcc or make selftests
-# need.  Silent, and fast, when nothing is missing.
+# setup.sh [gcc|selftests|sparse]: install what the host lacks: packages, QEMU,
+# bindgen, the guest's busybox, and on demand what only kernels compiled with gcc, make
+# selftests or the check of sparse need.  Silent, and fast, when nothing is missing.
 
 . "$(dirname "$0")/lib.sh"
 . "$TOP/tools/sh/apt.sh"
@@ -89,25 +89,26 @@ rust_setup() {
 		die "$(command -v rustc || echo rustc) is still ${version:-missing}, ARCH=$ARCH needs $RUSTC_MIN or newer; as root run: $(rust_by_hand)"
 }
 
-# Debian 12 has an old one only. That of Debian 13 runs with the C library that it was
-# built for, and finds everything else where it is.
-install_bindgen() {
-	local state dir=$CACHE/bindgen deb
-	state=$(host_arch)-trixie
+# install_from SUITE PROGRAM: of a newer suite than the host's. It runs with the C library
+# that it was built for, and finds everything else where it is.
+install_from() {
+	local state dir=$CACHE/$2 deb
+	state=$(host_arch)-$1
 	private_update "$state"
 	rm -rf "$dir"
-	for deb in bindgen libc6; do
+	for deb in "$2" libc6; do
 		private_download "$state" "$deb" "$dir"
 		dpkg-deb -x "$dir/$deb"_*.deb "$dir"
 	done
 	rm "$dir"/*.deb
-	cat >"$TOOLBIN/bindgen" <<-'END'
+	cat >"$TOOLBIN/$2" <<-'END'
 	#!/bin/sh
-	dir=$(dirname "$(readlink -f "$0")")/../bindgen
+	name=$(basename "$0")
+	dir=$(dirname "$(readlink -f "$0")")/../$name
 	loader=$(echo "$dir"/usr/lib/*/ld*.so.[0-9])
-	exec "$loader" --library-path "${loader%/*}" "$dir/usr/bin/bindgen" "$@"
+	exec "$loader" --library-path "${loader%/*}" "$dir/usr/bin/$name" "$@"
 	END
-	chmod +x "$TOOLBIN/bindgen"
+	chmod +x "$TOOLBIN/$2"
 }
 
 # fetch_guest PACKAGE PROGRAM: a static program for the guest.
@@ -160,12 +161,21 @@ rust_setup
 bindgen_ok() { version_ge "$(bindgen --version 2>/dev/null | first_version)" $BINDGEN_MIN; }
 if ! bindgen_ok; then
 	say "Fetching Debian 13's bindgen: the kernel's Rust needs $BINDGEN_MIN or newer"
-	STEP_HINT="is the network there?" must_step "bindgen" bindgen install_bindgen
+	STEP_HINT="is the network there?" must_step "bindgen" bindgen install_from trixie bindgen
 	hash -r
 	bindgen_ok || die "$(command -v bindgen) does not run: $(bindgen --version 2>&1 | head -n1)"
 fi
 if [ ! -x "$GUEST_DIR/busybox" ]; then
 	STEP_HINT="is the network there?" must_step "busybox for the guest" busybox fetch_guest busybox-static busybox
+fi
+# sparse_says: nothing if sparse knows what the kernel asks for.
+sparse_says() {
+	echo 'static __typeof_unqual__(*(const int *)0) v = 0;' | sparse - 2>&1 || true
+}
+if [ "$FOR" = sparse ] && [ -n "$(sparse_says)" ]; then
+	STEP_HINT="is the network there?" must_step "sparse" sparse install_from sid sparse
+	hash -r
+	[ -z "$(sparse_says)" ] || die "$(command -v sparse) is not new enough: $(sparse_says)"
 fi
 if [ "$FOR" = selftests ] && [ ! -x "$GUEST_DIR/bash-static" ]; then
 	STEP_HINT="is the network there?" must_step "bash for the guest" bash fetch_guest bash-static bash-static

@@ -78,11 +78,16 @@ ksrc_state() {
 }
 
 copy_ksrc() {
+	local left file
 	tar -C "$KSRC" --exclude=./.git -cf - . | tar -x -C "$SRC.tmp"
-	# A tree that was built in place cannot be built outside it.
-	if [ -e "$SRC.tmp/.config" ] || [ -e "$SRC.tmp/include/config" ]; then
+	# A tree that was built in place, for any architecture, cannot be built outside it.
+	left=("$SRC.tmp"/{.config,include/{config,generated}} "$SRC.tmp"/arch/*/include/generated)
+	for file in "${left[@]}"; do
+		[ -e "$file" ] || continue
 		kenv make -s -C "$SRC.tmp" ARCH="$ARCH" mrproper
-	fi
+		rm -rf "${left[@]}"
+		break
+	done
 }
 
 # fetch FUNCTION: one way to fill $SRC.tmp, from scratch.
@@ -136,7 +141,7 @@ touched_by() { sed -n 's|^diff --git a/\(.*\) b/.*|\1|p' "$TOP/patches/$1"; }
 overlay_hash() {
 	local patch files file
 	{
-		cat "$TOP/patches/series"
+		series
 		echo "${PATCHES:-}"
 		while read -r patch files; do
 			echo "$TOP/patches/$patch"

@@ -3,7 +3,8 @@
 # Everything that can be checked, but for what left_out says; with ARCH= all of what
 # concerns that architecture, and with several in ARCH= what concerns one of them (of
 # riscv, then, not what needs its kernel without sections, nor all torture of s390).
-# MODE=publish adds that mode.
+# MODE=publish adds that mode.  CHECK=PATTERN runs the checks whose name matches, and what
+# they need.
 # A new check is one run_test line; what needs more than a command is a function in
 # checks.sh or badinput.sh.
 
@@ -30,6 +31,7 @@ publish) [[ -z $ONLY || " $ONLY " == *" arm64 "* ]] || die "MODE=publish is a mo
 esac
 lock
 
+CHECK=${CHECK:-}
 mkdir -p "$LOGS/test"
 passed=0
 failed=0
@@ -61,6 +63,7 @@ left_out() {
 	else
 		[ "$arch" != x86_64 ] || out=1
 	fi
+	[ -z "$CHECK" ] || [ -n "${wanted[$1]:-}" ] || out=1
 	[ "$WITH" = publish ] || [[ $1 != *publish ]] || out=1
 	[ "$ONLY" = riscv ] || [[ $1 != riscv-*-off ]] || out=1
 	# Two minutes of a CPU.
@@ -68,6 +71,41 @@ left_out() {
 	[ -n "$out" ] || return 1
 	result[$1]=out
 	NEEDS=
+}
+
+# With CHECK= the list of checks is gone through twice. The first time it is only noted what
+# each check needs, and nothing runs.
+planning=
+declare -A wanted=() need_of=()
+
+# planned NAME NEED...: while planning, note what NAME needs.
+planned() {
+	[ -n "$planning" ] || return 1
+	need_of[$1]="${*:2}"
+	NEEDS=
+}
+
+# want NAME: NAME is to run, and so is all that it needs.
+want() {
+	local need
+	[ -z "${wanted[$1]:-}" ] || return 0
+	wanted[$1]=1
+	for need in ${need_of[$1]:-}; do want "$need"; done
+}
+
+# plan: the checks whose name matches CHECK, a pattern of the shell, are to run.
+plan() {
+	local name
+	[ -n "$CHECK" ] || return 0
+	planning=1
+	checks
+	planning=
+	for name in "${!need_of[@]}"; do
+		# shellcheck disable=SC2053 # a pattern
+		[[ $name != $CHECK ]] || want "$name"
+	done
+	[ ${#wanted[@]} -gt 0 ] ||
+		die "CHECK=$CHECK matches no check; these are there: $(printf '%s\n' "${!need_of[@]}" | sort | tr '\n' ' ')"
 }
 
 # report NAME SECONDS STATUS: a line, with the time since the start. 77 means skipped,
@@ -98,6 +136,7 @@ report() {
 # run_test NAME CMD...: CMD's output goes to a log, its exit status decides.
 run_test() {
 	local name=$1 log=$LOGS/test/$1.log start rc=0 need
+	planned "$name" "${NEEDS:-}" && return
 	left_out "$name" "" && return
 	shift
 	for need in ${NEEDS:-}; do
@@ -127,6 +166,7 @@ run_test() {
 # run_setup NAME CMD...: in the foreground, for all to see and for a password to be typed.
 run_setup() {
 	local name=$1 start=$SECONDS rc=0 need
+	planned "$name" "${NEEDS:-}" && return
 	left_out "$name" "" && return
 	shift
 	echo "what it printed is not kept" >"$LOGS/test/$name.log"
@@ -149,6 +189,7 @@ builder=
 # build NAME NEED CMD...: CMD is run if the build NEED, or the test NEED before
 # start_builds, is ok.
 build() {
+	planned "$1" "$2" && return
 	left_out "$1" arm64 && return
 	builds+=("$*")
 	is_build[$1]=1
@@ -157,6 +198,7 @@ build() {
 # start_builds: a build's seconds and exit status go to NAME.status.
 start_builds() {
 	local name
+	[ -z "$planning" ] || return 0
 	for name in "${!is_build[@]}"; do rm -f "$LOGS/test/$name.status"; done
 	set -m
 	run_builds </dev/null &
@@ -227,6 +269,7 @@ x86() { on x86_64 percpu "$@"; }
 T=$TOP/tools/sh
 STATUS=$(tree_status)
 
+checks() {
 # All of them first: one may bring another compiler.
 run_setup setup "$T/setup.sh"
 needs setup;		run_setup gcc-setup "$T/setup.sh" gcc
@@ -243,7 +286,7 @@ run=(sched_rseq sched_rseq_torture)
 build kernel-table source "$T/kernel.sh" table
 build module-table kernel-table "$T/module.sh" table
 build kernel-plain source "$T/kernel.sh" plain
-build module-plain kernel-plain "$T/module.sh" plain "${run[@]}" sched_rseq_bench churn malformed
+build module-plain kernel-plain "$T/module.sh" plain "${run[@]}" sched_rseq_bench churn malformed samecode
 build kernel-off source "$T/kernel.sh" off
 build module-off kernel-off "$T/module.sh" off "${run[@]}" sched_rseq_bench
 build kernel-publish source "$T/kernel.sh" publish
@@ -275,7 +318,8 @@ needs s390-setup;	run_test s390-doctor s390 "$T/doctor.sh"
 needs riscv-setup;	run_test riscv-doctor riscv "$T/doctor.sh"
 needs source;		run_test overlay-complete check_overlay
 needs source;		run_test rustfmt check_rustfmt
-needs source;		run_test series "$T/series.sh"
+needs source;		run_test series "$T/series.sh" series
+needs source;		run_test patches-round-trip check_round_trip
 
 needs setup;		run_test bad-arch bad_variable ARCH m68k
 needs setup;		run_test bad-test-arch fails_with ARCH=m68k env ARCH="arm64 m68k" "$T/test.sh"
@@ -288,6 +332,7 @@ needs setup;		run_test bad-ksrc bad_ksrc
 needs setup;		run_test wrong-version wrong_version
 needs source;		run_test patch-conflict patch_conflict
 needs source;		run_test changed-ksrc changed_ksrc
+needs source;		run_test built-ksrc built_ksrc
 needs setup;		run_test no-disk-space no_disk_space
 needs setup;		run_test no-network no_network
 needs setup;		run_test no-network-source no_network_source
@@ -316,7 +361,13 @@ needs run-table;	run_test run-table-again check_second_run table
 needs module-table;	run_test sample check_sample table
 needs module-table;	run_test same-code check_same_code table
 needs module-table;	run_test big check_big table
+needs module-table;	run_test exports check_exports table
+needs kernel-table;	run_test trimmed check_trimmed table
 needs kernel-table;	run_test compile-fail check_compile_fail table
+needs kernel-table;	run_test cfi-types check_cfi_types table
+needs module-plain;	run_test same-code-plain check_same_code plain
+needs kernel-table;	run_test misaligned check_misaligned table
+needs kernel-table;	run_test sparse check_sparse table
 needs kernel-table;	run_test rustdoc check_rustdoc table
 needs module-table host-tool; run_test verify-malformed check_verify_malformed table
 needs module-table host-tool; run_test verify-faults check_verify_faults table stale_retry end_short end_long
@@ -328,6 +379,8 @@ needs run-publish;	run_test catches-faults-publish check_faults publish
 needs module-table;	run_test run-table-vhe check_vhe table
 needs kernel-table;	run_test engine-cannot-panic check_no_panic table
 needs kernel-plain;	run_test engine-cannot-panic-plain check_no_panic plain
+needs module-plain;	run_test kunit-again check_kunit_again plain
+needs kernel-plain;	run_test kgdb check_kgdb plain
 needs module-table module-plain; run_test refused-table-plain check_other table plain
 needs module-plain module-table; run_test refused-plain-table check_other plain table
 
@@ -365,6 +418,7 @@ needs module-break;	run_test run-break env SHOTS=60 "$T/run.sh" break
 for n in ${BROKEN[arm64-break]}; do
 	needs run-break;	run_test "catches-broken-engine-$n" check_broken break "$n" 60
 done
+needs kernel-break;	run_test catches-broken-engine-10-fault check_kunit_broken break 10 srk_section srk_fault
 needs module-break;	run_test bench-wrong check_bench_wrong break
 
 for v in table mviy; do
@@ -402,6 +456,7 @@ done
 
 needs s390-module-table;	run_test s390-sample s390 check_sample table
 needs s390-module-table;	run_test s390-same-code s390 check_same_code table
+needs s390-kernel-table;	run_test s390-sparse s390 check_sparse table
 
 needs riscv-module-plain;	run_test riscv-run riscv "$T/run.sh" plain
 needs riscv-module-plain;	run_test riscv-reload riscv check_reload plain
@@ -417,6 +472,8 @@ needs riscv-run;		run_test riscv-catches-faults riscv check_faults plain
 needs riscv-module-plain host-tool; run_test riscv-verify-faults riscv check_verify_faults plain end_short end_long
 needs riscv-kernel-plain;	run_test riscv-engine-cannot-panic riscv check_no_panic plain
 needs riscv-module-plain;	run_test riscv-same-code riscv check_same_code plain
+needs riscv-kernel-plain;	run_test riscv-sparse riscv check_sparse plain
+needs riscv-kernel-plain;	run_test riscv-kgdb riscv check_kgdb plain
 needs riscv-kernel-plain riscv-kernel-off; run_test riscv-figures riscv check_figures plain
 needs riscv-module-plain riscv-module-off; run_test riscv-fast-path riscv check_fast_path plain
 needs riscv-kernel-break;	run_test riscv-kunit-break riscv check_kunit break rv64
@@ -434,6 +491,10 @@ needs s390-module-table host-tool; run_test s390-stat s390 check_stat
 
 run_test no-warnings check_warnings
 run_test work-tree-clean check_status "$STATUS"
+}
+
+plan
+checks
 
 echo "$((SECONDS / 60)) minutes on $JOBS CPUs"
 echo "$passed passed, $failed failed, $skipped skipped"

@@ -62,12 +62,12 @@ make_options() {
 	echo "${options[@]}"
 }
 
-# setup_for VARIANT: install what the build of that kernel needs.
+# setup_for VARIANT: install what the build of that kernel needs; "#PACKAGE# packages|reason"
+# in a scenario asks for more than all need.
 setup_for() {
-	case $(compiler "$1") in
-	clang) "$TOP/tools/sh/setup.sh" ;;
-	*) "$TOP/tools/sh/setup.sh" gcc ;;
-	esac
+	local for=
+	[ "$(compiler "$1")" = clang ] || for=gcc
+	env PACKAGES="$(directive PACKAGE "$1")" "$TOP/tools/sh/setup.sh" $for
 }
 
 # cross_gcc: the package; the host's own compiler has its long name, too.
@@ -85,6 +85,7 @@ needed_packages() {
 	libunicorn-dev pkgconf|the emulator of make verify
 	shellcheck|make test checks the scripts
 	END
+	[ -z "${PACKAGES:-}" ] || echo "$PACKAGES"
 	case ${1:-} in
 	gcc) echo "$(cross_gcc)|compile a kernel with gcc" ;;
 	selftests) echo "$(cross_gcc) libc6-dev-$DEBIAN_ARCH-cross rsync|build the kernel's selftests for the guest" ;;
@@ -114,7 +115,13 @@ host_tool() {
 }
 
 # srseq ARG...: the host tool.
-srseq() { cargo run --quiet --locked --release --manifest-path "$TOP/tools/Cargo.toml" -- "$@"; }
+srseq() { cargo run --quiet --locked --release --manifest-path "$TOP/tools/Cargo.toml" -p srseq -- "$@"; }
+
+# lab ARG...: the program that knows the series.
+lab() {
+	cargo run --quiet --locked --release --manifest-path "$TOP/tools/Cargo.toml" -p lab -- \
+		--top "$TOP" --source "$SRC" --out "$OUT" "$@"
+}
 
 # What no figure counts: symbols of KUnit tests, which differ between kernels.
 # shellcheck disable=SC2034 # for bench.sh and engine.sh

@@ -11,6 +11,7 @@
 lock
 
 VARIANT=${1:-$MODE}
+need_firmware "$VARIANT"
 [[ ${2:-1} =~ ^[1-9][0-9]*$ ]] || die "SECONDS=$2 is not a number of seconds"
 RUNS=
 for name in ${VARIANT//+/ }; do
@@ -20,6 +21,7 @@ done
 [ -n "$RUNS" ] || die "scenario $VARIANT has no line #TORTURE#: it is not for this"
 "$TOP/tools/sh/module.sh" "$VARIANT" sched_rseq sched_rseq_torture churn
 qemu_check
+guest_for "$VARIANT"
 DIR=$(kernel_dir "$VARIANT")
 initramfs "$DIR"
 
@@ -46,7 +48,7 @@ while read -ra arguments; do
 		arguments=("${arguments[@]/#seconds=*/seconds=$2}")
 	fi
 	step "torture ($VARIANT, $SMP CPUs)" "torture-$ARCH-$VARIANT-$nr" \
-		boot "$DIR" "$BOOT_TIMEOUT" "srseq=torture srseq.torture=$(IFS=,; echo "${arguments[*]}")"
+		boot "$DIR" "$BOOT_TIMEOUT" "srseq=torture srseq.torture=$(IFS=,; echo "${arguments[*]}") ${BOOT_ARGS:-}"
 	loads=$(console | grep -c '^sched_rseq_churn: PASS' || true)
 	reason=$(judge)
 	verdict

@@ -14,7 +14,7 @@
  * @pc:		where that was, inside a critical section
  * @begin:	first instruction of the section
  * @kind:	of the section: SCHED_RSEQ_RESTART, SCHED_RSEQ_FIXUP or SCHED_RSEQ_PLAIN
- * @old_cpu:	the CPU on which a task was preempted; for SCHED_RSEQ_PLAIN, which
+ * @old_cpu:	the CPU on which a task was interrupted; for SCHED_RSEQ_PLAIN, which
  *		does not care, always this one
  *
  * Context: interrupts disabled, on the CPU on which it goes on; may be NMI.

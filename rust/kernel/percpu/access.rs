@@ -6,11 +6,10 @@ use super::{
     private::Sealed,
     Value, //
 };
-#[cfg(CONFIG_RUST_HAS_LOCAL_INTERRUPT)]
-use crate::interrupt::LocalInterruptDisabled;
 use crate::{
     bindings,
     cpu::CpuId,
+    interrupt::LocalInterruptDisabled,
     prelude::*,
     sync::atomic::{
         Acquire,
@@ -152,7 +151,6 @@ unsafe impl StaysOnCpu for CpuGuard {}
 /// ```
 // SAFETY: Interrupts that are disabled do not preempt, and `local_interrupt_disable()` raises the
 // preemption count besides. It is not `Send`.
-#[cfg(CONFIG_RUST_HAS_LOCAL_INTERRUPT)]
 unsafe impl StaysOnCpu for LocalInterruptDisabled {}
 
 /// A per-CPU variable of any type whose values may be used by many at a time.

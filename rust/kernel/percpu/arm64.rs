@@ -79,6 +79,19 @@ macro_rules! op {
     };
 }
 
+/// The same with a constant, which becomes part of the instruction.
+#[cfg(CONFIG_SCHED_RSEQ_PLAIN)]
+macro_rules! op_const {
+    ($place:expr, $val:expr, $bits:tt, $insn:literal) => {
+        section!(
+            $place, text!(op_const, $bits, $insn),
+            p = out(reg) _,
+            tmp = out(reg) _,
+            val = const $val
+        )
+    };
+}
+
 /// An operation that returns `ret`.
 macro_rules! op_return {
     ($place:expr, $val:expr, $text:expr) => {{
@@ -120,6 +133,20 @@ macro_rules! impl_word {
             unsafe fn this_cpu_add(place: &impl Place, val: Self) {
                 // SAFETY: By the safety requirements of the trait.
                 unsafe { op!(place, val, $bits, "add", "ldadd") };
+            }
+
+            #[cfg(CONFIG_SCHED_RSEQ_PLAIN)]
+            #[inline(always)]
+            unsafe fn this_cpu_inc(place: &impl Place) {
+                // SAFETY: By the safety requirements of the trait.
+                unsafe { op_const!(place, 1, $bits, "add") };
+            }
+
+            #[cfg(CONFIG_SCHED_RSEQ_PLAIN)]
+            #[inline(always)]
+            unsafe fn this_cpu_dec(place: &impl Place) {
+                // SAFETY: By the safety requirements of the trait.
+                unsafe { op_const!(place, -1, $bits, "add") };
             }
 
             #[inline(always)]

@@ -19,7 +19,8 @@ use crate::{
 /// A counter that each CPU adds to on its own. What a CPU has added is moved to a common total when
 /// it gets large, so that the total is never far off and costs one load.
 ///
-/// All methods but [`new`](Self::new) may be called from any context.
+/// All methods but [`new`](Self::new) and [`with_batch`](Self::with_batch), which allocate, may be
+/// called from any context, but from NMIs only where [`NMI_SAFE`](super::NMI_SAFE) is true.
 ///
 /// # Examples
 ///

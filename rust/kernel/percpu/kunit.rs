@@ -126,6 +126,7 @@ macro_rules! test_integer {
 mod tests {
     use super::*;
     use crate::{
+        declare_per_cpu,
         define_per_cpu,
         prelude::*,
         sync::{
@@ -253,6 +254,46 @@ mod tests {
         unsafe { bindings::migrate_enable() };
     }
 
+    // Of each pair one is not there: neither its type nor its variable.
+    define_per_cpu! {
+        #[cfg(CONFIG_RUST)]
+        static EITHER: u8 = 3;
+        #[cfg(not(CONFIG_RUST))]
+        static EITHER: NotEvenAType = 0;
+    }
+
+    declare_per_cpu! {
+        // SAFETY: An `unsigned long`; C counts with interrupts disabled.
+        #[cfg(CONFIG_RUST)]
+        unsafe static PROCESSES: usize = "process_counts";
+        // SAFETY: There is no such variable.
+        #[cfg(not(CONFIG_RUST))]
+        unsafe static PROCESSES: NotEvenAType = "no_such_variable";
+    }
+
+    #[test]
+    fn attributes_apply_to_all() {
+        assert_eq!(EITHER.get(), 3);
+        assert!(PROCESSES.sum() > 0);
+    }
+
+    /// The largest alignment there is on each architecture. What is larger does not compile.
+    #[repr(align(4096))]
+    struct Page(u32);
+
+    #[test]
+    fn aligned_to_a_page() -> Result {
+        define_per_cpu!(static PAGE: Shared<Page> = Shared::new(Page(7)));
+
+        for cpu in possible_cpus() {
+            let copy: *const Page = PAGE.shared_on(cpu).ok_or(EINVAL)?;
+            // By value: the compiler takes a reference to be aligned.
+            assert_eq!(copy.addr() % 4096, 0);
+            assert_eq!(PAGE.shared_on(cpu).map(|page| page.0), Some(7));
+        }
+        Ok(())
+    }
+
     #[test]
     fn each_cpu_begins_with_the_initial_value() {
         define_per_cpu!(static LEVEL: i32 = -3);
@@ -370,10 +411,7 @@ mod tests {
     fn exclusive_is() -> Result {
         let var = DynamicPerCpu::<Exclusive<u32>>::new_zero(GFP_KERNEL)?;
         let guard = CpuGuard::new();
-        #[cfg(CONFIG_RUST_HAS_LOCAL_INTERRUPT)]
         let other = crate::interrupt::local_interrupt_disable();
-        #[cfg(not(CONFIG_RUST_HAS_LOCAL_INTERRUPT))]
-        let other = CpuGuard::new();
         let inner = var.exclusive(&guard, |value| {
             *value = 1;
             var.exclusive(&other, |value| *value = 2)

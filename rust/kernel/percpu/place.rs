@@ -9,7 +9,8 @@ use super::{
 use crate::{
     bindings,
     cpu::CpuId,
-    ffi::c_void, //
+    ffi::c_void,
+    page::PAGE_SIZE, //
 };
 use core::{
     cell::UnsafeCell,
@@ -241,6 +242,15 @@ pub struct Initial<T>(UnsafeCell<T>);
 // SAFETY: It is only copied, by the kernel when it boots or loads the module.
 unsafe impl<T> Sync for Initial<T> {}
 
+impl<T> Initial<T> {
+    /// Fails to compile if a copy of the variable cannot be aligned for `T`: the kernel aligns the
+    /// memory that holds the copies of a CPU to a page.
+    pub const CAN_BE_ALIGNED: () = assert!(
+        align_of::<T>() <= PAGE_SIZE,
+        "a per-CPU variable aligned to more than a page"
+    );
+}
+
 impl<T: Value> Initial<T> {
     /// The value that each copy begins with.
     pub const fn new(value: T) -> Self {
@@ -253,6 +263,8 @@ impl<T: Value> Initial<T> {
 /// Each CPU's copy begins with the value given, which must be a constant. The name stands for the
 /// variable, and is of a type of its own that implements [`PerCpu`](crate::percpu::PerCpu).
 ///
+/// Attributes, such as `#[cfg]`, apply to the type and to the variable.
+///
 /// # Examples
 ///
 /// ```
@@ -262,6 +274,9 @@ impl<T: Value> Initial<T> {
 ///     /// Packets that this CPU has seen.
 ///     static PACKETS: u64 = 0;
 ///     static LOWEST: i32 = i32::MAX;
+///     /// There is no such variable, nor its type.
+///     #[cfg(not(CONFIG_RUST))]
+///     static ABSENT: NotEvenAType = 0;
 /// }
 ///
 /// PACKETS.inc();
@@ -275,6 +290,17 @@ impl<T: Value> Initial<T> {
 /// ```ignore (does not compile: E0277)
 /// kernel::define_per_cpu!(static NAME: [u8; 16] = [0; 16]);
 /// ```
+///
+/// So is one that is aligned to more than a page, because its copies would not be:
+///
+/// ```ignore (does not compile: E0080)
+/// use kernel::{define_per_cpu, percpu::Shared};
+///
+/// #[repr(align(131072))]
+/// struct Big(u32);
+///
+/// define_per_cpu!(static BIG: Shared<Big> = Shared::new(Big(7)));
+/// ```
 #[macro_export]
 macro_rules! define_per_cpu {
     ($($(#[$attr:meta])* $vis:vis static $name:ident: $t:ty = $value:expr;)*) => {$(
@@ -283,6 +309,7 @@ macro_rules! define_per_cpu {
         #[derive(Clone, Copy)]
         $vis struct $name;
 
+        $(#[$attr])*
         const _: () = {
             #[link_section = ".data..percpu"]
             static INITIAL: $crate::percpu::Initial<$t> = $crate::percpu::Initial::new($value);
@@ -305,15 +332,34 @@ macro_rules! define_per_cpu {
 ///
 /// # Examples
 ///
+/// Attributes, such as `#[cfg]`, apply to all that is declared:
+///
 /// ```
 /// use kernel::{declare_per_cpu, percpu::PerCpu};
 ///
 /// declare_per_cpu! {
 ///     // SAFETY: An `unsigned long`; C counts with interrupts disabled.
 ///     unsafe static PROCESSES: usize = "process_counts";
+///     // SAFETY: There is no such variable.
+///     #[cfg(not(CONFIG_RUST))]
+///     unsafe static ABSENT: NotEvenAType = "no_such_variable";
 /// }
 ///
 /// assert!(PROCESSES.sum() > 0);
+/// ```
+///
+/// A type that is aligned to more than a page is refused:
+///
+/// ```ignore (does not compile: E0080)
+/// use kernel::{declare_per_cpu, percpu::Shared};
+///
+/// #[repr(align(131072))]
+/// struct Big(u32);
+///
+/// declare_per_cpu! {
+///     // SAFETY: It does not compile.
+///     unsafe static BIG: Shared<Big> = "process_counts";
+/// }
 /// ```
 #[macro_export]
 macro_rules! declare_per_cpu {
@@ -323,6 +369,7 @@ macro_rules! declare_per_cpu {
         #[derive(Clone, Copy)]
         $vis struct $name;
 
+        $(#[$attr])*
         const _: () = {
             extern "C" {
                 #[link_name = $symbol]
@@ -339,7 +386,10 @@ macro_rules! declare_per_cpu {
 #[macro_export]
 macro_rules! static_per_cpu_place {
     ($name:ident, $t:ty, $initial:ident) => {
-        // SAFETY: This is the address of a per-CPU variable of the kernel or of this module.
+        const _: () = $crate::percpu::Initial::<$t>::CAN_BE_ALIGNED;
+
+        // SAFETY: This is the address of a per-CPU variable of the kernel or of this module, which
+        // is aligned for `$t`, see above.
         unsafe impl $crate::percpu::Place for $name {
             #[inline(always)]
             fn address(&self) -> *mut $crate::ffi::c_void {

@@ -7,11 +7,10 @@ use super::Place;
 /// An unsigned integer that per-CPU operations work on, see [`super::Scalar`] for what it stands
 /// for.
 ///
-/// The safety requirement of each method: the variable at `place` is of this type, initialised, or
-/// zero, on each CPU.
+/// The methods may be called from any context, but from NMIs only where [`NMI_SAFE`] is true. They
+/// compile to a few instructions without a call where the architecture has code of its own.
 ///
-/// The methods may be called from any context, NMI included, and compile to a few instructions
-/// without a call where the architecture has code of its own.
+/// [`NMI_SAFE`]: super::NMI_SAFE
 ///
 /// # Examples
 ///
@@ -24,35 +23,83 @@ use super::Place;
 /// unsafe { u32::this_cpu_or(&SEEN, 4) };
 /// assert_eq!(SEEN.sum(), 4);
 /// ```
-#[allow(clippy::missing_safety_doc)]
 pub trait Word: private::Sealed + Copy + PartialEq + 'static {
     /// Reads the variable.
+    ///
+    /// # Safety
+    ///
+    /// The variable at `place` has the size of this type and a value on each CPU.
     unsafe fn this_cpu_read(place: &impl Place) -> Self;
     /// Writes the variable.
+    ///
+    /// # Safety
+    ///
+    /// The variable at `place` has the size of this type and a value on each CPU. What is stored is
+    /// a value of its type.
     unsafe fn this_cpu_write(place: &impl Place, val: Self);
     /// Adds to the variable; wraps around.
+    ///
+    /// # Safety
+    ///
+    /// The variable at `place` has the size of this type and a value on each CPU. What is stored is
+    /// a value of its type.
     unsafe fn this_cpu_add(place: &impl Place, val: Self);
     /// Adds 1 to the variable; wraps around.
+    ///
+    /// # Safety
+    ///
+    /// The variable at `place` has the size of this type and a value on each CPU. What is stored is
+    /// a value of its type.
     #[inline(always)]
     unsafe fn this_cpu_inc(place: &impl Place) {
         // SAFETY: By the safety requirements of this method.
         unsafe { Self::this_cpu_add(place, Self::ONE) }
     }
     /// Subtracts 1 from the variable; wraps around.
+    ///
+    /// # Safety
+    ///
+    /// The variable at `place` has the size of this type and a value on each CPU. What is stored is
+    /// a value of its type.
     #[inline(always)]
     unsafe fn this_cpu_dec(place: &impl Place) {
         // SAFETY: By the safety requirements of this method.
         unsafe { Self::this_cpu_add(place, Self::MINUS_ONE) }
     }
     /// Adds to the variable and returns the sum; wraps around.
+    ///
+    /// # Safety
+    ///
+    /// The variable at `place` has the size of this type and a value on each CPU. What is stored is
+    /// a value of its type.
     unsafe fn this_cpu_add_return(place: &impl Place, val: Self) -> Self;
     /// Clears the bits of the variable that are not in `val`.
+    ///
+    /// # Safety
+    ///
+    /// The variable at `place` has the size of this type and a value on each CPU. What is stored is
+    /// a value of its type.
     unsafe fn this_cpu_and(place: &impl Place, val: Self);
     /// Sets the bits of the variable that are in `val`.
+    ///
+    /// # Safety
+    ///
+    /// The variable at `place` has the size of this type and a value on each CPU. What is stored is
+    /// a value of its type.
     unsafe fn this_cpu_or(place: &impl Place, val: Self);
     /// Writes the variable and returns what it was.
+    ///
+    /// # Safety
+    ///
+    /// The variable at `place` has the size of this type and a value on each CPU. What is stored is
+    /// a value of its type.
     unsafe fn this_cpu_xchg(place: &impl Place, val: Self) -> Self;
     /// Writes `new` to the variable if it is `old`, and returns what it was.
+    ///
+    /// # Safety
+    ///
+    /// The variable at `place` has the size of this type and a value on each CPU. What is stored is
+    /// a value of its type.
     unsafe fn this_cpu_cmpxchg(place: &impl Place, old: Self, new: Self) -> Self;
 }
 

@@ -23,7 +23,7 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// A preempted task goes back to the first instruction.
+    /// A task that was moved to another CPU goes back to the first instruction.
     pub const RESTART: u8 = 0;
     /// The register that holds the per-CPU address is moved to the new CPU's copy.
     pub const FIXUP: u8 = 1;
@@ -70,7 +70,7 @@ impl Malformed {
     }
 }
 
-/// What to change in the saved registers of a preempted task.
+/// What to change in the saved registers of a task that was interrupted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Resume {
     /// Nothing: the task goes on where it was.
@@ -109,17 +109,23 @@ impl Section {
         pc.wrapping_sub(self.begin) < self.len as u64
     }
 
-    /// Decides how a task that was preempted at `pc`, inside this section, goes on.
+    /// Decides how a task that was interrupted at `pc`, inside this section, goes on if it is on
+    /// another CPU when it returns there.
     ///
-    /// `delta` is the new CPU's per-CPU offset minus that of the CPU the task was preempted on. For
-    /// [`Entry::PLAIN`] there is nothing left to do, see [`Section::interrupted`].
+    /// On the CPU of the interruption nobody asks, because nothing has to be done. The address is
+    /// right, also if the task has gone to another CPU and come back. What others did to the
+    /// variable meanwhile, they did before the commit, which is one atomic instruction or one
+    /// access: a store-exclusive fails, because the return from an exception clears the monitor,
+    /// and a compare-and-swap compares when it executes.
     ///
-    /// A restart does not ask whether the CPU changed: the task may have gone to another CPU and
-    /// come back, and meanwhile others may have run here.
+    /// `delta` is the new CPU's per-CPU offset minus that of the CPU of the interruption. If an
+    /// inner and an outer exit decide about the same section, each for its part of the way, the
+    /// deltas add up. A restart needs no delta, because it forms the address anew: to be restarted
+    /// once too often does no harm. For [`Entry::PLAIN`] there is nothing left to do, see
+    /// [`Section::interrupted`].
     ///
-    /// A fixup needs no such care, because its commit is an atomic on whatever CPU's copy the
-    /// register points at when it executes. The first instruction forms the address, so a task
-    /// that was about to execute it forms the new CPU's by itself.
+    /// The first instruction of a section with fixup forms the address, so a task that was about to
+    /// execute it forms that of the new CPU by itself.
     pub const fn resume(&self, pc: u64, delta: u64) -> Resume {
         if !self.contains(pc) {
             return Resume::Continue;

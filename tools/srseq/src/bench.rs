@@ -272,6 +272,7 @@ fn parse_run(log: &str) -> Result<Run> {
                     };
                     run.interrupts.push((which, fields.number("insns")?));
                 }
+                "exception" => run.interrupts.push(("exception", fields.number("insns")?)),
                 "filter" => run.filter = Some(fields.number("insns")?),
                 "engine" => {
                     let mut numbers = BTreeMap::new();
@@ -397,10 +398,29 @@ fn headline(results: &Results, arch: Arch) -> Vec<Headline> {
             "interlocked"
         }
     };
-    let interrupt =
-        |kernel: &str| results.get(&format!("insns/interrupt/returns/{kernel}/{atomics}"));
-    let added = || Some(interrupt("table")? - interrupt("off")?);
-    line("added to an interrupt that does not preempt", added(), 0.0);
+    let added = |which: &str| {
+        let of = |kernel: &str| results.get(&format!("insns/interrupt/{which}/{kernel}/{atomics}"));
+        Some(of("table")? - of("off")?)
+    };
+    for (name, which, at_most) in [
+        (
+            "added to an interrupt that does not preempt",
+            "returns",
+            0.0,
+        ),
+        (
+            "added to one that preempts, and migrates nothing",
+            "preempts",
+            6.0,
+        ),
+        (
+            "added to a synchronous exception in kernel mode",
+            "exception",
+            4.0,
+        ),
+    ] {
+        line(name, added(which), at_most);
+    }
     // On riscv the base comes from memory, and an addition of its own makes up the address.
     let address = if arch == Arch::Riscv { 1.0 } else { 0.0 };
     for (name, at_most) in [
@@ -488,6 +508,7 @@ mod tests {
 [    0.1] sched_rseq_bench: op unit=native scheme=table atomics=lse op=add bits=64 loop=6 once=9
 [    0.2] sched_rseq_bench: interrupt preempts=0 insns=558
 [    0.2] sched_rseq_bench: interrupt preempts=1 insns=4143
+[    0.2] sched_rseq_bench: exception insns=397
 [    0.2] sched_rseq_bench: engine table=vmlinux sections=405 resumed_mean=280 resumed=280 passed=213 search=123
 [    0.2] sched_rseq_bench: engine table=sched_rseq_bench_10000 sections=10000 resumed_mean=515 resumed=515 passed=448 search=178
 [    0.2] sched_rseq_bench: PASS numbers=4 wrong=0 inexact=0
@@ -507,6 +528,7 @@ mod tests {
         assert_eq!(get("insns/once/add/64/table/lse"), 9.0);
         assert_eq!(get("insns/interrupt/returns/table/lse"), 558.0);
         assert_eq!(get("insns/interrupt/preempts/table/lse"), 4143.0);
+        assert_eq!(get("insns/interrupt/exception/table/lse"), 397.0);
         assert_eq!(get("insns/engine/passed/table/vmlinux/405/lse"), 213.0);
         assert_eq!(reserved_kib(LOG), Some(19836));
     }
@@ -528,6 +550,23 @@ mod tests {
         assert!(!results.reached());
         results.headline.retain(Headline::reached);
         assert!(results.reached());
+    }
+
+    #[test]
+    fn what_sections_add() {
+        let added = |log: &str| {
+            let mut results = results(LOG).unwrap();
+            add_run(&mut results, "off", &parse_run(log).unwrap()).unwrap();
+            let lines = headline(&results, Arch::Arm64).into_iter();
+            let lines = lines.filter(|l| l.name.starts_with("added to") && l.at_most <= 6.0);
+            lines.map(|l| (l.value, l.reached())).collect::<Vec<_>>()
+        };
+        let off = LOG
+            .replace("insns=4143", "insns=4137")
+            .replace("insns=397", "insns=393");
+        assert_eq!(added(&off), [(0.0, true), (6.0, true), (4.0, true)]);
+        let off = off.replace("4137", "4136").replace("393", "392");
+        assert_eq!(added(&off), [(0.0, true), (7.0, false), (5.0, false)]);
     }
 
     #[test]

@@ -46,7 +46,7 @@ const CLREX: u64 = 0x3000_0000;
 /// No section executes as many instructions.
 const RUNAWAY: usize = 500;
 
-/// How the kernel knows about a section, and what it does about a task that is preempted inside.
+/// How the kernel knows about a section, and what it does about a task that is moved inside.
 #[derive(Clone, Copy, Debug)]
 pub enum Protocol {
     /// A descriptor.
@@ -76,10 +76,12 @@ pub enum Mistake {
     FixupCpu,
     /// Fixup of another register.
     FixupRegister,
+    /// The CPU of the exit is compared with itself, so that no task was ever moved.
+    WrongCpu,
 }
 
 impl Mistake {
-    pub const ALL: [(Mistake, &'static str); 9] = [
+    pub const ALL: [(Mistake, &'static str); 10] = [
         (Mistake::NoResume, "no resume"),
         (Mistake::PreemptedOnly, "no look if nothing was preempted"),
         (Mistake::EndShort, "end one instruction short"),
@@ -89,6 +91,10 @@ impl Mistake {
         (Mistake::FixupSign, "fixup with the wrong sign"),
         (Mistake::FixupCpu, "fixup from the wrong old CPU"),
         (Mistake::FixupRegister, "fixup of another register"),
+        (
+            Mistake::WrongCpu,
+            "the CPU of the exit compared with itself",
+        ),
     ];
 }
 
@@ -154,6 +160,8 @@ impl Subject {
             Mistake::RestartLate => described && !fixup,
             Mistake::FixupEarly | Mistake::FixupSign | Mistake::FixupCpu => fixup,
             Mistake::FixupRegister => fixup && described,
+            // A plain section is restarted whatever the CPU.
+            Mistake::WrongCpu => self.kind() != Entry::PLAIN,
         }
     }
 
@@ -194,9 +202,10 @@ impl Subject {
     }
 
     /// What the kernel changes for a task that is preempted at `pc`; `mark` is the mark at that
-    /// time.
+    /// time, and `delta` the way from the CPU of the interruption to that of the return. If these
+    /// are the same, the engine is not asked.
     fn resume(&self, pc: u64, mark: u8, delta: u64, mistake: Option<Mistake>) -> Resume {
-        if mistake == Some(Mistake::NoResume) {
+        if delta == 0 || matches!(mistake, Some(Mistake::NoResume | Mistake::WrongCpu)) {
             return Resume::Continue;
         }
         let mut resume = match self.protocol {
@@ -205,13 +214,13 @@ impl Subject {
                 self.restart(resume, mistake)
             }
             // arch/s390/include/asm/entry-percpu.h of Linux 7.3
-            Protocol::Marked if mark == 0 || delta == 0 => Resume::Continue,
+            Protocol::Marked if mark == 0 => Resume::Continue,
             Protocol::Marked => match self.insn(pc) {
                 Some((_, bytes)) if Arch::S390.forms_address(bytes).is_some() => Resume::Continue,
                 _ => Resume::Fixup { reg: mark, delta },
             },
         };
-        if mistake == Some(Mistake::FixupEarly) && delta != 0 {
+        if mistake == Some(Mistake::FixupEarly) {
             if let Some(reg) = self
                 .insn(pc)
                 .and_then(|(_, bytes)| Arch::S390.forms_address(bytes))

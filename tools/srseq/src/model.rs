@@ -4,9 +4,11 @@
 //!
 //! Two CPUs, two tasks that do one per-CPU addition each and one that adds in the old way, with
 //! interrupts disabled; interrupts whose handlers do an addition of their own and can be interrupted
-//! again; preemption on the way out of an interrupt; migration; a CPU that goes offline; where they make
-//! a difference, for plain sections, NMIs. Every order in which that can happen is tried. What an
-//! interrupted task goes on with is decided by the code of the kernel.
+//! again; a fault of a task, whose handler does so, too, and can be preempted; preemption on the way out
+//! of an interrupt or of a fault; migration; a CPU that goes offline; where they make a difference, for
+//! plain sections, NMIs. Every order in which that can happen is tried. What an interrupted task goes on
+//! with is decided by the code of the kernel, which is asked only if the CPU at the exit is not the CPU
+//! at the entry.
 
 use std::collections::BTreeSet;
 
@@ -15,7 +17,8 @@ use stateright::{Checker, Expectation, HasDiscoveries, Model, Property};
 use crate::decide::{Entry, Resume, Section};
 
 const CPUS: usize = 2;
-/// Interrupts in one run: one can make a commit fail, and the other preempt the retry.
+/// Interrupts and faults in one run: one can make a commit fail, and the other preempt the retry; or an
+/// interrupt preempts the handler of a fault.
 const INTERRUPTS: u8 = 2;
 /// An interrupt can be interrupted once.
 const DEPTH: usize = 2;
@@ -118,10 +121,13 @@ pub enum Mistake {
     FixupEarly,
     FixupSign,
     FixupCpu,
+    WrongCpu,
+    InnerCpu,
+    BothExits,
 }
 
 impl Mistake {
-    pub const ALL: [(Mistake, &'static str); 11] = [
+    pub const ALL: [(Mistake, &'static str); 14] = [
         (Mistake::NoResume, "no resume"),
         (Mistake::PreemptedOnly, "no look if nothing was preempted"),
         (Mistake::NoNmi, "no look on the way out of NMIs"),
@@ -136,6 +142,18 @@ impl Mistake {
         (Mistake::FixupEarly, "fixup before the address is formed"),
         (Mistake::FixupSign, "fixup with the wrong sign"),
         (Mistake::FixupCpu, "fixup from the wrong old CPU"),
+        (
+            Mistake::WrongCpu,
+            "the CPU of the exit compared with itself",
+        ),
+        (
+            Mistake::InnerCpu,
+            "a fault that compares from its handler's end",
+        ),
+        (
+            Mistake::BothExits,
+            "a fault whose preemption moves the register, too",
+        ),
     ];
 
     /// Whether it can be made in a scheme, and makes a difference there.
@@ -154,6 +172,10 @@ impl Mistake {
             Mistake::NoSave => scheme.publishes() || marked,
             Mistake::ModuleNotSearched => !scheme.publishes() && !marked,
             Mistake::FixupEarly | Mistake::FixupSign | Mistake::FixupCpu => fixup,
+            // A plain section is restarted whatever the CPU.
+            Mistake::WrongCpu | Mistake::InnerCpu => scheme != Scheme::Plain,
+            // To be restarted twice does no harm.
+            Mistake::BothExits => fixup,
         }
     }
 }
@@ -236,9 +258,22 @@ enum Place {
     Done,
 }
 
+/// What a fault interrupted. It is on the stack of the task, and moves with the task.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Fault {
+    /// The saved registers.
+    context: Context,
+    /// The CPU on which the fault was taken.
+    cpu: usize,
+    /// The task was preempted on the way out of the fault, on this CPU.
+    left: Option<usize>,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Task {
+    /// The registers; of the handler, in a fault.
     context: Context,
+    fault: Option<Fault>,
     place: Place,
     /// `current->sched_rseq`
     published: bool,
@@ -279,6 +314,12 @@ pub enum Action {
     /// A CPU executes an instruction.
     Step(usize),
     Interrupt(usize),
+    /// The task on a CPU takes a fault, and will try the same instruction again.
+    Fault(usize),
+    /// The handler of the fault of the task on a CPU returns.
+    FaultReturn(usize),
+    /// It returns, and the task is preempted on the way.
+    FaultPreempt(usize),
     Nmi(usize),
     /// The innermost handler of a CPU returns.
     Return(usize),
@@ -325,8 +366,17 @@ impl Protocol {
         }
     }
 
-    /// The hook: how a task that was preempted on `old` goes on, on `new`.
+    /// The hook: how a task that was interrupted on `old` goes on, on `new`. If these are the same, the
+    /// engine does not run.
     fn resume(&self, task: &mut Task, old: usize, new: usize, marked: bool) -> bool {
+        let old = if self.wrong(Mistake::WrongCpu) {
+            new
+        } else {
+            old
+        };
+        if old == new {
+            return false;
+        }
         let pc = CODE + 4 * u64::from(task.context.pc);
         let not_searched = self.wrong(Mistake::ModuleNotSearched) && task.context.module;
         let known = !task.context.old_way && !not_searched && !self.wrong(Mistake::NoResume);
@@ -476,11 +526,12 @@ impl Protocol {
 
         let over = self.over(&context);
         state.done += u8::from(over);
+        let in_fault = current.is_some_and(|task| state.tasks[task].fault.is_some());
         match (state.cpus[cpu].handlers.last_mut(), current) {
             (Some(handler), _) => *handler = context,
             (None, Some(task)) => {
                 state.tasks[task].context = context;
-                if over {
+                if over && !in_fault {
                     state.tasks[task].place = Place::Done;
                 }
             }
@@ -531,11 +582,64 @@ impl Protocol {
         }
     }
 
+    /// The task on a CPU takes a fault, whose handler is ordinary kernel code.
+    fn fault(&self, state: &mut State, cpu: usize) {
+        state.interrupts += 1;
+        let marked = state.cpus[cpu].marked;
+        let Some(task) = state.tasks.iter_mut().find(|t| t.place == Place::On(cpu)) else {
+            return;
+        };
+        let saved = task.published || marked;
+        let handler = Context::new(false, false, saved, false);
+        task.fault = Some(Fault {
+            context: std::mem::replace(&mut task.context, handler),
+            cpu,
+            left: None,
+        });
+        if !self.wrong(Mistake::NoSave) {
+            task.published = false;
+            state.cpus[cpu].marked = false;
+        }
+    }
+
+    /// The way out of a fault, behind the last point at which the task could be moved.
+    fn leave_fault(&self, state: &mut State, cpu: usize, nr: usize) {
+        state.cpus[cpu].monitor = None;
+        let mut marked = state.cpus[cpu].marked;
+        let task = &mut state.tasks[nr];
+        let Some(fault) = task.fault.take() else {
+            return;
+        };
+        let saved = std::mem::replace(&mut task.context, fault.context).saved;
+        if !self.wrong(Mistake::NoSave) {
+            marked = saved && self.scheme == Scheme::Marked;
+            task.published = saved && self.scheme.publishes();
+        }
+        state.cpus[cpu].marked = marked;
+        let mut resumed = false;
+        if let Some(left) = fault.left.filter(|_| self.wrong(Mistake::BothExits)) {
+            resumed |= self.resume(task, left, cpu, marked);
+        }
+        let entry = match self.wrong(Mistake::InnerCpu) {
+            true => fault.left.unwrap_or(cpu),
+            false => fault.cpu,
+        };
+        resumed |= self.resume(task, entry, cpu, marked);
+        resumed |= self.interrupted(&mut task.context, false, false);
+        state.resumed |= resumed;
+    }
+
     fn schedule(&self, state: &mut State, cpu: usize, nr: usize) {
         let Place::Ready(preempted_on, marked) = state.tasks[nr].place else {
             return;
         };
         state.tasks[nr].place = Place::On(cpu);
+        let fault = state.tasks[nr].fault.as_ref();
+        if fault.is_some_and(|fault| fault.left.is_some()) {
+            state.cpus[cpu].marked = marked;
+            self.leave_fault(state, cpu, nr);
+            return;
+        }
         if let Some(old) = preempted_on {
             state.cpus[cpu].marked = marked;
             state.resumed |= self.resume(&mut state.tasks[nr], old, cpu, marked);
@@ -556,6 +660,7 @@ impl Model for Protocol {
     fn init_states(&self) -> Vec<State> {
         let task = |old_way, module| Task {
             context: Context::new(old_way, module, false, false),
+            fault: None,
             place: Place::Ready(None, false),
             published: false,
         };
@@ -606,6 +711,10 @@ impl Model for Protocol {
                     }
                     continue;
                 }
+                (None, Some(task)) if task.fault.is_some() && self.over(&task.context) => {
+                    actions.push(Action::FaultReturn(nr));
+                    actions.push(Action::FaultPreempt(nr));
+                }
                 _ => actions.push(Action::Step(nr)),
             }
             // Nothing interrupts an NMI, which stays off the old way, to which it is no help.
@@ -616,6 +725,11 @@ impl Model for Protocol {
                 && !in_nmi
             {
                 actions.push(Action::Interrupt(nr));
+                // One fault is enough, of a task that works in the new way.
+                let can_fault = |task: &Task| task.fault.is_none() && !task.context.old_way;
+                if cpu.handlers.is_empty() && current.is_some_and(can_fault) {
+                    actions.push(Action::Fault(nr));
+                }
                 if self.scheme == Scheme::Plain {
                     actions.push(Action::Nmi(nr));
                 }
@@ -629,6 +743,20 @@ impl Model for Protocol {
             Action::Step(cpu) => self.step(&mut state, cpu),
             Action::Interrupt(cpu) => self.interrupt(&mut state, cpu, false),
             Action::Nmi(cpu) => self.interrupt(&mut state, cpu, true),
+            Action::Fault(cpu) => self.fault(&mut state, cpu),
+            Action::FaultReturn(cpu) | Action::FaultPreempt(cpu) => {
+                let on_it = |t: &Task| t.place == Place::On(cpu);
+                let nr = state.tasks.iter().position(on_it)?;
+                if action == Action::FaultReturn(cpu) {
+                    self.leave_fault(&mut state, cpu, nr);
+                } else {
+                    state.cpus[cpu].monitor = None;
+                    let marked = std::mem::take(&mut state.cpus[cpu].marked);
+                    let task = &mut state.tasks[nr];
+                    task.fault.as_mut()?.left = Some(cpu);
+                    task.place = Place::Ready(Some(cpu), marked);
+                }
+            }
             Action::Return(cpu) => self.leave(&mut state, cpu, false),
             Action::Preempt(cpu) => self.leave(&mut state, cpu, true),
             Action::Schedule(cpu, task) => self.schedule(&mut state, cpu, task),
@@ -675,6 +803,9 @@ impl Protocol {
                     return String::new();
                 };
                 let who = match (handler, task) {
+                    (None, Some(nr)) if before.tasks[nr].fault.is_some() => {
+                        format!("task {nr} in its fault")
+                    }
                     (None, Some(nr)) => format!("task {nr}"),
                     _ => "the handler".to_owned(),
                 };
@@ -690,6 +821,11 @@ impl Protocol {
             }
             Action::Interrupt(cpu) => format!("CPU {cpu} is interrupted"),
             Action::Nmi(cpu) => format!("CPU {cpu} is interrupted by an NMI"),
+            Action::Fault(cpu) => format!("CPU {cpu}: its task takes a fault"),
+            Action::FaultReturn(cpu) => format!("CPU {cpu}: its task returns from the fault"),
+            Action::FaultPreempt(cpu) => {
+                format!("CPU {cpu}: its task returns from the fault, and is preempted")
+            }
             Action::Return(cpu) => format!("CPU {cpu} returns from the interrupt"),
             Action::Preempt(cpu) => format!("CPU {cpu} returns, and preempts its task"),
             Action::Schedule(cpu, task) => format!("CPU {cpu} takes task {task}"),

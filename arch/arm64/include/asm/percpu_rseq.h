@@ -39,7 +39,10 @@
  *   end:
  *
  * The conditions are the same; there is no retry, and LSE or not makes no
- * difference. What is a single access has no use for this. cmpxchg of 128 bits
+ * difference. A constant that fits is part of the ADD, AND, ORR or CMP. Constraints
+ * say which constants fit: I and J for ADD and CMP (J is a negative one: the assembler
+ * makes SUB of the ADD and CMN of the CMP), K and L for AND and ORR of 32 and of 64
+ * bits. What is a single access has no use for this. cmpxchg of 128 bits
  * has none, either: it would commit by STP, which is one access only where there
  * is LSE2, so that an interrupt could come when one half is stored; sent back,
  * the comparison would see its own half.
@@ -184,7 +187,29 @@
 	"772:\n"							\
 	__RSEQ_END
 
+/*
+ * Constraints of constants in logical instructions, by width. Some compilers accept
+ * constants for K that do not fit.
+ */
+#ifdef CONFIG_CC_HAS_K_CONSTRAINT
+#define __RSEQ_LOGICAL_32	"K"
+#else
+#define __RSEQ_LOGICAL_32	""
+#endif
+#define __RSEQ_LOGICAL_8	__RSEQ_LOGICAL_32
+#define __RSEQ_LOGICAL_16	__RSEQ_LOGICAL_32
+#define __RSEQ_LOGICAL_64	"L"
+
+/* What is compared, by width: zero-extended, as the loads leave it. */
+#define __RSEQ_COMPARED_8	u32
+#define __RSEQ_COMPARED_16	u32
+#define __RSEQ_COMPARED_32	u32
+#define __RSEQ_COMPARED_64	u64
+
 #ifdef CONFIG_SCHED_RSEQ_PLAIN
+
+/* A register, or a constant that the instruction can contain. */
+#define __RSEQ_R(constant)	"r" constant
 
 /* The memory operand of this CPU, whose offset is in p. */
 #define __RSEQ_AT_BASE		", [" __RSEQ_ARG(base) ", " __RSEQ_ARG(p) "]\n"
@@ -193,15 +218,19 @@
 	"772:\n"							\
 	__RSEQ_RECORD_PLAIN
 
-/* What LSE has instead of insn does not matter. */
-#define __RSEQ_TEXT_OP(sz, insn, ...)					\
+/* arg is the operand val. Rust writes constants and registers in two ways. */
+#define __RSEQ_TEXT_OP_ARG(sz, insn, arg)				\
 	"	// operation\n"						\
 	__RSEQ_BEGIN							\
 	__RSEQ_OFFSET							\
 	"	ldr" __S_##sz "	" __R_##sz(tmp) __RSEQ_AT_BASE		\
-	"	" insn "	" __R_##sz(tmp) ", " __R_##sz(tmp) ", " __R_##sz(val) "\n" \
+	"	" insn "	" __R_##sz(tmp) ", " __R_##sz(tmp) ", " arg "\n" \
 	"	str" __S_##sz "	" __R_##sz(tmp) __RSEQ_AT_BASE		\
 	__RSEQ_COMMITTED
+
+/* What LSE has instead of insn does not matter. */
+#define __RSEQ_TEXT_OP(sz, insn, ...)					\
+	__RSEQ_TEXT_OP_ARG(sz, insn, __R_##sz(val))
 
 /* ret is the sum. */
 #define __RSEQ_TEXT_ADD_RETURN(sz)					\
@@ -241,6 +270,9 @@
 #define __RSEQ_LOOP
 
 #else /* CONFIG_SCHED_RSEQ_PLAIN */
+
+/* An atomic takes registers only. */
+#define __RSEQ_R(constant)	"r"
 
 /*
  * The LSE atomics are the value-returning ones, as in the operations that
@@ -326,7 +358,7 @@ static __always_inline unsigned long __percpu_rseq_read_##sz(unsigned long base)
 {									\
 	unsigned long val, desc __maybe_unused;				\
 									\
-	asm volatile(__RSEQ_TEXT_READ(sz)		\
+	asm_inline volatile(__RSEQ_TEXT_READ(sz)			\
 	: __RSEQ_OUT							\
 	  [p] "=&r" (val)						\
 	: __RSEQ_IN							\
@@ -340,7 +372,7 @@ static __always_inline void __percpu_rseq_write_##sz(unsigned long base, u64 val
 {									\
 	unsigned long p, desc __maybe_unused;				\
 									\
-	asm volatile(__RSEQ_TEXT_WRITE(sz)		\
+	asm_inline volatile(__RSEQ_TEXT_WRITE(sz)			\
 	: __RSEQ_OUT							\
 	  [p] "=&r" (p)							\
 	: __RSEQ_IN							\
@@ -348,18 +380,18 @@ static __always_inline void __percpu_rseq_write_##sz(unsigned long base, u64 val
 	: "memory");							\
 }
 
-#define __RSEQ_OP(sz, name, llsc, lse)					\
+#define __RSEQ_OP(sz, name, llsc, lse, constant)			\
 static __always_inline void __percpu_rseq_##name##_##sz(unsigned long base, u64 val) \
 {									\
 	unsigned long p, tmp, desc __maybe_unused;			\
 	unsigned int loop __maybe_unused;				\
 									\
-	asm volatile(__RSEQ_TEXT_OP(sz, llsc, lse)	\
+	asm_inline volatile(__RSEQ_TEXT_OP(sz, llsc, lse)		\
 	: __RSEQ_OUT							\
 	  __RSEQ_LOOP							\
 	  [p] "=&r" (p), [tmp] "=&r" (tmp)				\
 	: __RSEQ_IN							\
-	  [base] "r" (base), [val] "r" (val)				\
+	  [base] "r" (base), [val] __RSEQ_R(constant) ((u##sz)val)	\
 	: "memory");							\
 }
 
@@ -367,21 +399,21 @@ static __always_inline void __percpu_rseq_##name##_##sz(unsigned long base, u64 
 #define __RSEQ_AND(sz)							\
 static __always_inline void __percpu_rseq_and_##sz(unsigned long base, u64 val) \
 {									\
-	__percpu_rseq_andnot_##sz(base, (u##sz)~val);			\
+	__percpu_rseq_andnot_##sz(base, val ^ (u##sz)-1);		\
 }
 
-#define __RSEQ_RETURN(sz, name, TEXT)					\
+#define __RSEQ_RETURN(sz, name, TEXT, constant)				\
 static __always_inline unsigned long __percpu_rseq_##name##_##sz(unsigned long base, u64 val) \
 {									\
 	unsigned long p, ret, desc __maybe_unused;			\
 	unsigned int loop __maybe_unused;				\
 									\
-	asm volatile(TEXT(sz)				\
+	asm_inline volatile(TEXT(sz)					\
 	: __RSEQ_OUT							\
 	  __RSEQ_LOOP							\
 	  [p] "=&r" (p), [ret] "=&r" (ret)				\
 	: __RSEQ_IN							\
-	  [base] "r" (base), [val] "r" (val)				\
+	  [base] "r" (base), [val] __RSEQ_R(constant) ((u##sz)val)	\
 	: "memory");							\
 	return ret;							\
 }
@@ -393,12 +425,14 @@ static __always_inline unsigned long __percpu_rseq_cmpxchg_##sz(unsigned long ba
 	unsigned long p, ret, desc __maybe_unused;			\
 	unsigned long loop __maybe_unused;				\
 									\
-	asm volatile(__RSEQ_TEXT_CMPXCHG(sz)		\
+	asm_inline volatile(__RSEQ_TEXT_CMPXCHG(sz)			\
 	: __RSEQ_OUT							\
 	  __RSEQ_LOOP							\
 	  [p] "=&r" (p), [ret] "=&r" (ret)				\
 	: __RSEQ_IN							\
-	  [base] "r" (base), [old] "r" (old), [new] "r" (new)		\
+	  [base] "r" (base),						\
+	  [old] __RSEQ_R("IJ") ((__RSEQ_COMPARED_##sz)old),		\
+	  [new] __RSEQ_R("Z") (new)					\
 	: "cc", "memory");						\
 	return ret;							\
 }
@@ -413,21 +447,21 @@ __RSEQ_WRITE(16)
 __RSEQ_WRITE(32)
 __RSEQ_WRITE(64)
 
-__RSEQ_OP(8, add, "add", "ldadd")
-__RSEQ_OP(16, add, "add", "ldadd")
-__RSEQ_OP(32, add, "add", "ldadd")
-__RSEQ_OP(64, add, "add", "ldadd")
+__RSEQ_OP(8, add, "add", "ldadd", "IJ")
+__RSEQ_OP(16, add, "add", "ldadd", "IJ")
+__RSEQ_OP(32, add, "add", "ldadd", "IJ")
+__RSEQ_OP(64, add, "add", "ldadd", "IJ")
 
 #ifdef CONFIG_SCHED_RSEQ_PLAIN
-__RSEQ_OP(8, and, "and", "")
-__RSEQ_OP(16, and, "and", "")
-__RSEQ_OP(32, and, "and", "")
-__RSEQ_OP(64, and, "and", "")
+__RSEQ_OP(8, and, "and", "", __RSEQ_LOGICAL_8)
+__RSEQ_OP(16, and, "and", "", __RSEQ_LOGICAL_16)
+__RSEQ_OP(32, and, "and", "", __RSEQ_LOGICAL_32)
+__RSEQ_OP(64, and, "and", "", __RSEQ_LOGICAL_64)
 #else
-__RSEQ_OP(8, andnot, "bic", "ldclr")
-__RSEQ_OP(16, andnot, "bic", "ldclr")
-__RSEQ_OP(32, andnot, "bic", "ldclr")
-__RSEQ_OP(64, andnot, "bic", "ldclr")
+__RSEQ_OP(8, andnot, "bic", "ldclr", "")
+__RSEQ_OP(16, andnot, "bic", "ldclr", "")
+__RSEQ_OP(32, andnot, "bic", "ldclr", "")
+__RSEQ_OP(64, andnot, "bic", "ldclr", "")
 
 __RSEQ_AND(8)
 __RSEQ_AND(16)
@@ -435,20 +469,20 @@ __RSEQ_AND(32)
 __RSEQ_AND(64)
 #endif
 
-__RSEQ_OP(8, or, "orr", "ldset")
-__RSEQ_OP(16, or, "orr", "ldset")
-__RSEQ_OP(32, or, "orr", "ldset")
-__RSEQ_OP(64, or, "orr", "ldset")
+__RSEQ_OP(8, or, "orr", "ldset", __RSEQ_LOGICAL_8)
+__RSEQ_OP(16, or, "orr", "ldset", __RSEQ_LOGICAL_16)
+__RSEQ_OP(32, or, "orr", "ldset", __RSEQ_LOGICAL_32)
+__RSEQ_OP(64, or, "orr", "ldset", __RSEQ_LOGICAL_64)
 
-__RSEQ_RETURN(8, add_return, __RSEQ_TEXT_ADD_RETURN)
-__RSEQ_RETURN(16, add_return, __RSEQ_TEXT_ADD_RETURN)
-__RSEQ_RETURN(32, add_return, __RSEQ_TEXT_ADD_RETURN)
-__RSEQ_RETURN(64, add_return, __RSEQ_TEXT_ADD_RETURN)
+__RSEQ_RETURN(8, add_return, __RSEQ_TEXT_ADD_RETURN, "IJ")
+__RSEQ_RETURN(16, add_return, __RSEQ_TEXT_ADD_RETURN, "IJ")
+__RSEQ_RETURN(32, add_return, __RSEQ_TEXT_ADD_RETURN, "IJ")
+__RSEQ_RETURN(64, add_return, __RSEQ_TEXT_ADD_RETURN, "IJ")
 
-__RSEQ_RETURN(8, xchg, __RSEQ_TEXT_XCHG)
-__RSEQ_RETURN(16, xchg, __RSEQ_TEXT_XCHG)
-__RSEQ_RETURN(32, xchg, __RSEQ_TEXT_XCHG)
-__RSEQ_RETURN(64, xchg, __RSEQ_TEXT_XCHG)
+__RSEQ_RETURN(8, xchg, __RSEQ_TEXT_XCHG, "Z")
+__RSEQ_RETURN(16, xchg, __RSEQ_TEXT_XCHG, "Z")
+__RSEQ_RETURN(32, xchg, __RSEQ_TEXT_XCHG, "Z")
+__RSEQ_RETURN(64, xchg, __RSEQ_TEXT_XCHG, "Z")
 
 __RSEQ_CMPXCHG(8)
 __RSEQ_CMPXCHG(16)
@@ -470,7 +504,7 @@ static __always_inline u128 __percpu_rseq_cmpxchg128(unsigned long base, u128 ol
 		register unsigned long x2 asm("x2") = n.low;
 		register unsigned long x3 asm("x3") = n.high;
 
-		asm volatile(__LSE_PREAMBLE
+		asm_inline volatile(__LSE_PREAMBLE
 		__RSEQ_BEGIN
 		__RSEQ_ADDRESS
 		"	casp	%[old1], %[old2], %[new1], %[new2], [%[p]]\n"
@@ -487,7 +521,7 @@ static __always_inline u128 __percpu_rseq_cmpxchg128(unsigned long base, u128 ol
 	} else {
 		unsigned int loop;
 
-		asm volatile(__RSEQ_BEGIN
+		asm_inline volatile(__RSEQ_BEGIN
 		__RSEQ_ADDRESS
 		"	ldxp	%[rl], %[rh], [%[p]]\n"
 		"	cmp	%[rl], %[ol]\n"

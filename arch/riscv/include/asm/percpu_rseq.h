@@ -29,7 +29,8 @@
  *   That of a task that does not run may be stale, and nobody reads it;
  *
  * - the variable is aligned. A misaligned load that traps and is emulated would
- *   be a return to inside of the section, again and again;
+ *   be a return to inside of the section, again and again. Where the type tells,
+ *   asm-generic/percpu_rseq.h refuses it;
  *
  * - a comparison that fails leaves the section from the inside, with nothing
  *   stored: it read this CPU's copy, and to be interrupted on the branch only
@@ -141,7 +142,7 @@ static __always_inline unsigned long __percpu_rseq_read_##sz(unsigned long base)
 {									\
 	unsigned long val;						\
 									\
-	asm volatile(__RSEQ_TEXT_READ(sz)				\
+	asm_inline volatile(__RSEQ_TEXT_READ(sz)			\
 	: [p] "=&r" (val)						\
 	: [base] "r" (base), __RSEQ_IN					\
 	: "memory");							\
@@ -153,7 +154,7 @@ static __always_inline void __percpu_rseq_write_##sz(unsigned long base, u64 val
 {									\
 	unsigned long p;						\
 									\
-	asm volatile(__RSEQ_TEXT_WRITE(sz)				\
+	asm_inline volatile(__RSEQ_TEXT_WRITE(sz)			\
 	: [p] "=&r" (p)							\
 	: [base] "r" (base), [val] "rJ" ((u##sz)val), __RSEQ_IN	\
 	: "memory");							\
@@ -166,7 +167,7 @@ static __always_inline unsigned long __percpu_rseq_##name##_return_##sz(unsigned
 {									\
 	unsigned long p, ret;						\
 									\
-	asm volatile(__RSEQ_TEXT_OP(sz, insn)				\
+	asm_inline volatile(__RSEQ_TEXT_OP(sz, insn)			\
 	: [p] "=&r" (p), [ret] "=&r" (ret)				\
 	: [base] "r" (base), [val] "rI" ((s##sz)val), __RSEQ_IN		\
 	: "memory");							\
@@ -183,7 +184,7 @@ static __always_inline unsigned long __percpu_rseq_xchg_##sz(unsigned long base,
 {									\
 	unsigned long p, ret;						\
 									\
-	asm volatile(__RSEQ_TEXT_XCHG(sz)				\
+	asm_inline volatile(__RSEQ_TEXT_XCHG(sz)			\
 	: [p] "=&r" (p), [ret] "=&r" (ret)				\
 	: [base] "r" (base), [val] "rJ" ((u##sz)val), __RSEQ_IN	\
 	: "memory");							\
@@ -196,7 +197,7 @@ static __always_inline unsigned long __percpu_rseq_cmpxchg_##sz(unsigned long ba
 {									\
 	unsigned long p, ret;						\
 									\
-	asm volatile(__RSEQ_TEXT_CMPXCHG(sz)				\
+	asm_inline volatile(__RSEQ_TEXT_CMPXCHG(sz)			\
 	: [p] "=&r" (p), [ret] "=&r" (ret)				\
 	: [base] "r" (base), [old] "rJ" (__RSEQ_LOADED_##sz(old)),	\
 	  [new] "rJ" ((u##sz)new), __RSEQ_IN				\

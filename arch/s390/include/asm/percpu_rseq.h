@@ -196,7 +196,7 @@ static __always_inline unsigned long __percpu_rseq_read_##sz(unsigned long base)
 {									\
 	unsigned long val;						\
 									\
-	asm volatile(__RSEQ_TEXT_MOVE(insn)				\
+	asm_inline volatile(__RSEQ_TEXT_MOVE(insn)			\
 	: [val] "=&d" (val), [p] "+&a" (base)				\
 	: __RSEQ_IN							\
 	: "cc", "memory");						\
@@ -206,7 +206,7 @@ static __always_inline unsigned long __percpu_rseq_read_##sz(unsigned long base)
 #define __RSEQ_WRITE(sz, insn)						\
 static __always_inline void __percpu_rseq_write_##sz(unsigned long base, u64 val) \
 {									\
-	asm volatile(__RSEQ_TEXT_MOVE(insn)				\
+	asm_inline volatile(__RSEQ_TEXT_MOVE(insn)			\
 	: [p] "+&a" (base)						\
 	: [val] "d" (val), __RSEQ_IN					\
 	: "cc", "memory");						\
@@ -218,7 +218,7 @@ static __always_inline unsigned long __percpu_rseq_fetch_##name##_##sz(unsigned 
 {									\
 	u##sz old;							\
 									\
-	asm volatile(__RSEQ_TEXT_FETCH(insn)				\
+	asm_inline volatile(__RSEQ_TEXT_FETCH(insn)			\
 	: [old] "=&d" (old), [p] "+&a" (base)				\
 	: [val] "d" (val), __RSEQ_IN					\
 	: "cc", "memory");						\
@@ -232,7 +232,7 @@ static __always_inline void __percpu_rseq_add_##sz(unsigned long base, u64 val) 
 	const s##sz sval = val;						\
 									\
 	if (__builtin_constant_p(sval) && sval >= -128 && sval <= 127) { \
-		asm volatile(__RSEQ_TEXT_ADD_CONST(insn)		\
+		asm_inline volatile(__RSEQ_TEXT_ADD_CONST(insn)		\
 		: [p] "+&a" (base)					\
 		: [val] "i" (sval), __RSEQ_IN				\
 		: "cc", "memory");					\
@@ -258,7 +258,7 @@ static __always_inline unsigned long __percpu_rseq_xchg_##sz(unsigned long base,
 {									\
 	u##sz old;							\
 									\
-	asm volatile(__RSEQ_TEXT_XCHG(load, cs)				\
+	asm_inline volatile(__RSEQ_TEXT_XCHG(load, cs)			\
 	: [old] "=&d" (old), [p] "+&a" (base)				\
 	: [val] "d" (val), __RSEQ_IN					\
 	: "cc", "memory");						\
@@ -271,7 +271,7 @@ static __always_inline unsigned long __percpu_rseq_cmpxchg_##sz(unsigned long ba
 {									\
 	u##sz prev = old;						\
 									\
-	asm volatile(__RSEQ_TEXT_CMPXCHG(cs)				\
+	asm_inline volatile(__RSEQ_TEXT_CMPXCHG(cs)			\
 	: [old] "+&d" (prev), [p] "+&a" (base)				\
 	: [new] "d" (new), __RSEQ_IN					\
 	: "cc", "memory");						\
@@ -285,7 +285,7 @@ static __always_inline unsigned long __percpu_rseq_add_return_##sz(unsigned long
 	unsigned long p = __RSEQ_WORD(base);				\
 	u32 old, tmp;							\
 									\
-	asm volatile(__RSEQ_TEXT_PART_ADD				\
+	asm_inline volatile(__RSEQ_TEXT_PART_ADD			\
 	: [old] "=&d" (old), [tmp] "=&d" (tmp), [p] "+&a" (p)		\
 	: [rot] "a" (__RSEQ_ROT(base)), [unrot] "a" (-__RSEQ_ROT(base)), \
 	  [val] "d" (__RSEQ_LEFT_##sz(val)), __RSEQ_IN			\
@@ -303,7 +303,7 @@ static __always_inline void __percpu_rseq_add_##sz(unsigned long base, u64 val) 
 static __always_inline void __percpu_rseq_and_##sz(unsigned long base, u64 val) \
 {									\
 	__percpu_rseq_fetch_and_32(__RSEQ_WORD(base),			\
-				   ~ror32(__RSEQ_LEFT_##sz(~val), __RSEQ_ROT(base))); \
+				   ~ror32(__RSEQ_LEFT_##sz(val ^ (u##sz)-1), __RSEQ_ROT(base))); \
 }									\
 									\
 static __always_inline void __percpu_rseq_or_##sz(unsigned long base, u64 val) \
@@ -318,7 +318,7 @@ static __always_inline unsigned long __percpu_rseq_xchg_##sz(unsigned long base,
 	unsigned long p = __RSEQ_WORD(base);				\
 	u32 old, tmp;							\
 									\
-	asm volatile(__RSEQ_TEXT_PART_XCHG(others)			\
+	asm_inline volatile(__RSEQ_TEXT_PART_XCHG(others)		\
 	: [old] "=&d" (old), [tmp] "=&d" (tmp), [p] "+&a" (p)		\
 	: [rot] "a" (__RSEQ_ROT(base)), [unrot] "a" (-__RSEQ_ROT(base)), \
 	  [val] "d" (__RSEQ_LEFT_##sz(val)), __RSEQ_IN			\
@@ -333,7 +333,7 @@ static __always_inline unsigned long __percpu_rseq_cmpxchg_##sz(unsigned long ba
 	unsigned long p = __RSEQ_WORD(base);				\
 	u32 prev, tmp;							\
 									\
-	asm volatile(__RSEQ_TEXT_PART_CMPXCHG(left)			\
+	asm_inline volatile(__RSEQ_TEXT_PART_CMPXCHG(left)		\
 	: [old] "=&d" (prev), [tmp] "=&d" (tmp), [p] "+&a" (p)		\
 	: [rot] "a" (__RSEQ_ROT(base)), [unrot] "a" (-__RSEQ_ROT(base)), \
 	  [cmp] "d" (__RSEQ_LEFT_##sz(old)), [val] "d" (__RSEQ_LEFT_##sz(new)), \
@@ -383,7 +383,7 @@ __RSEQ_CMPXCHG(64, "csg")
 
 static __always_inline u128 __percpu_rseq_cmpxchg128(unsigned long base, u128 old, u128 new)
 {
-	asm volatile(__RSEQ_TEXT_CMPXCHG("cdsg")
+	asm_inline volatile(__RSEQ_TEXT_CMPXCHG("cdsg")
 	: [old] "+&d" (old), [p] "+&a" (base)
 	: [new] "d" (new), __RSEQ_IN
 	: "cc", "memory");

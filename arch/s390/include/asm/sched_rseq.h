@@ -18,6 +18,11 @@ static inline unsigned int sched_rseq_insn_length(unsigned long addr)
 	return insn_length(*(const unsigned char *)addr);
 }
 
+static __always_inline unsigned long sched_rseq_pc(const struct pt_regs *regs)
+{
+	return regs->psw.addr;
+}
+
 static inline void sched_rseq_reg_add(struct pt_regs *regs, unsigned int reg,
 				      unsigned long delta)
 {

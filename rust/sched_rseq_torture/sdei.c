@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: GPL-2.0
+
+#include <linux/arm_sdei.h>
+#include <linux/bitfield.h>
+#include <linux/delay.h>
+#include <linux/hrtimer.h>
+#include <linux/module.h>
+#include <linux/percpu.h>
+#include <linux/ptrace.h>
+#include <linux/smp.h>
+
+#include <asm/alternative.h>
+#include <asm/cputype.h>
+#include <asm/daifflags.h>
+#include <asm/sysreg.h>
+
+#include "sdei.h"
+#include "var.h"
+
+/* The one event that software can signal to any CPU. */
+#define SRT_SDEI_EVENT	0
+
+static struct {
+	struct hrtimer		timer;
+	u32			delay_ns;
+	u64			target;
+	/* Calls of the handler, and those that interrupted the kernel with interrupts masked. */
+	u64			events, masked;
+} sdei;
+
+static int srt_sdei_handler(u32 event, struct pt_regs *regs, void *arg)
+{
+	sdei.events++;
+	if (!user_mode(regs) && regs_irqs_disabled(regs))
+		sdei.masked++;
+	return srt_sdei_hit(regs);
+}
+
+static enum hrtimer_restart srt_sdei_timer(struct hrtimer *timer)
+{
+	WARN_ON_ONCE(sdei_event_signal(SRT_SDEI_EVENT, sdei.target));
+	return HRTIMER_NORESTART;
+}
+
+static void srt_sdei_start_timer(void *unused)
+{
+	hrtimer_start(&sdei.timer, ns_to_ktime(sdei.delay_ns), HRTIMER_MODE_REL_PINNED_HARD);
+}
+
+/**
+ * srt_sdei_arm - have a CPU signal an event to this one
+ * @delay_ns:	when, from the time that the other CPU starts its timer
+ * @away:	the other CPU
+ *
+ * QEMU runs one CPU at a time, and goes on to the next when this one sleeps.
+ *
+ * Context: Task context of a task that stays on this CPU.
+ *
+ * Return: 0 or an error.
+ */
+int srt_sdei_arm(u32 delay_ns, int away)
+{
+	static call_single_data_t csd = CSD_INIT(srt_sdei_start_timer, NULL);
+	int ret;
+
+	sdei.delay_ns = delay_ns;
+	sdei.target = read_cpuid_mpidr() & MPIDR_HWID_BITMASK;
+	ret = smp_call_function_single_async(away, &csd);
+	if (!ret)
+		usleep_range(10, 10);
+	return ret;
+}
+
+/**
+ * srt_sdei_disarm - wait for the event, if it has not come
+ * @done:	what its handler sets
+ */
+void srt_sdei_disarm(const bool *done)
+{
+	for (unsigned int i = 0; i < 1000 && !READ_ONCE(*done); i++)
+		usleep_range(100, 100);
+	hrtimer_cancel(&sdei.timer);
+}
+
+u64 srt_sdei_events(void)
+{
+	return sdei.events;
+}
+
+u64 srt_sdei_masked(void)
+{
+	return sdei.masked;
+}
+
+/**
+ * srt_sdei_start - take the event
+ *
+ * Return: 0, or an error if firmware does not have it or another has taken it.
+ */
+int srt_sdei_start(void)
+{
+	int ret;
+
+	hrtimer_setup(&sdei.timer, srt_sdei_timer, CLOCK_MONOTONIC, HRTIMER_MODE_REL_PINNED_HARD);
+	ret = sdei_event_register(SRT_SDEI_EVENT, srt_sdei_handler, NULL);
+	if (ret)
+		return ret;
+	ret = sdei_event_enable(SRT_SDEI_EVENT);
+	if (ret)
+		sdei_event_unregister(SRT_SDEI_EVENT);
+	return ret;
+}
+
+/**
+ * srt_sdei_stop - undo srt_sdei_start()
+ */
+void srt_sdei_stop(void)
+{
+	sdei_event_disable(SRT_SDEI_EVENT);
+	sdei_event_unregister(SRT_SDEI_EVENT);
+}
+
+/*
+ * An addition whose section must leave all alone but its own registers: what
+ * goes into it, and what comes out.
+ */
+struct srt_exact {
+	u64	base, nzcv, elr, spsr;
+	/* All exceptions are masked, so that ELR and SPSR last. */
+	u64	masked;
+	u64	sp, fp, x18;
+	/* Out: the flags, and the bits of other registers that are not as they were */
+	u64	nzcv_out, wrong;
+};
+
+#define SRT_REGS	"3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, "	\
+			"19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 30"
+#define SRT_EACH_REG(insns)						\
+	"	.irp	reg, " SRT_REGS "\n"				\
+	insns "\n"							\
+	"	.endr\n"
+/* wrong (x2) |= @reg ^ the value of a field; x4 is free */
+#define SRT_WRONG(reg, field)						\
+	"	ldr	x4, [x0, %[" field "]]\n"			\
+	"	eor	x4, x4, " reg "\n"				\
+	"	orr	x2, x2, x4\n"
+
+#define SRT_EXACT(reg)							\
+static noinline void srt_exact_x##reg(struct srt_exact *exact)		\
+{									\
+	register struct srt_exact *e asm("x0") = exact;			\
+									\
+	asm volatile(							\
+	"	ldr	x1, [x0, %[base]]\n"				\
+	"	mov	x2, sp\n"					\
+	"	str	x2, [x0, %[sp]]\n"				\
+	"	str	x29, [x0, %[fp]]\n"				\
+	"	str	x18, [x0, %[x18]]\n"				\
+	SRT_EACH_REG("	mov	x\\reg, #0x100 + \\reg")		\
+	"	ldr	x2, [x0, %[masked]]\n"				\
+	"	cbz	x2, 775f\n"					\
+	"	ldr	x2, [x0, %[elr]]\n"				\
+	"	msr	elr_el1, x2\n"					\
+	"	ldr	x2, [x0, %[spsr]]\n"				\
+	"	msr	spsr_el1, x2\n"					\
+	"775:	ldr	x2, [x0, %[nzcv]]\n"				\
+	"	msr	nzcv, x2\n"					\
+	"771:\n"							\
+	ALTERNATIVE("mrs	x" #reg ", tpidr_el1",			\
+		    "mrs	x" #reg ", tpidr_el2",			\
+		    ARM64_HAS_VIRT_HOST_EXTN)				\
+	"	ldr	x2, [x1, x" #reg "]\n"				\
+	"	add	x2, x2, #1\n"					\
+	"	str	x2, [x1, x" #reg "]\n"				\
+	"772:\n"							\
+	__RSEQ_RECORD_PLAIN						\
+	"	mrs	x2, nzcv\n"					\
+	"	str	x2, [x0, %[nzcv_out]]\n"			\
+	"	mov	x" #reg ", #0x100 + " #reg "\n"			\
+	"	mov	x2, #0\n"					\
+	SRT_EACH_REG("	sub	x\\reg, x\\reg, #0x100 + \\reg\n"	\
+		     "	orr	x2, x2, x\\reg")			\
+	SRT_WRONG("x1", "base")						\
+	"	mov	x3, sp\n"					\
+	SRT_WRONG("x3", "sp")						\
+	SRT_WRONG("x29", "fp")						\
+	SRT_WRONG("x18", "x18")						\
+	"	ldr	x3, [x0, %[masked]]\n"				\
+	"	cbz	x3, 776f\n"					\
+	"	mrs	x3, elr_el1\n"					\
+	SRT_WRONG("x3", "elr")						\
+	"	mrs	x3, spsr_el1\n"					\
+	SRT_WRONG("x3", "spsr")						\
+	"776:	str	x2, [x0, %[wrong]]\n"				\
+	: "+r" (e)							\
+	: [base] "i" (offsetof(struct srt_exact, base)),		\
+	  [nzcv] "i" (offsetof(struct srt_exact, nzcv)),		\
+	  [elr] "i" (offsetof(struct srt_exact, elr)),			\
+	  [spsr] "i" (offsetof(struct srt_exact, spsr)),		\
+	  [masked] "i" (offsetof(struct srt_exact, masked)),		\
+	  [sp] "i" (offsetof(struct srt_exact, sp)),			\
+	  [fp] "i" (offsetof(struct srt_exact, fp)),			\
+	  [x18] "i" (offsetof(struct srt_exact, x18)),			\
+	  [nzcv_out] "i" (offsetof(struct srt_exact, nzcv_out)),	\
+	  [wrong] "i" (offsetof(struct srt_exact, wrong))		\
+	: "x1", "x2", "x3", "x4", "x5", "x6", "x7", "x8", "x9", "x10",	\
+	  "x11", "x12", "x13", "x14", "x15", "x16", "x17", "x19", "x20", \
+	  "x21", "x22", "x23", "x24", "x25", "x26", "x27", "x28", "x30", \
+	  "cc", "memory");						\
+}
+SRT_EXACT_OPS(SRT_EXACT)
+
+/* Bits of PSTATE that have a register of their own; the kernel leaves DIT alone. */
+#define SRT_REG_PAN	sys_reg(3, 0, 4, 2, 3)
+#define SRT_REG_DIT	sys_reg(3, 3, 4, 2, 5)
+
+static bool srt_has_pan(void)
+{
+	return FIELD_GET(ID_AA64MMFR1_EL1_PAN_MASK, read_sysreg(id_aa64mmfr1_el1));
+}
+
+static bool srt_has_dit(void)
+{
+	return FIELD_GET(ID_AA64PFR0_EL1_DIT_MASK, read_sysreg(id_aa64pfr0_el1));
+}
+
+static u64 srt_pstate(void)
+{
+	u64 bits = read_sysreg(daif);
+
+	if (srt_has_pan())
+		bits |= read_sysreg_s(SRT_REG_PAN);
+	if (srt_has_dit())
+		bits |= read_sysreg_s(SRT_REG_DIT);
+	return bits;
+}
+
+/* With interrupts masked, all exceptions are. What firmware clears in PSTATE is set. */
+static void srt_loop_exact(struct srt_shot *shot, void (*add)(struct srt_exact *exact))
+{
+	struct srt_exact exact = {
+		.base = (__force unsigned long)srt_variable(64),
+		/* As of a guest that KVM is about to enter */
+		.elr = 0x0000ffff12345678,
+		.spsr = PSR_MODE_EL1h | PSR_F_BIT | PSR_Z_BIT | PSR_C_BIT,
+		.masked = shot->event == SRT_SDEI_MASKED,
+	};
+	unsigned long flags = read_sysreg(daif);
+	bool dit = srt_has_dit();
+	u64 n, bad = 0, pstate;
+
+	if (exact.masked)
+		asm volatile("msr daifset, #0xf" : : : "memory");
+	if (dit)
+		write_sysreg_s(PSR_DIT_BIT, SRT_REG_DIT);
+	pstate = srt_pstate();
+	for (n = 0; srt_go_on(n); n++) {
+		exact.nzcv = (n % 16) << 28;
+		add(&exact);
+		bad += exact.wrong || exact.nzcv_out != exact.nzcv || srt_pstate() != pstate;
+	}
+	if (dit)
+		write_sysreg_s(0, SRT_REG_DIT);
+	write_sysreg(flags, daif);
+	shot->ops = n;
+	shot->bad_return = bad;
+}
+
+#define SRT_EXACT_LOOP(reg)						\
+void srt_loop_exact_x##reg##_64(struct srt_shot *shot)			\
+{									\
+	srt_loop_exact(shot, srt_exact_x##reg);				\
+}
+SRT_EXACT_OPS(SRT_EXACT_LOOP)
+
+MODULE_IMPORT_NS("EXPORTED_FOR_KUNIT_TESTING");

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Interruptions by SDEI events (arm64), which firmware delivers whether or not
+ * interrupts are masked. Another CPU's timer signals them.
+ */
+#ifndef SCHED_RSEQ_TORTURE_SDEI_H
+#define SCHED_RSEQ_TORTURE_SDEI_H
+
+#include <linux/types.h>
+
+#include "shot.h"
+
+#if defined(CONFIG_ARM_SDE_INTERFACE) && defined(CONFIG_SCHED_RSEQ_PLAIN)
+
+/* The register that holds the per-CPU offset, of each section of an exact operation. */
+#define SRT_EXACT_OPS(op)						\
+	op(3)								\
+	op(17)								\
+	op(19)								\
+	op(30)
+
+#define SRT_EXACT_DECLARE(reg)	void srt_loop_exact_x##reg##_64(struct srt_shot *shot);
+SRT_EXACT_OPS(SRT_EXACT_DECLARE)
+
+int srt_sdei_start(void);
+void srt_sdei_stop(void);
+u64 srt_sdei_events(void);
+u64 srt_sdei_masked(void);
+int srt_sdei_arm(u32 delay_ns, int away);
+void srt_sdei_disarm(const bool *done);
+
+#else
+
+#define SRT_EXACT_OPS(op)
+
+static inline int srt_sdei_arm(u32 delay_ns, int away)
+{
+	return -ENODEV;
+}
+
+static inline void srt_sdei_disarm(const bool *done) { }
+
+#endif
+
+/* In shot.c, called in the handler of an event. */
+struct pt_regs;
+int srt_sdei_hit(struct pt_regs *regs);
+
+#endif /* SCHED_RSEQ_TORTURE_SDEI_H */
