@@ -9,6 +9,8 @@
 #include <linux/init.h>
 #include <linux/kallsyms.h>
 #include <linux/moduleparam.h>
+#include <linux/panic.h>
+#include <linux/printk.h>
 #include <linux/sched_rseq.h>
 
 #define CREATE_TRACE_POINTS
@@ -172,6 +174,17 @@ early_initcall(sched_rseq_filter_init);
 #endif
 
 #ifdef CONFIG_SCHED_RSEQ_BREAK
-unsigned int sched_rseq_broken;
-core_param(sched_rseq_broken, sched_rseq_broken, uint, 0600);
+unsigned int sched_rseq_broken __ro_after_init;
+core_param(sched_rseq_broken, sched_rseq_broken, uint, 0400);
+
+/* A kernel that may corrupt its data must say so in every report. */
+static int __init sched_rseq_broken_init(void)
+{
+	if (sched_rseq_broken) {
+		pr_warn("sched_rseq: the engine makes mistake %u on purpose\n", sched_rseq_broken);
+		add_taint(TAINT_TEST, LOCKDEP_STILL_OK);
+	}
+	return 0;
+}
+early_initcall(sched_rseq_broken_init);
 #endif

@@ -287,23 +287,30 @@ static void filter_module(struct module *mod) { }
 /*
  * The rule for a table: one section, in memory, with contents, that consists of
  * whole and aligned descriptors. scripts/sorttable.c and srseq have the same rule.
+ * Unless all symbols were stripped, there is also the list of what it must describe.
+ * An address there has the size of a descriptor.
  *
  * Returns what is wrong, or NULL. @table is the section, or NULL without one.
  */
 static const char *find_table(const struct load_info *info, const Elf_Shdr **table)
 {
+	const Elf_Shdr *ops = NULL;
+
 	*table = NULL;
 	for (unsigned int i = 1; i < info->hdr->e_shnum; i++) {
 		const Elf_Shdr *shdr = &info->sechdrs[i];
+		const char *name = info->secstrings + shdr->sh_name;
 
-		if (strcmp(info->secstrings + shdr->sh_name, "__sched_rseq"))
+		if (!strcmp(name, ".sched_rseq_ops"))
+			ops = shdr;
+		if (strcmp(name, "__sched_rseq"))
 			continue;
 		if (*table)
 			return "there is more than one";
 		*table = shdr;
 	}
 	if (!*table)
-		return NULL;
+		return ops && ops->sh_size ? "there is none" : NULL;
 	if (!((*table)->sh_flags & SHF_ALLOC))
 		return "it is not loaded (SHF_ALLOC)";
 	if ((*table)->sh_type == SHT_NOBITS)
@@ -312,6 +319,8 @@ static const char *find_table(const struct load_info *info, const Elf_Shdr **tab
 		return "its size is not a multiple of 8";
 	if ((*table)->sh_addralign < __alignof__(struct sched_rseq_entry))
 		return "it is not aligned to 4";
+	if (ops && ops->sh_size != (*table)->sh_size)
+		return "it does not describe all sections, see .sched_rseq_ops";
 	return NULL;
 }
 

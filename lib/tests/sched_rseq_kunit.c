@@ -14,6 +14,7 @@
 #include <linux/kprobes.h>
 #include <linux/mm.h>
 #include <linux/mman.h>
+#include <linux/moduleparam.h>
 #include <linux/percpu.h>
 #include <linux/perf_event.h>
 #include <linux/sched.h>
@@ -638,6 +639,10 @@ static void srk_filter(struct kunit *test)
 }
 
 #ifdef CONFIG_KPROBES
+/* At least so long srk_probe_engine() has all exits search: time to load a module. */
+static unsigned int srk_probe_ms;
+module_param_named(probe_ms, srk_probe_ms, uint, 0444);
+
 /*
  * A kprobe on the function that looks for sections, while each exit to the
  * kernel calls it. The exit from the kprobe itself must not. Modules may come
@@ -650,13 +655,17 @@ static void srk_probe_engine(struct kunit *test)
 				  dereference_function_descriptor(__sched_rseq_interrupted),
 		.pre_handler	= srk_handler,
 	};
-	unsigned long end = jiffies + HZ;
+	unsigned long least, end;
 
 	WRITE_ONCE(srk_hits, 0);
 	KUNIT_ASSERT_EQ(test, register_kprobe(&p), 0);
+	least = jiffies + msecs_to_jiffies(srk_probe_ms);
+	end = least + HZ;
 	/* Again and again: when a module goes, the bits without need are cleared. */
-	while (READ_ONCE(srk_hits) < 10 && time_before(jiffies, end))
+	while (time_before(jiffies, READ_ONCE(srk_hits) < 10 ? end : least)) {
 		bitmap_fill(sched_rseq_filter, SCHED_RSEQ_FILTER_BITS);
+		cpu_relax();
+	}
 	sched_rseq_filter_restore();
 	unregister_kprobe(&p);
 	KUNIT_EXPECT_GE(test, READ_ONCE(srk_hits), 10);

@@ -159,7 +159,7 @@ mod broken {
     use super::*;
 
     fn is(variant: bindings::sched_rseq_break) -> bool {
-        // SAFETY: A plain integer that C defines; a racing write changes what is tested, no more.
+        // SAFETY: A plain integer that C defines, and writes before the first initcall only.
         let asked_for = unsafe { (&raw const bindings::sched_rseq_broken).read_volatile() };
         asked_for == variant
     }

@@ -153,12 +153,32 @@ check_kunit() {
 	grep '\[PASSED\] sched_rseq' "$log"
 }
 
+# check_kgdb VARIANT: that kernel with KGDB has plain sections only if KGDB sets no
+# breakpoint where kprobes are refused.
+check_kgdb() {
+	local dir=$LOGS/test/kgdb-$ARCH blocklist
+	rm -rf "$dir"
+	mkdir -p "$dir"
+	for blocklist in n y; do
+		{
+			cat "$(kernel_dir "$1")/.config"
+			echo CONFIG_KGDB=y
+			echo CONFIG_KGDB_HONOUR_BLOCKLIST=$blocklist
+		} >"$dir/.config"
+		kenv make -s -C "$SRC" O="$dir" ARCH="$ARCH" LLVM=1 olddefconfig
+		grep '^CONFIG_KGDB=y' "$dir/.config"
+		grep -c '^CONFIG_SCHED_RSEQ_PLAIN=y' "$dir/.config" | tee "$dir/$blocklist" || true
+	done
+	[ "$(cat "$dir/n")$(cat "$dir/y")" = 01 ]
+}
+
 # check_kunit_again VARIANT: KUnit tests of the filter, run by hand while a module is
 # loaded, leave the module its bits: it loses no update afterwards.
 check_kunit_again() {
 	local out=$LOGS/test/kunit-again-$ARCH-$1.console
-	guest_job "$1" "srseq=kunit-again kunit.enable=1 kunit.autorun=0 kunit.filter_glob=sched_rseq.srk_[fp]*" | tee "$out"
-	grep 'srseq: load sched_rseq_churn ok' "$out"
+	guest_job "$1" "srseq=kunit-again kunit.enable=1 kunit.autorun=0 kunit.filter_glob=sched_rseq.srk_[fp]* sched_rseq_kunit.probe_ms=300" | tee "$out"
+	# It was loaded while the filter was full.
+	grep -m1 -E 'load sched_rseq_churn|ok 2 srk_probe_engine' "$out" | grep 'load sched_rseq_churn ok'
 	[ "$(grep -cE 'srseq: results ok [0-9]+ srk_(filter|probe_engine)' "$out")" -eq 4 ]
 	without grep 'srseq: results not ok' "$out"
 	grep 'sched_rseq_churn: PASS ops=[1-9]' "$out"

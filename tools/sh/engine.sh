@@ -111,6 +111,57 @@ check_verify_faults() {
 	done
 }
 
+# check_verify_incomplete VARIANT: the host tool refuses a table that is wrong as a whole, as
+# the kernel does, and what it cannot judge. It has a finding for each descriptor that is
+# missing. A compressed module is as good as any.
+check_verify_incomplete() {
+	local dir tmp out name file publish=()
+	dir=$(kernel_dir "$1")
+	tmp=$LOGS/test/incomplete-$ARCH-$1
+	out=$tmp/out
+	[ "$1" != publish ] || publish=(--publish)
+	rm -rf "$tmp"
+	mkdir "$tmp"
+
+	# verdict STATUS TEXT FILE: how verify ends, and what it says.
+	verdict() {
+		local status=0
+		srseq verify --no-run "${publish[@]}" --ignore srk_registers --ignore busted "$3" >"$out" 2>&1 || status=$?
+		grep -F -- "$2" "$out" || cat "$out"
+		grep -qF -- "$2" "$out" && [ "$status" -eq "$1" ]
+	}
+
+	for file in "$dir/vmlinux" "$dir/modules/sched_rseq_torture/sched_rseq_torture.ko"; do
+		verdict 0 "verify: PASS" "$file"
+		for name in not_alloc no_contents not_aligned cut twice; do
+			mangle "$name" "$file" "$tmp/mangled"
+			verdict 2 __sched_rseq "$tmp/mangled"
+		done
+		mangle half "$file" "$tmp/mangled"
+		verdict 1 ": list: an operation that no descriptor describes" "$tmp/mangled"
+		llvm-objcopy --remove-section .sched_rseq_ops "$file" "$tmp/mangled"
+		verdict 1 "__sched_rseq: list: there is no list of operations" "$tmp/mangled"
+		llvm-objcopy --only-keep-debug "$file" "$tmp/mangled"
+		verdict 2 "has no contents" "$tmp/mangled"
+	done
+	for name in xz gzip; do
+		"$name" -c "$file" >"$tmp/compressed"
+		verdict 0 "verify: PASS" "$tmp/compressed"
+	done
+
+	file=$dir/vmlinux
+	mangle none "$file" "$tmp/mangled"
+	verdict 2 "although this kernel was built with sections" "$tmp/mangled"
+	llvm-objcopy --strip-all --keep-section=.sched_rseq_ops "$file" "$tmp/mangled"
+	verdict 2 "no symbols of functions" "$tmp/mangled"
+	# Without any, there is a finding for each. KUnit's sections are not operations.
+	: >"$tmp/empty"
+	llvm-objcopy --update-section "__sched_rseq=$tmp/empty" "$file" "$tmp/mangled"
+	without srseq verify --no-run "${publish[@]}" "$tmp/mangled" >"$out"
+	[ "$(grep -c ': list: an operation that no' "$out")" -eq "$(srseq sections "$file" | wc -l)" ]
+	rm "$tmp/mangled"
+}
+
 # check_outside: mainline, whose per-CPU operations disable preemption, has none outside
 # of a region in which it is disabled, as "srseq verify" sees it. Register refresh, in
 # the benchmark module, has nothing else: this kernel does not know of it.
@@ -310,11 +361,12 @@ check_caught() {
 }
 
 # check_broken VARIANT N SHOTS: the torture must fail on an engine that is broken that
-# way.
+# way. The kernel is tainted, and nobody can change the mistake while it runs.
 check_broken() {
 	local out=$LOGS/test/broken-$ARCH-$1-$2.console
-	guest_job "$1" "srseq=broken srseq.types=inject srseq.shots=$3 srseq.broken=$2" | tee "$out"
-	grep "srseq: broken $2" "$out"
+	guest_job "$1" "srseq=broken srseq.types=inject srseq.shots=$3 sched_rseq_broken=$2" | tee "$out"
+	grep "srseq: broken $2 tainted 1\$" "$out"
+	without grep 'can be written to' "$out"
 	check_caught "$out" inject
 }
 
@@ -361,11 +413,13 @@ declare -A MANGLED=(
 	[not_aligned]="it is not aligned to 4"
 	[cut]="its size is not a multiple of 8"
 	[twice]="there is more than one"
+	[none]="there is none"
+	[half]="it does not describe all sections, see .sched_rseq_ops"
 )
 
 # mangle NAME FROM TO: copy a file with a table that is wrong in this way.
 mangle() {
-	local change
+	local change records
 	case $1 in
 	not_alloc) change=(--set-section-flags __sched_rseq=readonly) ;;
 	no_contents) change=(--set-section-type __sched_rseq=8) ;;
@@ -376,6 +430,14 @@ mangle() {
 		change=(--update-section "__sched_rseq=$3.table")
 		;;
 	twice) change=(--rename-section .comment=__sched_rseq) ;;
+	none) change=(--rename-section __sched_rseq=.other) ;;
+	half)
+		llvm-objcopy --dump-section "__sched_rseq=$3.table" "$2" /dev/null
+		# Of 8 bytes each.
+		records=$(($(wc -c <"$3.table") / 16))
+		truncate -s $((8 * records)) "$3.table"
+		change=(--update-section "__sched_rseq=$3.table")
+		;;
 	esac
 	llvm-objcopy "${change[@]}" "$2" "$3"
 }
@@ -421,7 +483,7 @@ check_malformed() {
 # check_link VARIANT: a kernel or a module whose descriptors are wrong does not link. The
 # kernel is a copy of the linked one, changed and given to scripts/sorttable again.
 check_link() {
-	local dir tmp out name half
+	local dir tmp out name
 	dir=$(kernel_dir "$1")
 	tmp=$LOGS/test/link-$ARCH-$1
 	out=$tmp/out
@@ -447,29 +509,39 @@ check_link() {
 
 	for name in "${!MANGLED[@]}"; do
 		mangle "$name" "$dir/vmlinux" "$tmp/vmlinux"
-		says "the table __sched_rseq is malformed: ${MANGLED[$name]}"
+		# Here the section that has no descriptor can be named.
+		if [ "$name" = half ]; then
+			says "it has no descriptor"
+		else
+			says "the table __sched_rseq is malformed: ${MANGLED[$name]}"
+		fi
 	done
-	llvm-objcopy --rename-section __sched_rseq=.other "$dir/vmlinux" "$tmp/vmlinux"
-	says "the table __sched_rseq is malformed: there is none"
 
 	llvm-objcopy --dump-section "__sched_rseq=$tmp/table" "$dir/vmlinux" /dev/null
 	changed 4 '\0\0'; says "its length is 0"
 	changed 4 '\1\1'; says "it is misaligned"
-	changed 4 '\374\374'; says "it overlaps the one before"
 	changed 0 '\160\160\160\160'; says "it is outside the text"
 	changed 6 '\11'; says "its kind is unknown"
 	changed 6 '\1\377'; says "its register does not exist"
 	grep -E 'critical section at [A-Za-z0-9_.]+\+0x[0-9a-f]+ \(0x[0-9a-f]+\): ' "$out"
 
-	# One descriptor less, half of them, and none in the list.
+	# The second descriptor describes the first section, too.
+	python3 - "$dir/vmlinux" "$tmp/table" >"$tmp/changed" <<-'EOF'
+	import struct, sys
+	format = ">i" if open(sys.argv[1], "rb").read(6)[5] == 2 else "<i"
+	table = bytearray(open(sys.argv[2], "rb").read())
+	table[8:16] = table[:8]
+	struct.pack_into(format, table, 8, struct.unpack_from(format, table)[0] - 8)
+	sys.stdout.buffer.write(table)
+	EOF
+	llvm-objcopy --update-section "__sched_rseq=$tmp/changed" "$dir/vmlinux" "$tmp/vmlinux"
+	says "it overlaps the one before"
+
+	# One descriptor less, and none in the list.
 	head -c -8 "$tmp/table" >"$tmp/changed"
 	llvm-objcopy --update-section "__sched_rseq=$tmp/changed" "$dir/vmlinux" "$tmp/vmlinux"
 	says "it has no descriptor"
 	[ "$(wc -l <"$out")" -eq 1 ]
-	half=$(($(wc -c <"$tmp/table") / 16))
-	head -c $((half * 8)) "$tmp/table" >"$tmp/changed"
-	llvm-objcopy --update-section "__sched_rseq=$tmp/changed" "$dir/vmlinux" "$tmp/vmlinux"
-	says "it has no descriptor"
 	llvm-objcopy --remove-section .sched_rseq_ops "$dir/vmlinux" "$tmp/vmlinux"
 	says "it is not in .sched_rseq_ops"
 	rm "$tmp/vmlinux"

@@ -351,6 +351,7 @@ for v in table plain publish; do
 	needs "module-$v";	run_test "link-$v" check_link "$v"
 	needs "kernel-$v";	run_test "descriptors-$v" check_table "$v"
 	needs "module-$v" host-tool; run_test "verify-$v" "$T/verify.sh" "$v"
+	needs "module-$v" host-tool; run_test "verify-incomplete-$v" check_verify_incomplete "$v"
 	needs "run-$v" host-tool; run_test "matrix-$v" srseq matrix "$LOGS/run-$ARCH-$v.log"
 	needs "module-$v";	run_test "torture-$v" "$T/torture.sh" "$v" 1
 	needs "kernel-$v";	run_test "kunit-$v-lse" check_kunit "$v" max,pauth-impdef=on
@@ -379,6 +380,7 @@ needs module-table;	run_test run-table-vhe check_vhe table
 needs kernel-table;	run_test engine-cannot-panic check_no_panic table
 needs kernel-plain;	run_test engine-cannot-panic-plain check_no_panic plain
 needs module-plain;	run_test kunit-again check_kunit_again plain
+needs kernel-plain;	run_test kgdb check_kgdb plain
 needs module-table module-plain; run_test refused-table-plain check_other table plain
 needs module-plain module-table; run_test refused-plain-table check_other plain table
 
@@ -426,6 +428,7 @@ for v in table mviy; do
 	needs "s390-module-$v";		run_test "s390-link-$v" s390 check_link "$v"
 	needs "s390-kernel-$v";		run_test "s390-descriptors-$v" s390 check_table "$v"
 	needs "s390-module-$v" host-tool; run_test "s390-verify-$v" s390 "$T/verify.sh" "$v"
+	needs "s390-module-$v" host-tool; run_test "s390-verify-incomplete-$v" s390 check_verify_incomplete "$v"
 	needs "s390-module-$v";		run_test "s390-torture-$v" s390 "$T/torture.sh" "$v" 2
 	needs "s390-kernel-$v";		run_test "s390-kunit-$v" s390 check_kunit "$v" max
 done
@@ -461,6 +464,7 @@ needs riscv-module-plain;	run_test riscv-malformed riscv check_malformed plain
 needs riscv-module-plain;	run_test riscv-link riscv check_link plain
 needs riscv-kernel-plain;	run_test riscv-descriptors riscv check_table plain
 needs riscv-module-plain host-tool; run_test riscv-verify riscv "$T/verify.sh" plain
+needs riscv-module-plain host-tool; run_test riscv-verify-incomplete riscv check_verify_incomplete plain
 needs riscv-module-plain;	run_test riscv-torture riscv "$T/torture.sh" plain 1
 needs riscv-kernel-plain;	run_test riscv-kunit riscv check_kunit plain rv64
 needs riscv-run;		run_test riscv-insns riscv check_insns plain 5
@@ -469,6 +473,7 @@ needs riscv-module-plain host-tool; run_test riscv-verify-faults riscv check_ver
 needs riscv-kernel-plain;	run_test riscv-engine-cannot-panic riscv check_no_panic plain
 needs riscv-module-plain;	run_test riscv-same-code riscv check_same_code plain
 needs riscv-kernel-plain;	run_test riscv-sparse riscv check_sparse plain
+needs riscv-kernel-plain;	run_test riscv-kgdb riscv check_kgdb plain
 needs riscv-kernel-plain riscv-kernel-off; run_test riscv-figures riscv check_figures plain
 needs riscv-module-plain riscv-module-off; run_test riscv-fast-path riscv check_fast_path plain
 needs riscv-kernel-break;	run_test riscv-kunit-break riscv check_kunit break rv64

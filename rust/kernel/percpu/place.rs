@@ -252,13 +252,6 @@ impl<T> Initial<T> {
 }
 
 impl<T: Value> Initial<T> {
-    /// Fails to compile if a copy of the variable cannot be aligned for `T`: the kernel aligns the
-    /// memory that holds the copies of a CPU to a page.
-    pub const CAN_BE_ALIGNED: () = assert!(
-        align_of::<T>() <= PAGE_SIZE,
-        "a per-CPU variable aligned to more than a page"
-    );
-
     /// The value that each copy begins with.
     pub const fn new(value: T) -> Self {
         Initial(UnsafeCell::new(value))

@@ -70,6 +70,14 @@ impl Arch {
         }
     }
 
+    /// The number of 64 bits that these bytes are.
+    pub fn u64(self, bytes: [u8; 8]) -> u64 {
+        match self {
+            Arch::Arm64 | Arch::Riscv => u64::from_le_bytes(bytes),
+            Arch::S390 => u64::from_be_bytes(bytes),
+        }
+    }
+
     /// The section of the ELF file that holds the records of instructions to replace.
     pub fn alt_section(self) -> &'static str {
         match self {
@@ -186,23 +194,103 @@ impl Arch {
         }
     }
 
-    /// Whether the first instruction of some code disables interrupts, or is the increment of the
-    /// preemption count.
-    pub fn disables(self, code: &[u8]) -> bool {
+    /// The register to which the first instruction of some code adds the offset of this CPU's copies,
+    /// or which gets that offset. On riscv it is loaded from the place `offset_at` in the thread_info.
+    pub fn gets_offset(self, code: &[u8], offset_at: Option<i64>) -> Option<u8> {
         match (self, code) {
+            (Arch::Riscv, code) => {
+                let (reg, at) = riscv::load_from_tp(code)?;
+                (offset_at == Some(at)).then_some(reg)
+            }
+            // LG of lowcore's offset
+            (Arch::S390, &[0xe3, reg_index, a, b, c, 0x04, ..]) if reg_index & 0xf == 0 => {
+                (lowcore_operand([a, b, c]) == Some(LOWCORE_OFFSET)).then_some(reg_index >> 4)
+            }
+            _ => self.forms_address(code),
+        }
+    }
+
+    /// Whether an operation that is no atomic accesses memory at the sum of two registers.
+    pub fn adds_while_accessing(self) -> bool {
+        self == Arch::Arm64
+    }
+
+    /// Whether the first instruction of an operation also adds the address of the variable.
+    pub fn adds_offset(self) -> bool {
+        self == Arch::S390
+    }
+
+    /// Whether the instruction at a place in the text of a function disables interrupts, or increases
+    /// the preemption count.
+    pub fn disables(self, text: &[u8], pos: usize) -> bool {
+        match (self, &text[pos..]) {
             (Arch::Arm64, code) => code.first_chunk().is_some_and(|&insn| {
                 let insn = u32::from_le_bytes(insn);
-                // MSR DAIFSet; MSR of the priority mask; ADD Wd, Wn, #1
+                // MSR DAIFSet; MSR of the priority mask
                 insn & 0xffff_f0ff == 0xd503_40df
                     || insn & !0x1f == 0xd518_4600
-                    || insn & 0xffff_fc00 == 0x1100_0400
+                    || increases_count(text, pos, insn)
             }),
+            (Arch::Riscv, _) => riscv::disables(text, pos),
             // STNSM; ASI or AGSI of lowcore's preemption count
             (Arch::S390, &[0xac, ..]) => true,
             (Arch::S390, &[0xeb, 1, a, b, c, 0x6a | 0x7a, ..]) => {
                 lowcore_operand([a, b, c]).is_some()
             }
             _ => false,
+        }
+    }
+
+    /// How the first instruction of some code goes on.
+    pub fn goes(self, code: &[u8]) -> Goes {
+        match (self, code) {
+            (Arch::Riscv, code) => riscv::goes(code),
+            (Arch::Arm64, code) => {
+                let Some(&insn) = code.first_chunk() else {
+                    return Goes::Away;
+                };
+                let insn = u32::from_le_bytes(insn);
+                let words = |at: u32, bits: u32| {
+                    4 * i64::from((insn << (32 - at - bits)) as i32 >> (32 - bits))
+                };
+                match insn >> 24 {
+                    0x14..=0x17 => Goes::To(words(0, 26)),
+                    // B.cond and BC.cond, CBZ, CBNZ
+                    0x54 | 0x34 | 0x35 | 0xb4 | 0xb5 => Goes::MayBranch(words(5, 19)),
+                    // TBZ, TBNZ
+                    0x36 | 0x37 | 0xb6 | 0xb7 => Goes::MayBranch(words(5, 14)),
+                    // BL; SVC, BRK and the like; BLR
+                    0x94..=0x97 | 0xd4 => Goes::Call,
+                    0xd6 | 0xd7 if insn >> 21 & 3 == 1 => Goes::Call,
+                    // The others to an address in a register; UDF
+                    0xd6 | 0xd7 | 0 => Goes::Away,
+                    _ => Goes::On,
+                }
+            }
+            (Arch::S390, code) => {
+                let short = |a, b| 2 * i64::from(i16::from_be_bytes([a, b]));
+                match *code {
+                    [0xa7, op, a, b, ..] if op & 0xf == 4 => branch_if(op >> 4, short(a, b)),
+                    [0xc0, op, a, b, c, d, ..] if op & 0xf == 4 => {
+                        branch_if(op >> 4, 2 * i64::from(i32::from_be_bytes([a, b, c, d])))
+                    }
+                    // BRCT, BRCTG, BRXH, BRXLE and those that compare
+                    [0xa7, op, a, b, ..] if matches!(op & 0xf, 6 | 7) => {
+                        Goes::MayBranch(short(a, b))
+                    }
+                    [0x84 | 0x85, _, a, b, ..] => Goes::MayBranch(short(a, b)),
+                    [0xec, _, a, b, _, 0x44 | 0x45 | 0x64 | 0x65 | 0x76 | 0x77 | 0x7c..=0x7f, ..] => {
+                        Goes::MayBranch(short(a, b))
+                    }
+                    // BRAS, BRASL; BALR, SVC, BASSM, BASR, MC
+                    [0xa7, op, ..] | [0xc0, op, ..] if op & 0xf == 5 => Goes::Call,
+                    [0x05 | 0x0a | 0x0c | 0x0d | 0xaf, ..] => Goes::Call,
+                    // BCR always; LPSWE
+                    [0x07, reg, ..] if reg >> 4 == 0xf && reg & 0xf != 0 => Goes::Away,
+                    [0xb2, 0xb2, ..] | [] => Goes::Away,
+                    _ => Goes::On,
+                }
+            }
         }
     }
 
@@ -242,6 +330,57 @@ impl Arch {
         };
         (self.insn_len(code), target)
     }
+}
+
+/// How an instruction goes on. Distances are relative to the instruction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Goes {
+    /// With the next one.
+    On,
+    /// There or with the next one.
+    MayBranch(i64),
+    /// There.
+    To(i64),
+    /// Elsewhere, and from there with the next one: a call, or a trap.
+    Call,
+    /// Not known: it returns, or branches to the address in a register.
+    Away,
+}
+
+/// A branch of s390 under some condition.
+fn branch_if(mask: u8, distance: i64) -> Goes {
+    match mask {
+        0 => Goes::On,
+        15 => Goes::To(distance),
+        _ => Goes::MayBranch(distance),
+    }
+}
+
+/// Whether an instruction of arm64 adds to the preemption count of `current`, which it has loaded, and
+/// which is stored behind.
+fn increases_count(text: &[u8], pos: usize, insn: u32) -> bool {
+    /// How far the load and the store are away, and the MRS of SP_EL0.
+    const NEAR: usize = 6;
+    const FAR: usize = 1024;
+    // ADD Wd, Wn, #constant
+    if insn & 0xffc0_0000 != 0x1100_0000 {
+        return false;
+    }
+    let (rd, rn) = (insn & 0x1f, insn >> 5 & 0x1f);
+    let word = |bytes: &[u8]| u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
+    let before = || text[..pos].rchunks_exact(4).map(word);
+    let behind = text[pos + 4..].chunks_exact(4).map(word);
+    // LDR and STR of 32 bits at 8 or 16
+    let count_at = |insn: u32, what: u32, reg: u32| {
+        let same = insn & 0xffc0_001f == what | reg && matches!(insn >> 10 & 0xfff, 2 | 4);
+        same.then_some(insn >> 5 & 0x1f)
+    };
+    let from = before()
+        .take(NEAR)
+        .find_map(|i| count_at(i, 0xb940_0000, rn));
+    let to = behind.take(NEAR).find_map(|i| count_at(i, 0xb900_0000, rd));
+    // `current` may have been on the stack in between.
+    from.is_some() && from == to && before().take(FAR).any(|i| i & !0x1f == 0xd538_4100)
 }
 
 /// Where s390's lowcore holds the offset of this CPU's variables and the number of the marked

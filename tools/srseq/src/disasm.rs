@@ -3,7 +3,7 @@
 //! What the rules of [`crate::verify`] need to know about an instruction.
 
 use anyhow::{anyhow, Result};
-use capstone::arch::arm64::{Arm64Operand, Arm64OperandType};
+use capstone::arch::arm64::{Arm64Extender, Arm64Operand, Arm64OperandType, Arm64Shift};
 use capstone::arch::sysz::SysZOperand;
 use capstone::prelude::*;
 use capstone::{AccessType, RegId};
@@ -47,6 +47,30 @@ pub struct Insn {
     /// Numbers of general registers.
     pub reads: Vec<u8>,
     pub writes: Vec<u8>,
+    /// It adds or copies addresses: if one that it reads is of this CPU, so is what it writes.
+    pub adds: bool,
+    /// Where in memory it loads or stores, if that is one place.
+    pub memory: Option<Memory>,
+}
+
+/// Where an instruction loads or stores: the sum of some registers and a constant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Memory {
+    pub base: Option<u8>,
+    pub index: Option<u8>,
+    pub offset: i64,
+}
+
+impl Memory {
+    /// The registers that the address is made of.
+    pub fn registers(&self) -> impl Iterator<Item = u8> {
+        self.base.into_iter().chain(self.index)
+    }
+}
+
+/// The operand is a register or a constant as it is.
+fn unscaled(operand: &Arm64Operand) -> bool {
+    operand.shift == Arm64Shift::Invalid && operand.ext == Arm64Extender::ARM64_EXT_INVALID
 }
 
 /// A disassembler.
@@ -129,6 +153,8 @@ impl Disassembler {
             mark: None,
             reads: Vec::new(),
             writes: Vec::new(),
+            adds: false,
+            memory: None,
         };
         if self.arch == Arch::Riscv {
             riscv::describe(&mut result, bytes);
@@ -141,6 +167,10 @@ impl Disassembler {
             Arch::Arm64 => {
                 let operands: Vec<_> = detail.arm64().ok_or_else(bad)?.operands().collect();
                 self.arm64(&mut result, mnemonic, &operands);
+                if detail.arm64().is_some_and(|d| d.writeback()) {
+                    let base = result.memory.take().and_then(|m| m.base);
+                    result.writes.extend(base);
+                }
             }
             Arch::S390 => {
                 let operands: Vec<_> = detail.sysz().ok_or_else(bad)?.operands().collect();
@@ -189,12 +219,20 @@ impl Disassembler {
                     }
                 }
                 Arm64OperandType::Mem(mem) => {
-                    insn.reads.extend(self.register(mem.base()));
-                    insn.reads.extend(self.register(mem.index()));
+                    let (base, index) = (self.register(mem.base()), self.register(mem.index()));
+                    insn.reads.extend(base.into_iter().chain(index));
+                    let scaled = operand.shift != Arm64Shift::Invalid
+                        || operand.ext != Arm64Extender::ARM64_EXT_INVALID;
+                    insn.memory = (!scaled).then_some(Memory {
+                        base,
+                        index,
+                        offset: mem.disp().into(),
+                    });
                 }
                 _ => {}
             }
         }
+        insn.adds = matches!(mnemonic, "add" | "mov") && operands.iter().all(unscaled);
         let conditional = mnemonic.starts_with("b.");
         if conditional || matches!(mnemonic, "b" | "cbz" | "cbnz" | "tbz" | "tbnz") {
             insn.flow = match operands.last().map(|o| &o.op_type) {
@@ -251,12 +289,48 @@ impl Disassembler {
                     }
                 }
                 SysZOperand::Mem(mem) => {
-                    for id in [mem.base(), mem.index()] {
-                        insn.reads.extend(self.register(RegId(id.into())));
-                    }
+                    // Register 0 is none here.
+                    let register = |id: u8| self.register(RegId(id.into())).filter(|r| *r != 0);
+                    let (base, index) = (register(mem.base()), register(mem.index()));
+                    insn.reads.extend(base.into_iter().chain(index));
+                    insn.memory = Some(Memory {
+                        base,
+                        index,
+                        offset: mem.disp(),
+                    });
                 }
                 _ => {}
             }
+        }
+        insn.adds = matches!(
+            mnemonic,
+            "la" | "lay" | "lgr" | "agr" | "algr" | "agrk" | "algrk"
+        ) || starts(&["aghi", "agfi", "algfi"]);
+        let places = operands.iter();
+        let places = places.filter(|o| matches!(o, SysZOperand::Mem(_)));
+        if places.count() != 1 || !insn.loads && !insn.stores {
+            insn.memory = None;
+        }
+        match (operands, &*insn.writes) {
+            // All from one to the other are loaded.
+            ([_, SysZOperand::Reg(last), _], &[first])
+                if matches!(mnemonic, "lm" | "lmy" | "lmg" | "lmh") =>
+            {
+                let last = self.register(*last).unwrap_or(first);
+                let count = (last.wrapping_sub(first) & 0xf) + 1;
+                insn.writes = (0..count).map(|i| (first + i) & 0xf).collect();
+            }
+            // The result is in this register and the next.
+            (_, &[first])
+                if starts(&["ml", "dl", "ds", "srd", "sld", "flogr"])
+                    || matches!(
+                        mnemonic,
+                        "m" | "mr" | "mfy" | "d" | "dr" | "cds" | "cdsy" | "cdsg"
+                    ) =>
+            {
+                insn.writes.push((first + 1) & 0xf);
+            }
+            _ => {}
         }
         match *bytes {
             [0xa7, op, a, b] if op & 0xf == 4 => {

@@ -2,8 +2,7 @@
 
 //! A kernel image as this project looks at it.
 
-use std::collections::HashMap;
-use std::fs;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use addr2line::gimli::{DwarfSections, RunTimeEndian};
@@ -15,15 +14,22 @@ use object::{
 
 use crate::arch::Arch;
 use crate::decide::{Entry, Section, Table};
+use crate::file;
 
 /// The section of the ELF file that holds the descriptors.
 const TABLE: &str = "__sched_rseq";
 
+/// The section that lists where operations begin. It is not loaded.
+const OPERATIONS: &str = ".sched_rseq_ops";
+
+/// Why a section may be empty that should not be.
+const NO_CONTENTS: &str = "a file with debugging information alone cannot be judged";
+
 /// A function symbol.
-struct Function {
-    address: u64,
-    size: u64,
-    name: String,
+pub struct Function {
+    pub address: u64,
+    pub size: u64,
+    pub name: String,
 }
 
 /// A piece of text.
@@ -136,12 +142,67 @@ impl<'a> Layout<'a> {
         Ok(data)
     }
 
+    /// The section that holds the table, if there is one: exactly one section of that name, which is
+    /// allocated and has contents, records of 8 bytes that are aligned to 4. The kernel refuses any
+    /// other table, too.
+    fn table(&self) -> Result<Option<object::Section<'a, '_>>> {
+        let mut named = self.file.sections().filter(|s| s.name() == Ok(TABLE));
+        let Some(table) = named.next() else {
+            return Ok(None);
+        };
+        ensure!(named.next().is_none(), "there is more than one {TABLE}");
+        ensure!(
+            has_flag(&table, object::elf::SHF_ALLOC),
+            "{TABLE} is not allocated: the kernel would not see it"
+        );
+        ensure!(
+            table.file_range().is_some(),
+            "{TABLE} has no contents: {NO_CONTENTS}"
+        );
+        let (size, align) = (table.size(), table.align());
+        ensure!(
+            size % size_of::<Entry>() as u64 == 0,
+            "{TABLE} is truncated: {size} bytes are not a multiple of {}",
+            size_of::<Entry>()
+        );
+        ensure!(
+            align % align_of::<Entry>() as u64 == 0 && align != 0,
+            "{TABLE} is aligned to {align}, not to {}",
+            align_of::<Entry>()
+        );
+        Ok(Some(table))
+    }
+
+    /// Where operations begin, by the list that each of them adds its address to.
+    fn operations(&self) -> Result<Option<Vec<u64>>> {
+        const RECORD: usize = 8;
+        let Some(section) = self.file.section_by_name(OPERATIONS) else {
+            return Ok(None);
+        };
+        ensure!(
+            section.file_range().is_some(),
+            "{OPERATIONS} has no contents: {NO_CONTENTS}"
+        );
+        let (_, data) = self.records(OPERATIONS, RECORD)?.unwrap_or_default();
+        let records = data.chunks_exact(RECORD);
+        let mut begins: Vec<u64> = records
+            .map(|record| self.arch.u64(record.try_into().unwrap_or_default()))
+            .collect();
+        begins.sort_unstable();
+        Ok(Some(begins))
+    }
+
     /// All of the file that is executed.
     fn text(&self) -> Result<Vec<Text>> {
         self.file
             .sections()
             .filter(|section| has_flag(section, object::elf::SHF_EXECINSTR))
             .map(|section| {
+                ensure!(
+                    section.file_range().is_some() || section.size() == 0,
+                    "{} has no contents: {NO_CONTENTS}",
+                    section.name()?
+                );
                 Ok(Text {
                     name: section.name()?.to_owned(),
                     address: self.address(&section),
@@ -181,6 +242,78 @@ impl<'a> Layout<'a> {
             data.len()
         );
         Ok(Some((self.address(&section), data)))
+    }
+
+    /// The places where the kernel may put a jump in the place of an instruction, or the other way
+    /// round, and where to. In the order of the places.
+    fn patched_jumps(&self) -> Result<Vec<(u64, u64)>> {
+        const RECORD: usize = 16;
+        let Some((place, data)) = self.records("__jump_table", RECORD)? else {
+            return Ok(Vec::new());
+        };
+        let jumps = data.chunks_exact(RECORD).enumerate().map(|(i, record)| {
+            let at = place.wrapping_add((i * RECORD) as u64);
+            let field = |from: usize| {
+                let bytes = [
+                    record[from],
+                    record[from + 1],
+                    record[from + 2],
+                    record[from + 3],
+                ];
+                at.wrapping_add(from as u64)
+                    .wrapping_add_signed(self.arch.i32(bytes).into())
+            };
+            (field(0), field(4))
+        });
+        let mut jumps: Vec<_> = jumps.collect();
+        jumps.sort_unstable();
+        Ok(jumps)
+    }
+
+    /// Where the text of a module refers to symbols of others, and which ones.
+    fn external(&self) -> Result<BTreeMap<u64, String>> {
+        let mut external = BTreeMap::new();
+        if self.placed.is_none() {
+            return Ok(external);
+        }
+        let sections = self.file.sections();
+        for section in sections.filter(|s| has_flag(s, object::elf::SHF_EXECINSTR)) {
+            for (offset, relocation) in section.relocations() {
+                let RelocationTarget::Symbol(symbol) = relocation.target() else {
+                    continue;
+                };
+                let symbol = self.file.symbol_by_index(symbol)?;
+                if symbol.is_undefined() && symbol.address() == 0 {
+                    let at = self.address(&section).wrapping_add(offset);
+                    external.insert(at, symbol.name()?.to_owned());
+                }
+            }
+        }
+        Ok(external)
+    }
+
+    fn by_gcc(&self) -> Result<bool> {
+        let Some(section) = self.file.section_by_name(".comment") else {
+            return Ok(false);
+        };
+        let comment = section.uncompressed_data()?;
+        let mut lines = comment.split(|byte| *byte == 0);
+        Ok(lines.any(|line| line.starts_with(b"GCC: ")))
+    }
+
+    /// Whether the kernel that this is, or that this is a module for, was built with sections.
+    fn built_with_sections(&self) -> Result<bool> {
+        if let Some(info) = self.file.section_by_name(".modinfo") {
+            let info = self.data(&info)?;
+            let mut fields = info.split(|byte| *byte == 0);
+            if let Some(magic) = fields.find_map(|f| f.strip_prefix(b"vermagic=")) {
+                let mut words = magic.split(|byte| *byte == b' ');
+                return Ok(words.any(|word| word.starts_with(b"sched_rseq")));
+            }
+        }
+        let of_the_engine = ["__start___sched_rseq", "sched_rseq_resume"];
+        let mut names = self.file.symbols().filter_map(|symbol| symbol.name().ok());
+        Ok(names.any(|name| of_the_engine.contains(&name)))
     }
 
     fn alternatives(&self, text: &[Text]) -> Result<Vec<Alternative>> {
@@ -249,18 +382,35 @@ pub struct Image {
     text: Vec<Text>,
     /// Functions, in the order of their addresses.
     functions: Vec<Function>,
+    /// See [`Layout::patched_jumps`].
+    jumps: Vec<(u64, u64)>,
+    /// See [`Layout::external`].
+    external: BTreeMap<u64, String>,
+    /// See [`Layout::built_with_sections`].
+    built_with_sections: bool,
+    /// GCC compiled it, or some of it.
+    pub by_gcc: bool,
     /// Sizes of the sections that the report tells.
     rodata: u64,
     altinstructions: u64,
     entries: Vec<Entry>,
     /// Where the descriptors are; `None` without any.
     place: Option<u64>,
+    /// See [`Layout::operations`].
+    operations: Option<Vec<u64>>,
+}
+
+/// How the table and the list of operations differ: where sections begin that are in one of them only.
+#[derive(Debug, Default)]
+pub struct Differences {
+    pub not_described: Vec<u64>,
+    pub not_listed: Vec<u64>,
 }
 
 impl Image {
     /// Reads a vmlinux or a module.
     pub fn read(path: &Path) -> Result<Self> {
-        let data = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let data = file::read(path)?;
         Self::parse(&data).with_context(|| format!("{}", path.display()))
     }
 
@@ -270,8 +420,8 @@ impl Image {
         let text = layout.text()?;
         let section_size = |name: &str| layout.file.section_by_name(name).map_or(0, |s| s.size());
 
-        let (place, entries) = match layout.records(TABLE, size_of::<Entry>())? {
-            Some((place, data)) => (Some(place), data),
+        let (place, entries) = match layout.table()? {
+            Some(table) => (Some(layout.address(&table)), layout.data(&table)?),
             None => (None, Vec::new()),
         };
         let entries = entries
@@ -288,10 +438,15 @@ impl Image {
             linked: layout.placed.is_none(),
             alternatives: layout.alternatives(&text)?,
             functions: layout.functions()?,
+            jumps: layout.patched_jumps()?,
+            external: layout.external()?,
+            built_with_sections: layout.built_with_sections()?,
+            by_gcc: layout.by_gcc()?,
             rodata: section_size(".rodata"),
             altinstructions: section_size(arch.alt_section()),
             entries,
             place,
+            operations: layout.operations()?,
             text,
         })
     }
@@ -397,6 +552,72 @@ impl Image {
             .find(|f| address - f.address < f.size)
     }
 
+    /// All functions with code, each once, in the order of their addresses.
+    pub fn functions(&self) -> impl Iterator<Item = &Function> {
+        let mut end = 0;
+        self.functions.iter().filter(move |f| {
+            let first = f.address >= end;
+            if first {
+                end = f.address.saturating_add(f.size);
+            }
+            first
+        })
+    }
+
+    /// The name of the function that the first instruction of some code at an address calls.
+    pub fn callee(&self, address: u64, code: &[u8]) -> Option<&str> {
+        let (len, distance) = self.arch.decode(code);
+        let distance = distance?;
+        let end = address.wrapping_add(len as u64);
+        if let Some((_, name)) = self.external.range(address..end.max(address)).next() {
+            return Some(name);
+        }
+        let to = address.wrapping_add_signed(distance);
+        let first = self.functions.partition_point(|f| f.address < to);
+        let function = self.functions.get(first)?;
+        (function.address == to).then_some(&function.name)
+    }
+
+    /// Whether the kernel has sections.
+    pub fn has_sections(&self) -> bool {
+        self.built_with_sections || self.place.is_some() || self.operations.is_some()
+    }
+
+    /// An error if this file does not tell whether its sections are right.
+    pub fn judge(&self) -> Result<()> {
+        ensure!(
+            !self.functions.is_empty() || self.text.iter().all(|t| t.data.is_empty()),
+            "no symbols of functions: it was stripped, and code outside of sections cannot be judged"
+        );
+        ensure!(
+            !self.linked || !self.has_sections() || self.place.is_some(),
+            "no section {TABLE}, although this kernel was built with sections"
+        );
+        Ok(())
+    }
+
+    /// How the list of operations differs from a table with these sections. `None` if there are
+    /// some and no list.
+    pub fn differences(&self, described: impl Iterator<Item = Section>) -> Option<Differences> {
+        let mut described: Vec<u64> = described.map(|section| section.begin).collect();
+        described.sort_unstable();
+        let listed = match &self.operations {
+            Some(listed) => listed.as_slice(),
+            None if described.is_empty() => &[],
+            None => return None,
+        };
+        Some(Differences {
+            not_described: without(listed, &described),
+            not_listed: without(&described, listed),
+        })
+    }
+
+    /// Where the kernel may put a jump to in the place of the instruction at an address.
+    pub fn patched_jump(&self, address: u64) -> Option<u64> {
+        let found = self.jumps.binary_search_by_key(&address, |jump| jump.0);
+        found.ok().map(|nr| self.jumps[nr].1)
+    }
+
     /// Address and size of a function.
     pub fn function(&self, name: &str) -> Option<(u64, u64)> {
         let function = self.functions.iter().find(|f| f.name == name)?;
@@ -417,11 +638,6 @@ impl Image {
             rodata: (descriptors * size_of::<Entry>() + count * self.arch.alt_record_bytes())
                 as u64,
         })
-    }
-
-    /// The address of the function that an address is in.
-    pub fn function_start(&self, address: u64) -> Option<u64> {
-        Some(self.function_at(address)?.address)
     }
 
     /// The name of the function at an address.
@@ -525,9 +741,24 @@ impl Image {
     }
 }
 
+/// What is left of a sorted list without what is in another one, as often as it is there.
+fn without(all: &[u64], others: &[u64]) -> Vec<u64> {
+    let mut others = others.iter().peekable();
+    let mut left = Vec::new();
+    for &one in all {
+        while others.next_if(|other| **other < one).is_some() {}
+        if others.next_if_eq(&&one).is_none() {
+            left.push(one);
+        }
+    }
+    left
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    use std::fs;
 
     fn error_of(data: &[u8]) -> String {
         match Image::parse(data) {
@@ -557,6 +788,14 @@ mod tests {
         }
     }
 
+    /// Each counts as often as it is there.
+    #[test]
+    fn lists_differ() {
+        assert_eq!(without(&[1, 2, 2, 3], &[0, 2, 4]), [1, 2, 3]);
+        assert_eq!(without(&[1, 2], &[1, 2]), [0; 0]);
+        assert_eq!(without(&[], &[1]), [0; 0]);
+    }
+
     #[test]
     fn branches_are_decoded() {
         let target = Function {
@@ -579,11 +818,16 @@ mod tests {
                 data: insns.iter().flat_map(|i| i.to_le_bytes()).collect(),
             }],
             functions: vec![target],
+            jumps: Vec::new(),
+            external: BTreeMap::new(),
+            built_with_sections: true,
+            by_gcc: false,
             alternatives: Vec::new(),
             rodata: 0,
             altinstructions: 0,
             entries: Vec::new(),
             place: None,
+            operations: None,
         };
         let callers = image.callers("target").unwrap();
         assert_eq!(callers, [0x1000, 0x1004, 0x1008]);

@@ -8,6 +8,8 @@ mod code;
 mod compare;
 mod disasm;
 mod emulate;
+mod file;
+mod flow;
 mod image;
 mod matrix;
 mod mca;

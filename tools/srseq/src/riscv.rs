@@ -6,7 +6,8 @@
 
 use object::elf;
 
-use crate::disasm::{Flow, Insn};
+use crate::arch::Goes;
+use crate::disasm::{Flow, Insn, Memory};
 
 /// The number of the register that has the address of `current`.
 pub const TP: u8 = 4;
@@ -94,6 +95,61 @@ pub fn decode(code: &[u8]) -> (usize, Option<i64>) {
     (len, target)
 }
 
+/// How the first instruction of some code goes on.
+pub fn goes(code: &[u8]) -> Goes {
+    let Some(insn) = first(code) else {
+        return Goes::Away;
+    };
+    if insn_len(code) == 2 {
+        return match (insn & 3, insn >> 13 & 7) {
+            (1, 5) => Goes::To(gather(insn, C_JUMP)),
+            (1, 6 | 7) => Goes::MayBranch(gather(insn, C_BRANCH)),
+            // C.JR; C.JALR and C.EBREAK
+            (2, 4) if insn >> 2 & 0x1f == 0 && insn >> 12 & 1 == 0 => Goes::Away,
+            (2, 4) if insn >> 2 & 0x1f == 0 => Goes::Call,
+            _ => Goes::On,
+        };
+    }
+    match insn & 0x7f {
+        0x63 => Goes::MayBranch(gather(insn, BRANCH)),
+        0x6f if insn >> 7 & 0x1f == 0 => Goes::To(gather(insn, JUMP)),
+        0x67 if insn >> 7 & 0x1f == 0 => Goes::Away,
+        0x6f | 0x67 => Goes::Call,
+        // ECALL and EBREAK; SRET
+        0x73 if matches!(insn >> 20, 0 | 1) && insn >> 12 & 7 == 0 => Goes::Call,
+        0x73 if insn >> 12 & 7 == 0 => Goes::Away,
+        _ => Goes::On,
+    }
+}
+
+/// Whether the instruction at a place in some code disables interrupts, or stores the preemption
+/// count after it was increased.
+pub fn disables(text: &[u8], pos: usize) -> bool {
+    let Some(insn) = text.get(pos..).and_then(first) else {
+        return false;
+    };
+    // CSRRCI of sstatus.SIE
+    if insn & 0xfff1_707f == 0x1001_7073 {
+        return true;
+    }
+    // SW to tp
+    if insn & 0x000f_f07f != 0x2023 | u32::from(TP) << 15 {
+        return false;
+    }
+    let count = insn >> 20 & 0x1f;
+    // What stands in front is short or long: look for the ADDI or ADDIW of the count at each place.
+    (1..=8).any(|back| {
+        let code = pos.checked_sub(2 * back).and_then(|at| text.get(at..));
+        let Some(insn) = code.and_then(first) else {
+            return false;
+        };
+        let rd = insn >> 7 & 0x1f;
+        let long = matches!(insn & 0x707f, 0x13 | 0x1b) && insn as i32 > 0;
+        let short = matches!(insn & 0xe003, 1 | 0x2001) && insn >> 12 & 1 == 0;
+        rd == count && (insn & 3 == 3 && long || insn >> 16 == 0 && short)
+    })
+}
+
 /// Fills in what the rules need to know.
 pub fn describe(insn: &mut Insn, bytes: &[u8]) {
     let Some(word) = first(bytes) else {
@@ -103,6 +159,15 @@ pub fn describe(insn: &mut Insn, bytes: &[u8]) {
     let short_reg = |at: u32| 8 + (word >> at & 7) as u8;
     let branch = |pieces| Flow::Branch(insn.address.wrapping_add_signed(gather(word, pieces)));
     let (rd, rs1, rs2) = (reg(7), reg(15), reg(20));
+    let at = |base, offset: u32| {
+        Some(Memory {
+            base: Some(base),
+            index: None,
+            offset: i64::from(offset as i32),
+        })
+    };
+    // Bits of the offset of a short instruction.
+    let bits = |at: u32, count: u32, to: u32| (word >> at & ((1 << count) - 1)) << to;
     // Registers that are written and read.
     let (mut writes, mut reads) = (None, Vec::new());
     let funct3 = word >> 12 & 7;
@@ -111,14 +176,25 @@ pub fn describe(insn: &mut Insn, bytes: &[u8]) {
             0x03 => {
                 // What it loads is where to find the variable.
                 insn.loads = load_from_tp(bytes).is_none();
+                insn.memory = at(rs1, (word as i32 >> 20) as u32);
                 (writes, reads) = (Some(rd), vec![rs1]);
             }
             0x23 => {
                 insn.stores = true;
+                let high = (word as i32 >> 25 << 5) as u32;
+                insn.memory = at(rs1, high | u32::from(rd));
                 reads = vec![rs1, rs2];
             }
-            0x13 | 0x1b => (writes, reads) = (Some(rd), vec![rs1]),
-            0x33 | 0x3b => (writes, reads) = (Some(rd), vec![rs1, rs2]),
+            0x13 | 0x1b => {
+                // ADDI
+                insn.adds = word & 0x707f == 0x13;
+                (writes, reads) = (Some(rd), vec![rs1]);
+            }
+            0x33 | 0x3b => {
+                // ADD
+                insn.adds = word & 0xfe00_707f == 0x33;
+                (writes, reads) = (Some(rd), vec![rs1, rs2]);
+            }
             0x63 => {
                 insn.flow = branch(BRANCH);
                 reads = vec![rs1, rs2];
@@ -131,7 +207,13 @@ pub fn describe(insn: &mut Insn, bytes: &[u8]) {
                 insn.exclusive = what == 3;
                 insn.fallible = insn.exclusive;
                 insn.atomic = insn.stores;
+                insn.memory = at(rs1, 0);
                 (writes, reads) = (Some(rd), vec![rs1, rs2]);
+            }
+            // LUI, AUIPC, CSRs
+            0x37 | 0x17 | 0x73 => {
+                insn.flow = Flow::Away;
+                writes = Some(rd);
             }
             _ => insn.flow = Flow::Away,
         }
@@ -139,16 +221,40 @@ pub fn describe(insn: &mut Insn, bytes: &[u8]) {
         let (c_rs2, sp) = (reg(2), 2);
         match (word & 3, word >> 13) {
             // C.LW, C.LD, C.SW, C.SD
-            (0, 2 | 3) => {
-                insn.loads = true;
-                (writes, reads) = (Some(short_reg(2)), vec![short_reg(7)]);
+            (0, 2 | 3 | 6 | 7) => {
+                let wide = word >> 13 & 1 != 0;
+                insn.memory = at(
+                    short_reg(7),
+                    bits(10, 3, 3)
+                        | if wide {
+                            bits(5, 2, 6)
+                        } else {
+                            bits(6, 1, 2) | bits(5, 1, 6)
+                        },
+                );
+                if word >> 15 == 0 {
+                    insn.loads = true;
+                    (writes, reads) = (Some(short_reg(2)), vec![short_reg(7)]);
+                } else {
+                    insn.stores = true;
+                    reads = vec![short_reg(7), short_reg(2)];
+                }
             }
-            (0, 6 | 7) => {
-                insn.stores = true;
-                reads = vec![short_reg(7), short_reg(2)];
+            // C.ADDI4SPN
+            (0, 0) => {
+                insn.flow = Flow::Away;
+                writes = Some(short_reg(2));
             }
             // C.ADDI, C.ADDIW, C.SLLI
-            (1, 0 | 1) | (2, 0) => (writes, reads) = (Some(rd), vec![rd]),
+            (1, 0 | 1) | (2, 0) => {
+                insn.adds = word & 0xe003 == 1;
+                (writes, reads) = (Some(rd), vec![rd]);
+            }
+            // C.LUI and C.ADDI16SP
+            (1, 3) => {
+                insn.flow = Flow::Away;
+                writes = Some(rd);
+            }
             // C.LI
             (1, 2) => writes = Some(rd),
             // Shifts, C.ANDI, and those of two registers
@@ -175,6 +281,7 @@ pub fn describe(insn: &mut Insn, bytes: &[u8]) {
             // C.MV, C.ADD
             (2, 4) if c_rs2 != 0 => {
                 (writes, reads) = (Some(rd), vec![c_rs2]);
+                insn.adds = true;
                 if funct3 & 1 != 0 {
                     reads.push(rd);
                 }

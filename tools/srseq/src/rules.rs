@@ -2,11 +2,15 @@
 
 //! The rules that can be checked by looking at the instructions of a section.
 
+use std::collections::{BTreeMap, HashMap, HashSet};
+
 use crate::arch::{self, Arch};
 use crate::code::{Code, Publication};
 use crate::decide::{Section, Table};
 use crate::disasm::{Disassembler, Flow, Insn};
-use crate::image::Image;
+use crate::flow::{Access, Body, What};
+use crate::image::{Function, Image};
+use crate::riscv;
 
 /// A rule that is broken, and by which instruction.
 pub type Broken = (&'static str, u64, String);
@@ -254,97 +258,365 @@ pub fn look_up(table: &Table<'_>, code: &Code) -> Option<Broken> {
     })
 }
 
-/// Functions of Linux 7.3 that work on per-CPU memory by atomics other than `this_cpu_*()` and rely
-/// on their callers to have disabled preemption or interrupts.
-pub const CALLERS_DISABLE: [&str; 6] = [
-    // sock_gen_cookie() disables preemption around it.
-    "__sock_gen_cookie",
-    // Of context_switch(), with the runqueue's lock.
-    "check_and_switch_context",
-    // "Incoming CPU": interrupts are not enabled there yet.
-    "rcutree_report_cpu_starting",
-    // Of the timer interrupt.
-    "tick_check_oneshot_change",
-    // Of the entry code and the idle task, with interrupts disabled.
-    "ct_kernel_enter_state",
-    "ct_kernel_exit_state",
+/// Functions of Linux 7.3 that work on per-CPU memory other than by `this_cpu_*()`, in the places
+/// where rule `outside` looks, and rely on their callers to have disabled preemption or interrupts;
+/// and the reason why these have.
+pub const CALLERS_DISABLE: [(&str, &[&str]); 15] = [
+    (
+        "an interrupt handler, or called by the code of interrupts",
+        &[
+            "ccw_device_change_cmfstate",
+            "ccw_device_update_cmfblock",
+            "clock_comparator_interrupt",
+            "do_cio_interrupt",
+            "do_ext_call_interrupt",
+            "do_interrupt_handler",
+            "handle_bad_irq",
+            "handle_edge_irq",
+            "handle_fasteoi_irq",
+            "handle_fasteoi_nmi",
+            "handle_level_irq",
+            "handle_nested_irq",
+            "handle_percpu_devid_irq",
+            "handle_percpu_irq",
+            "handle_simple_irq",
+            "io_subchannel_irq",
+            "ipi_mux_mask",
+            "ipi_mux_process",
+            "ipi_mux_unmask",
+            "irq_work_run",
+            "irq_work_tick",
+            "kstat_incr_irq_this_cpu",
+            "sched_ttwu_pending",
+            "sclp_check_handler",
+            "sclp_interrupt_handler",
+            "set_irq_regs",
+            "timing_alert_interrupt",
+            "wti_interrupt",
+            "__flush_smp_call_function_queue",
+            "__perf_event_account_interrupt",
+        ],
+    ),
+    (
+        "called by the timer interrupt",
+        &[
+            "account_guest_time",
+            "account_idle_time",
+            "account_idle_time_irq",
+            "account_process_tick",
+            "account_steal_time",
+            "account_system_index_time",
+            "account_system_time",
+            "account_user_time",
+            "hrtimer_interrupt",
+            "rcu_sched_clock_irq",
+            "tick_check_oneshot_change",
+            "tick_irq_enter",
+            "tick_nohz_irq_exit",
+            "timer_base_is_idle",
+            "update_timer_idle",
+        ],
+    ),
+    (
+        "an exception handler, or entry code, with interrupts disabled",
+        &[
+            "ct_kernel_enter",
+            "ct_kernel_enter_state",
+            "ct_kernel_exit_state",
+            "ct_nmi_enter",
+            "ct_nmi_exit",
+            "irq_exit",
+            "irq_exit_rcu",
+            "irqentry_exit",
+            "irqentry_nmi_enter",
+            "irqentry_nmi_exit_norestart",
+            "kprobe_breakpoint_handler",
+            "report_bug",
+            "report_bug_entry",
+            "s390_do_machine_check",
+            "sched_rseq_boundary_inc",
+            "sched_rseq_stat_inc",
+            "__do_pgm_check",
+            "__kretprobe_trampoline_handler",
+            "__sched_rseq_note_exit",
+        ],
+    ),
+    (
+        "of the idle task, which disables preemption or interrupts",
+        &[
+            "cpuhp_online_idle",
+            "tick_nohz_idle_got_tick",
+            "__get_next_timer_interrupt",
+        ],
+    ),
+    (
+        "of a CPU that comes up or goes down, or of stop_machine(), with interrupts disabled",
+        &[
+            "cpuhp_ap_sync_alive",
+            "handle_misaligned_load",
+            "hrtimers_cpu_dying",
+            "rcutree_report_cpu_starting",
+            "smp_start_secondary",
+            "smpcfd_dying_cpu",
+            "spectre_bhb_enable_mitigation",
+            "stp_sync_clock",
+        ],
+    ),
+    (
+        "of softirqs, or says that its callers disable interrupts",
+        &[
+            "handle_softirqs",
+            "hrtimer_next_event_without",
+            "hrtimer_run_softirq",
+            "raise_ktimers_thread",
+            "rcu_momentary_eqs",
+            "retrigger_next_event",
+            "run_ktimerd",
+            "sched_balance_softirq",
+            "takeover_tasklets",
+            "tasklet_action",
+            "tasklet_action_common",
+            "tasklet_hi_action",
+            "__hrtimer_rearm_deferred",
+            "__raise_softirq_irqoff",
+        ],
+    ),
+    (
+        "include/linux/vmstat.h: for callers that have disabled interrupts, or preemption if no \
+         interrupt handler updates that counter",
+        &[
+            "__dec_node_page_state",
+            "__dec_node_state",
+            "__dec_zone_page_state",
+            "__dec_zone_state",
+            "__inc_node_page_state",
+            "__inc_node_state",
+            "__inc_zone_page_state",
+            "__inc_zone_state",
+            "__mod_node_page_state",
+            "__mod_zone_page_state",
+        ],
+    ),
+    (
+        "include/linux/vmstat.h: the counters of events may be racy",
+        &[
+            "free_frozen_page_commit",
+            "make_alloc_exact",
+            "try_to_free_pages",
+        ],
+    ),
+    (
+        "called by way of a pointer, with the lock of the LRU lists and interrupts disabled",
+        &[
+            "lru_activate",
+            "lru_add",
+            "lru_deactivate",
+            "lru_deactivate_file",
+            "lru_lazyfree",
+            "lru_move_tail",
+            "mlock_folio_batch",
+        ],
+    ),
+    (
+        "radix_tree_preload() and idr_preload() disable preemption by a local lock",
+        &["idr_get_free", "radix_tree_extend", "radix_tree_insert"],
+    ),
+    (
+        "with a spinlock, up to the instruction that releases it",
+        &[
+            "check_and_switch_context",
+            "copy_process",
+            "osq_unlock",
+            "percpu_counter_sync",
+            "queued_spin_lock_slowpath",
+            "release_task",
+            "_raw_spin_unlock",
+            "_raw_spin_unlock_irq",
+            "_raw_spin_unlock_irq_enable",
+            "_raw_spin_unlock_irqrestore",
+        ],
+    ),
+    (
+        "kernel/futex/core.c: the references disable preemption, and are then what an operation \
+         would be",
+        &[
+            "exit_pi_state_list",
+            "futex_hash",
+            "futex_private_hash",
+            "futex_private_hash_put",
+        ],
+    ),
+    (
+        "lockdep, which disables interrupts or is called with interrupts disabled",
+        &[
+            "lockdep_hardirqs_on_prepare",
+            "lockdep_lock",
+            "lockdep_softirqs_on",
+            "lockdep_unlock",
+        ],
+    ),
+    (
+        "mm/vmalloc.c: the list of any CPU will do",
+        &["vfree_atomic"],
+    ),
+    (
+        "sock_gen_cookie() disables preemption around it",
+        &["__sock_gen_cookie"],
+    ),
 ];
 
-/// Finds operations on per-CPU memory that look like those of `this_cpu_*()` and are in no section:
-/// the address of this CPU's copy is formed, and an atomic works on it within the next
-/// instructions. `marked` are the sections that no descriptor describes.
+/// Functions that return with preemption disabled, or may do so, begin with one of these.
+const DISABLE: [&str; 7] = [
+    "_raw_read_lock",
+    "_raw_read_trylock",
+    "_raw_spin_lock",
+    "_raw_spin_trylock",
+    "_raw_write_lock",
+    "__local_bh_disable",
+    "preempt_count_add",
+];
+
+/// The code of a function, and from where on preemption or interrupts are disabled in it.
+struct Scanned<'a> {
+    address: u64,
+    body: Body<'a>,
+    disabled_from: usize,
+}
+
+impl<'a> Scanned<'a> {
+    fn new(image: &'a Image, function: &Function) -> Option<Self> {
+        let body = Body::new(image, function)?;
+        let disables = |&(at, pos): &(u64, usize)| {
+            image.arch.disables(body.text(), pos)
+                || image
+                    .callee(at, &body.text()[pos..])
+                    .is_some_and(|name| DISABLE.iter().any(|d| name.starts_with(d)))
+        };
+        let from = body.insns().find(disables);
+        Some(Scanned {
+            address: function.address,
+            disabled_from: from.map_or(usize::MAX, |(_, pos)| pos),
+            body,
+        })
+    }
+}
+
+/// The functions that are called, and only where preemption or interrupts are disabled: behind an
+/// instruction that disables them, or in another such function. Calls by way of a pointer are not
+/// seen.
+fn called_disabled(image: &Image, functions: &[Scanned<'_>]) -> HashSet<u64> {
+    // By the function that is called: those that call it elsewhere.
+    let mut callers: HashMap<u64, HashSet<u64>> = HashMap::new();
+    for function in functions {
+        for (at, pos) in function.body.insns() {
+            let (_, distance) = image.arch.decode(&function.body.text()[pos..]);
+            let Some(to) = distance.map(|d| at.wrapping_add_signed(d)) else {
+                continue;
+            };
+            let elsewhere = callers.entry(to).or_default();
+            if pos < function.disabled_from && to != function.address {
+                elsewhere.insert(function.address);
+            }
+        }
+    }
+    let mut found = HashSet::new();
+    loop {
+        let before = found.len();
+        let more = callers.iter().filter(|(_, from)| from.is_subset(&found));
+        let more: Vec<u64> = more.map(|(to, _)| *to).collect();
+        found.extend(more);
+        if found.len() == before {
+            return found;
+        }
+    }
+}
+
+/// Where the thread_info of riscv has the offset of this CPU, for a file with no section that tells:
+/// most operations load it from there.
+fn guess_offset_at(
+    image: &Image,
+    disassembler: &Disassembler,
+    functions: &[Scanned<'_>],
+) -> Option<i64> {
+    /// So many do not agree by chance.
+    const ENOUGH: usize = 3;
+    let mut counts: BTreeMap<i64, usize> = BTreeMap::new();
+    if image.arch != Arch::Riscv {
+        return None;
+    }
+    for body in functions.iter().map(|f| &f.body) {
+        for (_, pos) in body.insns() {
+            let Some((reg, at)) = riscv::load_from_tp(&body.text()[pos..]) else {
+                continue;
+            };
+            let operation = body.operation(disassembler, pos, reg);
+            *counts.entry(at).or_default() += usize::from(operation.is_some());
+        }
+    }
+    let most = counts.into_iter().max_by_key(|(_, count)| *count);
+    most.filter(|(_, count)| *count >= ENOUGH).map(|(at, _)| at)
+}
+
+/// Finds operations on per-CPU memory that are in no section. `marked` are the sections that no
+/// descriptor describes; `offset_at` is where in the thread_info riscv has the offset.
 ///
-/// Where preemption or interrupts are disabled in the same function before, that is as it should
-/// be; a function that relies on its callers for it cannot be told from a wrong one.
+/// Of two kinds: a read, modify and write within a few instructions from the one that gets the
+/// offset of this CPU; and, in a kernel that has sections, the very instructions of `this_cpu_*()`.
 ///
-/// On riscv any field of `current` is loaded as the offset is, so nothing is looked for there.
+/// A read, modify and write is as it should be where preemption or interrupts are disabled in the
+/// same function before, or in each function that calls it; a function that is called by way of a
+/// pointer there cannot be told from a wrong one.
 pub fn look_outside(
     image: &Image,
     disassembler: &Disassembler,
     table: Option<Table<'_>>,
     marked: &[Section],
-) -> Vec<u64> {
-    /// How far an operation reaches.
-    const REACH: usize = 8;
+    offset_at: Option<i64>,
+) -> Vec<Access> {
     let mut found = Vec::new();
-    if image.arch == Arch::Riscv {
-        return found;
-    }
-    let is_marked = |at: u64| {
-        marked
-            .iter()
-            .any(|s| at.wrapping_sub(s.begin) < s.len.into())
+    let in_section = |at: u64| {
+        table.is_some_and(|t| t.find(at).is_some()) || marked.iter().any(|s| s.contains(at))
     };
-    for (address, text) in image.texts() {
-        let mut pos = 0;
-        // The function, and whether it has disabled preemption or interrupts so far.
-        let mut function = None;
-        let mut disabled = false;
-        while pos < text.len() {
-            let at = address.wrapping_add(pos as u64);
-            let here = image.function_start(at);
-            if here != function {
-                (function, disabled) = (here, false);
+    let functions: Vec<_> = image
+        .functions()
+        .filter_map(|function| Scanned::new(image, function))
+        .collect();
+    let has_sections = image.has_sections();
+    let offset_at = offset_at
+        .or_else(|| has_sections.then(|| guess_offset_at(image, disassembler, &functions))?);
+    let called_disabled = called_disabled(image, &functions);
+    for function in &functions {
+        let mut from = HashMap::new();
+        for (at, pos) in function.body.insns() {
+            let code = &function.body.text()[pos..];
+            if let (Some(reg), false) = (image.arch.gets_offset(code, offset_at), in_section(at)) {
+                from.insert(pos, reg);
             }
-            disabled |= image.arch.disables(&text[pos..]);
-            let formed = image.arch.forms_address(&text[pos..]);
-            if let (Some(reg), Some(_), false) = (formed, function, disabled) {
-                let in_section = table.is_some_and(|t| t.find(at).is_some()) || is_marked(at);
-                if !in_section && atomic_follows(disassembler, &text[pos..], at, reg, REACH) {
-                    found.push(at);
-                }
-            }
-            pos += image.arch.insn_len(&text[pos..]);
         }
+        if from.is_empty() {
+            continue;
+        }
+        let mut here = BTreeMap::new();
+        for (&pos, &reg) in from.iter().filter(|_| has_sections) {
+            let operation = function.body.operation(disassembler, pos, reg);
+            let disabled = pos >= function.disabled_from;
+            // GCC makes the same instructions of `__this_cpu_*()`.
+            let looks_right = |access: &Access| match access.what {
+                What::Atomic => true,
+                What::LoadAndStore => !image.by_gcc,
+                What::Load | What::Store => !image.by_gcc && !disabled,
+            };
+            if let Some(access) = operation.filter(looks_right) {
+                here.insert(access.origin, access);
+            }
+        }
+        if !called_disabled.contains(&function.address) {
+            from.retain(|&pos, _| pos < function.disabled_from);
+            let updates = function.body.updates(disassembler, &from);
+            let updates = updates.into_iter().filter(|u| !in_section(u.at));
+            here.extend(updates.map(|update| (update.origin, update)));
+        }
+        found.extend(here.into_values());
     }
     found
-}
-
-/// Whether an atomic works on an address that is derived from `reg`, which the first instruction
-/// writes.
-fn atomic_follows(
-    disassembler: &Disassembler,
-    code: &[u8],
-    address: u64,
-    reg: u8,
-    reach: usize,
-) -> bool {
-    let mut derived = vec![reg];
-    for insn in disassembler.prefix(code, address).skip(1).take(reach) {
-        let on_it = insn.reads.iter().any(|r| derived.contains(r));
-        if insn.atomic {
-            return on_it;
-        }
-        if insn.flow == Flow::Away {
-            return false;
-        }
-        for reg in insn.writes {
-            if on_it && !insn.loads {
-                derived.push(reg);
-            } else {
-                derived.retain(|r| *r != reg);
-            }
-        }
-    }
-    false
 }

@@ -3,9 +3,8 @@
 //! Checks what must hold for every section of a built kernel or module: first by looking at its
 //! instructions, then by running them ([`crate::emulate`]).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Write as _};
-use std::fs;
 use std::path::Path;
 
 use addr2line::gimli::EndianSlice;
@@ -17,6 +16,8 @@ use crate::code::{marked_sections, read_code, Code};
 use crate::decide::{Section, Table};
 use crate::disasm::Disassembler;
 use crate::emulate::{Emulator, Event, Failure, Mistake};
+use crate::file;
+use crate::flow::{Access, What};
 use crate::image::{dwarf, Image};
 use crate::riscv;
 use crate::rules::{
@@ -120,7 +121,7 @@ fn describe(failure: &Failure, code: &Code) -> String {
 
 /// Verifies one file.
 pub fn verify(path: &Path, options: &Options) -> Result<Report> {
-    let data = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let data = file::read(path)?;
     verify_data(&data, &path.display().to_string(), options)
         .with_context(|| path.display().to_string())
 }
@@ -146,6 +147,7 @@ fn verify_image(
     line_of: &dyn Fn(u64) -> Option<String>,
     options: &Options,
 ) -> Result<Report> {
+    image.judge()?;
     let disassembler = Disassembler::new(image.arch)?;
     let table = image.searched_table(options.publish);
     let wanted = |address: u64| {
@@ -189,6 +191,7 @@ fn verify_image(
             mistakes: Vec::new(),
         },
     };
+    let sections: Vec<_> = described.iter().map(|(s, _)| *s).collect();
     for (section, descriptor) in described {
         let descriptor = options.publish.then_some(descriptor);
         match image.check_section(&section) {
@@ -203,8 +206,22 @@ fn verify_image(
         let message = "a register is marked, and the mark is not taken back".to_owned();
         verifier.find(at, at, "mark", message, None);
     }
-    let outside = look_outside(image, &disassembler, table, &marked);
-    verifier.outside(outside.into_iter().filter(|&address| wanted(address)));
+    verifier.list(&wanted);
+    let offset_at = verifier.offset_at;
+    let outside = look_outside(image, &disassembler, table, &marked, offset_at);
+    if options.mistakes {
+        verifier.missing(&sections, &marked);
+    }
+    // What the list shows need not be shown twice.
+    let findings = verifier.report.findings.iter();
+    let listed: BTreeSet<u64> = findings
+        .filter(|f| f.rule == "list")
+        .map(|f| f.address)
+        .collect();
+    let outside = outside
+        .into_iter()
+        .filter(|access| !listed.contains(&access.origin));
+    verifier.outside(outside.filter(|access| wanted(access.origin)));
     Ok(verifier.finish())
 }
 
@@ -352,22 +369,107 @@ impl Verifier<'_> {
         Ok(())
     }
 
-    fn outside(&mut self, addresses: impl Iterator<Item = u64>) {
-        for address in addresses {
-            let message = "an atomic on per-CPU memory in no section, and nothing in this \
-                           function disables preemption before; if its callers do, say so \
-                           with --callers-disable"
-                .to_owned();
-            let mut finding = self.finding(address, address, "outside", message);
-            let code = self.image.code(address, 40).unwrap_or_default();
-            let insns = self.disassembler.prefix(code, address);
-            finding.disassembly = insns
-                .map(|insn| format!("   {:#x}: {}", insn.address, insn.text))
-                .collect();
+    /// Table and list must have the same sections.
+    fn list(&mut self, wanted: &dyn Fn(u64) -> bool) {
+        let described = self.image.described().into_iter().map(|(s, _)| s);
+        let Some(differences) = self.image.differences(described) else {
+            let message =
+                "there is no list of operations (.sched_rseq_ops): it was stripped, or the \
+                           kernel is older than the list; that no descriptor is missing cannot be \
+                           proved"
+                    .to_owned();
+            let mut finding = self.finding(0, 0, "list", message);
+            finding.section = "__sched_rseq".to_owned();
+            self.report.findings.push(finding);
+            return;
+        };
+        let why = "an operation that no descriptor describes: its task is never resumed";
+        for begin in differences.not_described.into_iter().filter(|b| wanted(*b)) {
+            self.find_at(begin, "list", why.to_owned());
+        }
+        let why = "a descriptor of no operation that the list has";
+        for begin in differences.not_listed.into_iter().filter(|b| wanted(*b)) {
+            self.find_at(begin, "list", why.to_owned());
+        }
+    }
+
+    /// Leaves out descriptors: each alone, which the list must show, and all with the list, of
+    /// which rule `outside` must show most.
+    fn missing(&mut self, described: &[Section], marked: &[Section]) {
+        /// Of a hundred.
+        const MOST: usize = 80;
+        let all: Vec<_> = self.image.described().into_iter().map(|(s, _)| s).collect();
+        let mut alone = Caught::default();
+        for section in described {
+            let mut left = all.clone();
+            left.retain(|s| s != section);
+            let differences = self.image.differences(left.into_iter());
+            let begin = section.begin;
+            let found = differences.is_some_and(|d| d.not_described.contains(&begin));
+            let told = found.then(|| "it is in the list".to_owned());
+            alone.count("no descriptor", &self.image.symbolize(begin), told);
+        }
+        let outside = look_outside(self.image, self.disassembler, None, marked, self.offset_at);
+        let mut unlisted = Caught::default();
+        for section in described {
+            let place = self.image.symbolize(section.begin);
+            let found = outside.iter().any(|access| section.contains(access.origin));
+            let told = found.then(|| "it is outside of sections".to_owned());
+            unlisted.count("no descriptor, and not in the list", &place, told);
+        }
+        let mut why = None;
+        if alone.caught < alone.of {
+            why = Some(no_difference(alone.mistake));
+        } else if self.image.linked
+            && !self.image.by_gcc
+            && 100 * unlisted.caught < MOST * unlisted.of
+        {
+            why = Some(no_difference(unlisted.mistake));
+        }
+        if let (Some(why), Some(first)) = (why, described.first()) {
+            self.find(first.begin, first.begin, "proof", why.what, None);
+        }
+        let nr = Mistake::ALL.len() + UNPUBLISHED.len();
+        for (nr, caught) in (nr..).zip([alone, unlisted]).filter(|(_, c)| c.of != 0) {
+            self.caught.insert(nr, caught);
+        }
+    }
+
+    /// A finding with the instructions from an address on.
+    fn find_at(&mut self, address: u64, rule: &'static str, message: String) {
+        let finding = self.finding_at(address, rule, message);
+        self.report.findings.push(finding);
+    }
+
+    fn finding_at(&self, address: u64, rule: &'static str, message: String) -> Finding {
+        let mut finding = self.finding(address, address, rule, message);
+        let code = self.image.code(address, 40).unwrap_or_default();
+        let insns = self.disassembler.prefix(code, address);
+        finding.disassembly = insns
+            .map(|insn| format!("   {:#x}: {}", insn.address, insn.text))
+            .collect();
+        finding
+    }
+
+    fn outside(&mut self, accesses: impl Iterator<Item = Access>) {
+        for access in accesses {
+            let address = access.origin;
+            let what = match access.what {
+                What::Atomic => "an atomic on",
+                What::LoadAndStore => "a load and a store of",
+                What::Load => "a load of",
+                What::Store => "a store to",
+            };
+            let message = format!(
+                "{what} per-CPU memory in no section, and nothing in this function disables \
+                 preemption before; if its callers do, say so with --callers-disable"
+            );
+            let finding = self.finding_at(address, "outside", message);
             let name = self.image.function_name(address);
             // What compilers append to the names of clones begins with a dot.
             let name = name.split('.').next();
-            let known = CALLERS_DISABLE.into_iter();
+            let known = CALLERS_DISABLE.iter().flat_map(|(_, functions)| *functions);
+            let known = known.copied();
             let mut known = known.chain(self.options.callers_disable.iter().map(String::as_str));
             if known.any(|function| name == Some(function)) {
                 self.report.outside.push(finding);
@@ -476,21 +578,35 @@ mod tests {
     /// A module with one function and descriptors for it. The n-th ADRP and what follows it are for
     /// the n-th descriptor.
     fn module(arch: Arch, code: &[u8], described: &[Described]) -> Vec<u8> {
-        let (architecture, endian, r_type) = match arch {
+        let listed: Vec<_> = described.iter().map(|d| d.begin).collect();
+        module_of(arch, code, described, Some(&listed))
+    }
+
+    /// The same, with another list of operations, or none.
+    fn module_of(
+        arch: Arch,
+        code: &[u8],
+        described: &[Described],
+        listed: Option<&[i64]>,
+    ) -> Vec<u8> {
+        let (architecture, endian, r_type, absolute) = match arch {
             Arch::Arm64 => (
                 Architecture::Aarch64,
                 Endianness::Little,
                 object::elf::R_AARCH64_PREL32,
+                object::elf::R_AARCH64_ABS64,
             ),
             Arch::Riscv => (
                 Architecture::Riscv64,
                 Endianness::Little,
                 object::elf::R_RISCV_ADD32,
+                object::elf::R_RISCV_64,
             ),
             Arch::S390 => (
                 Architecture::S390x,
                 Endianness::Big,
                 object::elf::R_390_PC32,
+                object::elf::R_390_64,
             ),
         };
         let mut file = Object::new(BinaryFormat::Elf, architecture, endian);
@@ -509,6 +625,7 @@ mod tests {
         let name = b"__sched_rseq".to_vec();
         let table = file.add_section(Vec::new(), name, SectionKind::ReadOnlyData);
         let table_symbol = file.section_symbol(table);
+        file.append_section_data(table, &[], 4);
         for d in described {
             let len = match endian {
                 Endianness::Little => d.len.to_le_bytes(),
@@ -545,6 +662,20 @@ mod tests {
                 file.add_relocation(table, relocation).unwrap();
             }
         }
+        if let Some(listed) = listed {
+            let name = b".sched_rseq_ops".to_vec();
+            let list = file.add_section(Vec::new(), name, SectionKind::Other);
+            for &addend in listed {
+                let offset = file.append_section_data(list, &[0; 8], 8);
+                let relocation = Relocation {
+                    offset,
+                    symbol: function,
+                    addend,
+                    flags: RelocationFlags::Elf { r_type: absolute },
+                };
+                file.add_relocation(list, relocation).unwrap();
+            }
+        }
         let insns = code.chunks_exact(4).enumerate();
         let adrps = insns.filter(|(_, insn)| arch == Arch::Arm64 && *insn == ADRP.to_le_bytes());
         for (descriptor, (i, _)) in adrps.enumerate() {
@@ -565,8 +696,7 @@ mod tests {
     }
 
     fn arm64_module(insns: &[u32], described: &[Described]) -> Vec<u8> {
-        let code: Vec<u8> = insns.iter().flat_map(|i| i.to_le_bytes()).collect();
-        module(Arch::Arm64, &code, described)
+        module(Arch::Arm64, &bytes(insns), described)
     }
 
     fn options(publish: bool) -> Options {
@@ -620,7 +750,7 @@ mod tests {
         let report = verified(&llsc).unwrap();
         assert!(report.good(), "{report:?}");
         assert_eq!((report.described, report.codes, report.proved), (1, 1, 1));
-        assert_eq!(report.mistakes.len(), 3);
+        assert_eq!(report.mistakes.len(), 5);
     }
 
     #[test]
@@ -718,6 +848,8 @@ mod tests {
                 "end one instruction short",
                 "end one instruction long",
                 "restart one instruction late",
+                "no descriptor",
+                "no descriptor, and not in the list",
             ];
             assert_eq!(mistakes, wanted);
         };
@@ -822,7 +954,7 @@ mod tests {
         let llsc = arm64_module(&published, &[restart(12, 20)]);
         let report = verified_in(&llsc, true).unwrap();
         assert!(report.good(), "{report:?}");
-        assert_eq!(report.mistakes.len(), 6);
+        assert_eq!(report.mistakes.len(), 8);
         assert!(report.mistakes.iter().all(|m| (m.caught, m.of) == (1, 1)));
     }
 
@@ -877,7 +1009,7 @@ mod tests {
         let code = [&AG[..], &LAAG, &BR].concat();
         let report = verified(&module(Arch::S390, &code, &[fixup(12, 1)])).unwrap();
         assert!(report.good(), "{report:?}");
-        assert_eq!(report.mistakes.len(), 6);
+        assert_eq!(report.mistakes.len(), 8);
     }
 
     /// As mainline does it: no descriptor, but a mark in lowcore.
@@ -935,7 +1067,7 @@ mod tests {
 
     #[test]
     fn right_on_riscv() {
-        let right = |insns: &[u32], kind, mistakes| {
+        let right = |insns: &[u32], kind, mistakes: usize| {
             let (code, len) = riscv_code(insns);
             let described = Described {
                 kind,
@@ -944,7 +1076,7 @@ mod tests {
             let report = verified(&module(Arch::Riscv, &code, &[described])).unwrap();
             assert!(report.good(), "{report}");
             assert_eq!((report.codes, report.proved), (1, 1));
-            assert_eq!(report.mistakes.len(), mistakes, "{report}");
+            assert_eq!(report.mistakes.len(), mistakes + 2, "{report}");
         };
         let plain = |insns: &[u32]| right(insns, Entry::PLAIN, 5);
         plain(&[LD_OFFSET, C_ADD, C_LD, C_ADD_VALUE, C_SD, C_NOP]);
@@ -1036,24 +1168,241 @@ mod tests {
         assert_eq!(rules(&module(Arch::Riscv, &code, &two)), ["address"]);
     }
 
+    fn bytes(insns: &[u32]) -> Vec<u8> {
+        insns.iter().flat_map(|i| i.to_le_bytes()).collect()
+    }
+
+    /// The findings of rule `outside`, and no others.
+    fn found_outside(data: &[u8]) -> Vec<String> {
+        let report = verified(data).unwrap();
+        let is_it = |finding: &Finding| finding.rule == "outside";
+        assert!(
+            report.findings.iter().all(is_it) && report.outside.is_empty(),
+            "{report}"
+        );
+        report.findings.into_iter().map(|f| f.section).collect()
+    }
+
+    /// Of a function of arm64 that has no descriptor.
+    fn outside_of(insns: &[u32]) -> usize {
+        found_outside(&arm64_module(insns, &[])).len()
+    }
+
+    const MRS_CURRENT: u32 = 0xd538_4105; // mrs x5, sp_el0
+    const LDR_COUNT: u32 = 0xb940_08a6; // ldr w6, [x5, #8]
+    const INC_COUNT: u32 = 0x1100_04c6; // add w6, w6, #1
+    const STR_COUNT: u32 = 0xb900_08a6; // str w6, [x5, #8]
+
     /// An operation between an increment of the preemption count and no section is as it should be.
     #[test]
     fn outside() {
-        let found = |data: &[u8]| {
-            let report = verified(data).unwrap();
-            let is_it = |finding: &Finding| finding.rule == "outside";
-            assert!(report.findings.iter().all(is_it) && report.outside.is_empty());
-            report.findings.len()
-        };
-        assert_eq!(found(&arm64_module(&[MRS, ADD, LDADD, NOP], &[])), 1);
-        let count = 0x1100_0463; // add w3, w3, #1
-        assert_eq!(found(&arm64_module(&[count, MRS, ADD, LDADD, NOP], &[])), 0);
-        let s390 = |insns: &[&[u8]]| found(&module(Arch::S390, &insns.concat(), &[]));
-        assert_eq!(s390(&[&AG, &LAAG, &BR]), 1);
-        assert_eq!(s390(&[&[0xac, 0xfc, 0xf0, 0xa0], &AG, &LAAG, &BR]), 0); // stnsm
+        // With a NOP, it does not look like one of `this_cpu_*()`.
+        let operation = [MRS, NOP, ADD, LDADD, NOP];
+        assert_eq!(outside_of(&operation), 1);
+        let count = [MRS_CURRENT, LDR_COUNT, INC_COUNT, STR_COUNT];
+        assert_eq!(outside_of(&[&count[..], &operation].concat()), 0);
+        // Another counter than that of preemption.
+        assert_eq!(outside_of(&[&count[1..], &operation].concat()), 1);
+        let s390 = |insns: &[&[u8]]| found_outside(&module(Arch::S390, &insns.concat(), &[])).len();
+        let nop = [0x07, 0x00];
+        assert_eq!(s390(&[&AG, &nop, &LAAG, &BR]), 1);
+        assert_eq!(s390(&[&[0xac, 0xfc, 0xf0, 0xa0], &AG, &nop, &LAAG, &BR]), 0); // stnsm
         let count = [0xeb, 1, 0x03, 0xa8, 0x00, 0x7a]; // agsi 936,1
-        assert_eq!(s390(&[&count, &AG, &LAAG, &BR]), 0);
+        assert_eq!(s390(&[&count, &AG, &nop, &LAAG, &BR]), 0);
+        // What looks like one of `this_cpu_*()` is one, wherever it is.
+        assert_eq!(
+            outside_of(
+                &[
+                    &[MRS_CURRENT, LDR_COUNT, INC_COUNT, STR_COUNT][..],
+                    &[MRS, ADD, LDADD, NOP][..]
+                ]
+                .concat()
+            ),
+            1
+        );
+        assert_eq!(s390(&[&count, &AG, &LAAG, &BR]), 1);
         assert_eq!(s390(&[&mark(1), &AG, &LAAG, &mark(0), &BR]), 0);
+    }
+
+    /// An operation without an atomic is one, too, and whatever stands between its instructions.
+    #[test]
+    fn outside_without_atomic() {
+        assert_eq!(
+            outside_of(&[MRS, LDR_OFFSET, ADD_VALUE, STR_OFFSET, NOP]),
+            1
+        );
+        let spread = [MRS, NOP, LDR_OFFSET, NOP, ADD_VALUE, NOP, STR_OFFSET, NOP];
+        assert_eq!(outside_of(&spread), 1);
+        // Behind a call there is nothing of it left.
+        assert_eq!(outside_of(&[MRS, LDR_OFFSET, BL, STR_OFFSET, NOP]), 0);
+        // mov x1, x2: it is stored elsewhere.
+        assert_eq!(
+            outside_of(&[MRS, LDR_OFFSET, 0xaa02_03e1, STR_OFFSET, NOP]),
+            0
+        );
+        // Only loaded: ldr x3, [x0, x1]
+        assert_eq!(outside_of(&[MRS, 0xf861_6803, NOP, NOP]), 0);
+
+        let s390 = |insns: &[&[u8]]| found_outside(&module(Arch::S390, &insns.concat(), &[])).len();
+        let asi = [0xeb, 0x01, 0x10, 0x00, 0x00, 0x6a]; // asi 0(%r1),1
+        let (l, st) = ([0x58, 0x20, 0x10, 0x00], [0x50, 0x20, 0x10, 0x00]); // 0(%r1)
+        let lg = [0xe3, 0x10, 0x03, 0xb8, 0x00, 0x04]; // lg %r1,952
+        assert_eq!(s390(&[&AG, &asi, &BR]), 1);
+        assert_eq!(s390(&[&lg, &l, &st, &BR]), 1);
+        assert_eq!(s390(&[&AG, &l, &BR]), 0);
+
+        // The section that is described tells where the offset is.
+        let riscv = |insns: &[u32]| {
+            let (section, len) = riscv_code(&[LD_OFFSET, C_ADD, C_LD, C_ADD_VALUE, C_SD, C_NOP]);
+            let (other, _) = riscv_code(insns);
+            let code = [section, other].concat();
+            found_outside(&module(Arch::Riscv, &code, &[plain(0, len)])).len()
+        };
+        // auipc a1, 0; c.add a0, a1
+        assert_eq!(
+            riscv(&[
+                LD_OFFSET,
+                0x0000_0597,
+                C_ADD,
+                C_LD,
+                C_ADD_VALUE,
+                C_SD,
+                C_NOP
+            ]),
+            1
+        );
+        // ld a0, 32(tp): another field
+        assert_eq!(
+            riscv(&[0x0202_3503, C_ADD, C_LD, C_ADD_VALUE, C_SD, C_NOP]),
+            0
+        );
+        // csrci sstatus, 2
+        assert_eq!(
+            riscv(&[0x1001_7073, LD_OFFSET, C_NOP, C_ADD, C_LD, C_SD, C_NOP]),
+            0
+        );
+    }
+
+    /// Where a path joins that comes with another address, nothing is known.
+    #[test]
+    fn outside_on_every_path() {
+        let cbz = |insns: u32| 0xb400_0005 | insns << 5; // cbz x5
+        let b = |insns: u32| 0x1400_0000 | insns;
+        // What is behind the branch has the address that the function was called with.
+        assert_eq!(outside_of(&[cbz(4), MRS, ADD, b(3), LDADD, NOP, NOP]), 0);
+        // That may be, or the one of this CPU.
+        assert_eq!(outside_of(&[cbz(3), MRS, ADD, LDADD, NOP]), 0);
+        // The same by way of a loop.
+        assert_eq!(
+            outside_of(&[NOP, cbz(4), MRS, ADD, NOP, LDADD, cbz(0x7_fffc), NOP]),
+            0
+        );
+        // Both are of this CPU.
+        let both = [cbz(4), MRS, ADD, b(3), MRS, ADD, LDADD, NOP];
+        assert_eq!(outside_of(&both), 1);
+        // One leaves early.
+        assert_eq!(outside_of(&[MRS, ADD, cbz(2), LDADD, NOP]), 1);
+    }
+
+    /// Each section that is listed must be described, and each that is described listed.
+    #[test]
+    fn table_and_list() {
+        let code = bytes(&[MRS, ADD, LDADD, MRS, ADD, LDADD, NOP]);
+        let of = |described: &[Described], listed: Option<&[i64]>| {
+            let data = module_of(Arch::Arm64, &code, described, listed);
+            let report = verified(&data).unwrap();
+            let of_list = report.findings.into_iter().filter(|f| f.rule == "list");
+            of_list.map(|f| f.section).collect::<Vec<_>>()
+        };
+        let both = [restart(0, 12), restart(12, 12)];
+        assert_eq!(of(&both, Some(&[12, 0])), [""; 0]);
+        assert_eq!(of(&both[1..], Some(&[0, 12])), ["function+0x0"]);
+        assert_eq!(of(&[], Some(&[0, 12])), ["function+0x0", "function+0xc"]);
+        assert_eq!(of(&both, Some(&[0])), ["function+0xc"]);
+        assert_eq!(of(&both, Some(&[0, 12, 12])), ["function+0xc"]);
+        assert_eq!(of(&both, None), ["__sched_rseq"]);
+        assert_eq!(of(&[], None), [""; 0]);
+    }
+
+    /// Changes the header of the first section of that name.
+    fn with_header(
+        mut data: Vec<u8>,
+        name: &[u8],
+        change: impl Fn(&mut object::elf::SectionHeader64<Endianness>),
+    ) -> Vec<u8> {
+        use object::read::elf::{FileHeader, SectionHeader};
+        let header = object::elf::FileHeader64::<Endianness>::parse(&*data).unwrap();
+        let endian = header.endian().unwrap();
+        let sections = header.sections(endian, &*data).unwrap();
+        let is_it =
+            |s: &&object::elf::SectionHeader64<_>| sections.section_name(endian, *s) == Ok(name);
+        let nr = sections.iter().position(|s| is_it(&s)).unwrap();
+        let mut changed = *sections.iter().nth(nr).unwrap();
+        assert_ne!(changed.sh_size(endian), 0);
+        change(&mut changed);
+        let at = header.e_shoff(endian) as usize + nr * size_of_val(&changed);
+        let bytes = object::pod::bytes_of(&changed);
+        data[at..at + bytes.len()].copy_from_slice(bytes);
+        data
+    }
+
+    /// What is no table, as the kernel sees it, is an error here.
+    #[test]
+    fn one_idea_of_a_table() {
+        use object::{U32, U64};
+        let e = Endianness::Little;
+        let right = arm64_module(&[MRS, ADD, LDADD, NOP], &[restart(0, 12)]);
+        let error = |change: &dyn Fn(&mut object::elf::SectionHeader64<Endianness>)| {
+            let data = with_header(right.clone(), b"__sched_rseq", change);
+            verified(&data).unwrap_err().to_string()
+        };
+        let flags = error(&|s| s.sh_flags = U64::new(e, 0));
+        assert!(flags.contains("__sched_rseq is not allocated"), "{flags}");
+        let kind = error(&|s| s.sh_type = U32::new(e, object::elf::SHT_NOBITS));
+        assert!(kind.contains("__sched_rseq has no contents"), "{kind}");
+        let size = error(&|s| s.sh_size = U64::new(e, 4));
+        assert!(size.contains("__sched_rseq is truncated"), "{size}");
+        let align = error(&|s| s.sh_addralign = U64::new(e, 1));
+        assert!(align.contains("__sched_rseq is aligned to 1"), "{align}");
+        // .text gets the table's name.
+        let sections = |data: &[u8]| {
+            use object::read::elf::FileHeader;
+            let header = object::elf::FileHeader64::<Endianness>::parse(data).unwrap();
+            let sections = header.sections(e, data).unwrap();
+            sections
+                .section_by_name(e, b"__sched_rseq")
+                .unwrap()
+                .1
+                .sh_name
+        };
+        let name = sections(&right);
+        let two = with_header(right.clone(), b".text", |s| s.sh_name = name);
+        let two = verified(&two).unwrap_err().to_string();
+        assert!(two.contains("more than one __sched_rseq"), "{two}");
+    }
+
+    /// A file that cannot be judged is an error.
+    #[test]
+    fn not_judged() {
+        use object::U32;
+        let e = Endianness::Little;
+        let right = arm64_module(&[MRS, ADD, LDADD, NOP], &[restart(0, 12)]);
+        let symbols = std::cell::Cell::new(0..0);
+        let mut stripped = with_header(right.clone(), b".symtab", |s| {
+            let from = s.sh_offset.get(e) as usize;
+            symbols.set(from..from + s.sh_size.get(e) as usize);
+        });
+        for symbol in stripped[symbols.take()].chunks_exact_mut(24) {
+            // It is no function.
+            symbol[4] &= 0xf0;
+        }
+        let error = verified(&stripped).unwrap_err().to_string();
+        assert!(error.contains("no symbols"), "{error}");
+        let debug = with_header(right, b".text", |s| {
+            s.sh_type = U32::new(e, object::elf::SHT_NOBITS);
+        });
+        let error = verified(&debug).unwrap_err().to_string();
+        assert!(error.contains(".text has no contents"), "{error}");
     }
 
     /// A function that is said to be called with preemption disabled is believed.

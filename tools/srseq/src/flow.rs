@@ -1,0 +1,400 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Follows the address of this CPU's copies through the registers of a function.
+//!
+//! A register has such an address only if it has it on every path that leads to an instruction. Where
+//! paths join, what only one of them has is forgotten: the other may come with the address of a
+//! structure that any CPU uses.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use crate::arch::Goes;
+use crate::disasm::{Disassembler, Insn, Memory};
+use crate::image::{Function, Image};
+
+/// How far an operation reaches from the instruction that gets this CPU's offset, in instructions.
+const REACH: usize = 12;
+
+/// What is done with memory of this CPU.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum What {
+    Atomic,
+    LoadAndStore,
+    Load,
+    Store,
+}
+
+/// An operation on memory of this CPU.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Access {
+    /// Which instruction got the offset of this CPU.
+    pub origin: u64,
+    /// Which one ends it.
+    pub at: u64,
+    pub what: What,
+}
+
+impl What {
+    /// Of an instruction that loads and stores, or stores what was loaded before.
+    fn of(insn: &Insn) -> Self {
+        match insn.atomic {
+            true => What::Atomic,
+            false => What::LoadAndStore,
+        }
+    }
+}
+
+/// What is known in front of an instruction, on every path to it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Known {
+    /// Registers that have an address of this CPU, and where its offset is from.
+    derived: Vec<(u8, u64)>,
+    /// Where something was loaded from at such an address, the registers unchanged since.
+    loaded: Vec<Memory>,
+}
+
+impl Known {
+    fn origin(&self, mut registers: impl Iterator<Item = u8>) -> Option<u64> {
+        registers.find_map(|r| self.derived.iter().find(|d| d.0 == r).map(|d| d.1))
+    }
+
+    /// Where another path joins.
+    fn join(&mut self, other: &Known) {
+        self.derived
+            .retain(|d| other.origin([d.0].into_iter()).is_some());
+        self.loaded.retain(|place| other.loaded.contains(place));
+    }
+
+    fn forget(&mut self, registers: &[u8]) {
+        self.derived.retain(|(r, _)| !registers.contains(r));
+        self.loaded
+            .retain(|place| !place.registers().any(|r| registers.contains(&r)));
+    }
+
+    /// Executes an instruction. What it updates, if that is this CPU's memory.
+    fn execute(&mut self, insn: &Insn) -> Option<Access> {
+        let origin = match insn.memory {
+            Some(place) => self.origin(place.registers()),
+            // Some atomics of which the operands are not known.
+            None if insn.atomic => self.origin(insn.reads.iter().copied()),
+            None => None,
+        };
+        let again = insn
+            .memory
+            .is_some_and(|place| self.loaded.contains(&place));
+        let updates = insn.atomic || insn.stores && (insn.loads || again);
+        let added = self
+            .origin(insn.reads.iter().copied())
+            .filter(|_| insn.adds);
+        let loaded = insn.memory.filter(|_| insn.loads && origin.is_some());
+        self.loaded.extend(loaded);
+        self.forget(&insn.writes);
+        self.derived.extend(
+            added
+                .into_iter()
+                .flat_map(|o| insn.writes.iter().map(move |&r| (r, o))),
+        );
+        origin.filter(|_| updates).map(|origin| Access {
+            origin,
+            at: insn.address,
+            what: What::of(insn),
+        })
+    }
+}
+
+/// An instruction that is looked at.
+struct Node {
+    insn: Insn,
+    next: Vec<usize>,
+    /// How many more behind it are.
+    left: usize,
+    /// It is also reached from elsewhere, where nothing is known.
+    entered: bool,
+    known: Option<Known>,
+}
+
+/// The code of one function.
+pub struct Body<'a> {
+    image: &'a Image,
+    address: u64,
+    text: &'a [u8],
+    /// Where its instructions begin, and how each goes on.
+    insns: Vec<(usize, Goes)>,
+}
+
+impl<'a> Body<'a> {
+    pub fn new(image: &'a Image, function: &Function) -> Option<Self> {
+        let size = usize::try_from(function.size).ok()?;
+        let text = image.code(function.address, size)?;
+        let mut insns = Vec::new();
+        let mut pos = 0;
+        while pos < text.len() {
+            insns.push((pos, image.arch.goes(&text[pos..])));
+            pos += image.arch.insn_len(&text[pos..]);
+        }
+        Some(Body {
+            image,
+            address: function.address,
+            text,
+            insns,
+        })
+    }
+
+    /// The instructions of the function: where they are, and their code.
+    pub fn insns(&self) -> impl Iterator<Item = (u64, usize)> + '_ {
+        let place = |&(pos, _): &(usize, Goes)| (self.address.wrapping_add(pos as u64), pos);
+        self.insns.iter().map(place)
+    }
+
+    pub fn text(&self) -> &'a [u8] {
+        self.text
+    }
+
+    fn branch(&self, pos: usize, distance: i64) -> Option<usize> {
+        let to = usize::try_from((pos as i64).wrapping_add(distance)).ok()?;
+        (to < self.text.len()).then_some(to)
+    }
+
+    /// Where an instruction may go on in this function.
+    fn next(&self, pos: usize, goes: Goes) -> Vec<usize> {
+        let behind = pos + self.image.arch.insn_len(&self.text[pos..]);
+        let behind = (behind < self.text.len()).then_some(behind);
+        let mut next: Vec<usize> = match goes {
+            Goes::On => behind.into_iter().collect(),
+            Goes::MayBranch(to) => behind.into_iter().chain(self.branch(pos, to)).collect(),
+            Goes::To(to) => self.branch(pos, to).into_iter().collect(),
+            Goes::Call | Goes::Away => Vec::new(),
+        };
+        let at = self.address.wrapping_add(pos as u64);
+        let jump = self
+            .image
+            .patched_jump(at)
+            .map(|to| to.wrapping_sub(at) as i64);
+        next.extend(jump.and_then(|distance| self.branch(pos, distance)));
+        next
+    }
+
+    /// The updates of memory at addresses that the instructions `from` get, and the register that each
+    /// gets the offset in.
+    pub fn updates(&self, disassembler: &Disassembler, from: &HashMap<usize, u8>) -> Vec<Access> {
+        let mut nodes = self.near(disassembler, from);
+        self.enter(&mut nodes, from);
+        // Until nothing more is forgotten.
+        let mut found = BTreeMap::new();
+        let mut work = Vec::new();
+        for (&pos, node) in nodes.iter_mut().filter(|(_, node)| node.entered) {
+            node.known = Some(Known::default());
+            work.push(pos);
+        }
+        while let Some(pos) = work.pop() {
+            let Some((_, known)) = self.execute(&nodes, pos, from) else {
+                continue;
+            };
+            for next in nodes[&pos].next.clone() {
+                let Some(node) = nodes.get_mut(&next) else {
+                    continue;
+                };
+                let joined = match &node.known {
+                    Some(before) => {
+                        let mut joined = before.clone();
+                        joined.join(&known);
+                        joined
+                    }
+                    None => known.clone(),
+                };
+                if node.known.as_ref() != Some(&joined) {
+                    node.known = Some(joined);
+                    work.push(next);
+                }
+            }
+        }
+        for &pos in nodes.keys() {
+            if let Some((Some(update), _)) = self.execute(&nodes, pos, from) {
+                let first = found.entry(update.origin).or_insert(update);
+                if update.at < first.at {
+                    *first = update;
+                }
+            }
+        }
+        found.into_values().collect()
+    }
+
+    /// The operation that begins with the instruction at a place, which gets the offset in `reg`, if it
+    /// looks like one of `this_cpu_*()`: its instructions follow each other, and the first ones form
+    /// the address. Compilers rarely make that of other code.
+    pub fn operation(&self, disassembler: &Disassembler, pos: usize, reg: u8) -> Option<Access> {
+        let access = self.looks_like_operation(disassembler, pos, reg)?;
+        let end = (access.at - self.address) as usize;
+        // But by what it retries with, which is behind it, nothing branches into it.
+        let retry = end + 2 * self.image.arch.insn_len(&self.text[end..]);
+        let inside = |next: &usize| (pos + 1..=end).contains(next);
+        let others = self.insns.iter().filter(|i| !(pos..retry).contains(&i.0));
+        let entered = others
+            .filter(|(_, goes)| matches!(goes, Goes::MayBranch(_) | Goes::To(_)))
+            .any(|&(at, goes)| self.next(at, goes).iter().any(inside));
+        (!entered).then_some(access)
+    }
+
+    fn looks_like_operation(
+        &self,
+        disassembler: &Disassembler,
+        pos: usize,
+        reg: u8,
+    ) -> Option<Access> {
+        /// How many instructions an operation has at most behind the address.
+        const LONGEST: usize = 8;
+        /// Loads and stores of s390 that operations have, and compilers rarely make of other code.
+        const RARELY_COMPILED: [&str; 5] = ["llgc", "llgf", "llgh", "stc", "sth"];
+        /// How many there are at most between a load and a store that are no atomic.
+        const BETWEEN: usize = 3;
+        let origin = self.address.wrapping_add(pos as u64);
+        let mut insns = disassembler.prefix(&self.text[pos..], origin).skip(1);
+        let mut insn = insns.next()?;
+        // AG adds the offset to the address.
+        let mut formed = self.image.arch.adds_offset();
+        if !formed && insn.adds && insn.writes == [reg] && insn.reads.contains(&reg) {
+            formed = true;
+            insn = insns.next()?;
+        }
+        let place = insn.memory?;
+        let is_it = match (place.base, place.index) {
+            (Some(base), None) => formed && base == reg,
+            (Some(base), Some(index)) => !formed && index == reg && base != reg,
+            _ => false,
+        };
+        if !is_it || place.offset != 0 {
+            return None;
+        }
+        let access = |at, what| Some(Access { origin, at, what });
+        if self.image.arch.adds_offset() && insn.loads != insn.stores {
+            let mnemonic = insn.text.split(' ').next().unwrap_or_default();
+            if RARELY_COMPILED.contains(&mnemonic) {
+                let what = if insn.loads { What::Load } else { What::Store };
+                return access(insn.address, what);
+            }
+        }
+        match (insn.loads, insn.stores) {
+            (true, false) => {}
+            // Compilers make the same of a store to an address that they have formed.
+            (false, true) if formed => return None,
+            (false, true) => return access(insn.address, What::Store),
+            _ => return access(insn.address, What::of(&insn)),
+        }
+        let loads_address = insn.writes.contains(&reg);
+        if loads_address && !self.image.arch.adds_offset() {
+            return access(insn.address, What::Load);
+        }
+        let only_atomics =
+            self.image.arch.adds_offset() || formed && self.image.arch.adds_while_accessing();
+        for (between, next) in insns.take(LONGEST).enumerate() {
+            let what = What::of(&next);
+            if next.stores && next.memory == Some(place) {
+                let close = between <= BETWEEN && !only_atomics;
+                return access(next.address, what).filter(|_| what == What::Atomic || close);
+            }
+            let code = &self.text[(next.address - self.address) as usize..];
+            if place.registers().any(|r| next.writes.contains(&r))
+                || matches!(
+                    self.image.arch.goes(code),
+                    Goes::Call | Goes::Away | Goes::To(_)
+                )
+            {
+                return None;
+            }
+        }
+        None
+    }
+
+    /// What is known behind an instruction, and what it updates.
+    fn execute(
+        &self,
+        nodes: &HashMap<usize, Node>,
+        pos: usize,
+        from: &HashMap<usize, u8>,
+    ) -> Option<(Option<Access>, Known)> {
+        let node = &nodes[&pos];
+        let mut known = node.known.clone()?;
+        if let Some(&reg) = from.get(&pos) {
+            known.forget(&[reg]);
+            known.derived.push((reg, node.insn.address));
+            return Some((None, known));
+        }
+        let update = known.execute(&node.insn);
+        Some((update, known))
+    }
+
+    /// The instructions that follow those `from` which this is about.
+    fn near(&self, disassembler: &Disassembler, from: &HashMap<usize, u8>) -> HashMap<usize, Node> {
+        let mut nodes: HashMap<usize, Node> = HashMap::new();
+        let mut work: Vec<(usize, usize)> = from.keys().map(|&pos| (pos, REACH)).collect();
+        while let Some((pos, left)) = work.pop() {
+            if let Some(node) = nodes.get_mut(&pos) {
+                if node.left < left {
+                    node.left = left;
+                    work.extend(node.next.iter().map(|&next| (next, left - 1)));
+                }
+                continue;
+            }
+            // A branch into the middle of an instruction leads nowhere.
+            let Ok(nr) = self.insns.binary_search_by_key(&pos, |i| i.0) else {
+                continue;
+            };
+            let address = self.address.wrapping_add(pos as u64);
+            let Some(insn) = disassembler.prefix(&self.text[pos..], address).next() else {
+                continue;
+            };
+            let next = self.next(pos, self.insns[nr].1);
+            if left > 0 {
+                work.extend(next.iter().map(|&next| (next, left - 1)));
+            }
+            nodes.insert(
+                pos,
+                Node {
+                    insn,
+                    next,
+                    left,
+                    entered: false,
+                    known: None,
+                },
+            );
+        }
+        nodes
+    }
+
+    /// Marks the instructions that are also reached from others.
+    fn enter(&self, nodes: &mut HashMap<usize, Node>, from: &HashMap<usize, u8>) {
+        let reached: HashSet<usize> = nodes.values().flat_map(|n| n.next.clone()).collect();
+        for pos in from.keys().filter(|pos| !reached.contains(pos)) {
+            nodes.entry(*pos).and_modify(|node| node.entered = true);
+        }
+        for pair in self.insns.windows(2) {
+            let [(pos, goes), (behind, _)] = [pair[0], pair[1]];
+            let unknown = goes == Goes::Call || !nodes.contains_key(&pos);
+            if unknown && goes != Goes::Away && !matches!(goes, Goes::To(_)) {
+                if let Some(node) = nodes.get_mut(&behind) {
+                    node.entered = true;
+                }
+            }
+        }
+        for &(pos, goes) in &self.insns {
+            if nodes.contains_key(&pos) {
+                continue;
+            }
+            let jumps = self
+                .image
+                .patched_jump(self.address.wrapping_add(pos as u64));
+            if matches!(goes, Goes::On | Goes::Call | Goes::Away) && jumps.is_none() {
+                continue;
+            }
+            for next in self.next(pos, goes) {
+                if let Some(node) = nodes.get_mut(&next) {
+                    node.entered = true;
+                }
+            }
+        }
+        // The function itself.
+        if let Some(node) = nodes.get_mut(&0) {
+            node.entered = true;
+        }
+    }
+}
