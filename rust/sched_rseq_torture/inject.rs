@@ -204,13 +204,14 @@ impl Session {
     /// Measures a delay after which the task is in its loop when the timer fires. A shorter delay
     /// makes the timer the next event of the CPU, which takes longer to start than what is measured
     /// here; as the loop ends only when the timer has fired, there is room for that.
-    fn calibrate(&self) -> Result<u32> {
+    fn calibrate(&self, op: u32) -> Result<u32> {
         /// Long enough not to fire while it is started, on any kernel.
         const LONG_NS: u32 = 1_000_000;
         let mut setup_ns = 0;
 
         for _ in 0..8 {
             let mut shot = Shot {
+                op,
                 delay_ns: LONG_NS,
                 event: self.first_event,
                 ..Shot::default()
@@ -319,10 +320,6 @@ pub(crate) fn run(torture_type: Type, shots: u32, delay_ns: u32) -> Result<Matri
         _ => Some(sdei::Events::new()?),
     };
     let session = Session::new(events.as_ref().map_or(0, |_| SDEI_MASKED))?;
-    let delay_ns = match delay_ns {
-        0 => session.calibrate()?,
-        asked_for => asked_for,
-    };
     // SAFETY: No requirements.
     let (nr_ops, first_exact) = unsafe { (srt_nr_ops(), srt_first_exact_op()) };
     // SAFETY: Takes any number.
@@ -333,6 +330,18 @@ pub(crate) fn run(torture_type: Type, shots: u32, delay_ns: u32) -> Result<Matri
         (None, Way::Exact) => (0..0, nr_exact),
         (None, Way::Sdei) => (0..nr_ops, nr_exact),
         (None, _) => (0..nr_ops, 0),
+    };
+    let delay_ns = match delay_ns {
+        0 => {
+            // The exact ones bear the loss of a register, which is one of the mistakes.
+            let op = if torture_type.way == Way::Exact {
+                first_exact
+            } else {
+                0
+            };
+            session.calibrate(op)?
+        }
+        asked_for => asked_for,
     };
     let mut total = Tally::default();
     let ways = match torture_type.way {

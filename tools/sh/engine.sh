@@ -375,9 +375,9 @@ check_broken() {
 # check_sdei_broken VARIANT N: the torture must notice mistake N of the way back from an
 # SDEI event (arch/arm64/kernel/sdei.c); from 3 on, the operations that look at registers.
 check_sdei_broken() {
-	local out=$LOGS/test/sdei-broken-$1-$2.console type=sdei
-	[ "$2" -lt 3 ] || type=exact
-	guest_job "$1" "srseq=broken srseq.types=$type srseq.shots=300 sdei_broken=$2" | tee "$out"
+	local out=$LOGS/test/sdei-broken-$1-$2.console type=sdei shots=20
+	[ "$2" -lt 3 ] || type=exact shots=300
+	guest_job "$1" "srseq=broken srseq.types=$type srseq.shots=$shots sdei_broken=$2" | tee "$out"
 	check_caught "$out" "$type"
 }
 

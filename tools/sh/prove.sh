@@ -109,6 +109,21 @@ for kernel in $MODES; do
 		check_faults "$kernel"
 done
 
+# The way back from SDEI events, if there is a firmware that delivers them.
+if [ "$ARCH" = arm64 ]; then
+	rc=0
+	(need_firmware plain+sdei) || rc=$?
+	if [ "$rc" -eq 0 ]; then
+		need_firmware plain+sdei
+		part kernel-sdei "$TOP/tools/sh/module.sh" plain+sdei sched_rseq sched_rseq_torture
+		for n in 1 2 3 4 5; do
+			caught "sdei-$n" "torture, SDEI, mistake $n" 1 check_sdei_broken plain+sdei "$n"
+		done
+	elif [ "$rc" -ne 77 ]; then
+		failed+=" firmware"
+	fi
+fi
+
 printf '%-28s %9s %11s %11s %9s\n' "" sections cells violations mistakes
 printf '%s\n' "${table[@]}"
 verdict=PASS

@@ -18,7 +18,7 @@ need_firmware "$VARIANT"
 qemu_check
 mkdir -p "$LOGS/test"
 # So many that all cells must be hit.
-export SHOTS=300
+export SHOTS=300 BOOT_TIMEOUT=200
 
 for check in check_sdei_broken\ {1,2,3,4,5} check_sdei_faults check_sdei_malformed; do
 	read -r name n <<<"$check"
