@@ -33,6 +33,16 @@ static void swap_entry(void *a, void *b, int size)
 	y->begin = tmp.begin - delta;
 }
 
+/* Mostly true: the assembler emits descriptors in the order of the text. */
+static bool is_sorted(const struct sched_rseq_entry *entries, unsigned int nr)
+{
+	for (unsigned int i = 1; i < nr; i++) {
+		if (sched_rseq_begin(entries + i) < sched_rseq_begin(entries + i - 1))
+			return false;
+	}
+	return true;
+}
+
 /*
  * Once a module is loaded its table stays as it is: whoever is interrupted reads
  * it under no lock. Descriptors of init text that was freed stay, too. They do no
@@ -378,7 +388,8 @@ int sched_rseq_module_finalize(struct module *mod)
 	if (IS_ENABLED(CONFIG_SCHED_RSEQ_PUBLISH))
 		return 0;
 
-	sort(mod->sched_rseq, nr, sizeof(*entry), cmp_entry, swap_entry);
+	if (!is_sorted(entry, nr))
+		sort(mod->sched_rseq, nr, sizeof(*entry), cmp_entry, swap_entry);
 	for (unsigned int i = 1; i < nr; i++) {
 		unsigned long before = sched_rseq_begin(entry + i - 1);
 

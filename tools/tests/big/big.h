@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * A module of 20,000 functions, each with what DESCRIPTOR says about two of its
- * instructions. Nothing executes them.
+ * instructions. Nothing executes them. As in code that forms the address of a variable,
+ * the loader relocates two words of each.
  */
 #include <linux/module.h>
 #include <linux/sched_rseq_types.h>
+
+static int big_variable __used;
 
 asm("	.text\n"
     "	.balign	4\n"
@@ -13,8 +16,8 @@ asm("	.text\n"
     "big_f\\@:\n"
     "771:	nop\n"
     "	nop\n"
-    "772:	nop\n"
-    "	nop\n"
+    "772:	.long	big_variable - .\n"
+    "	.long	big_variable - .\n"
     DESCRIPTOR
     "	.size	big_f\\@, . - big_f\\@\n"
     "	.endm\n"
