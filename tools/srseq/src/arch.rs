@@ -448,6 +448,26 @@ pub fn mark(code: &[u8]) -> Option<u8> {
     }
 }
 
+/// Returns the constant that an instruction compares a register with.
+pub fn compared_with(arch: Arch, bytes: &[u8]) -> Option<u64> {
+    if arch != Arch::Arm64 {
+        return None;
+    }
+    // CMP and CMN (immediate): SUBS and ADDS whose destination is the zero register.
+    let insn = u32::from_le_bytes(bytes.try_into().ok()?);
+    if insn & 0x3f80_001f != 0x3100_001f {
+        return None;
+    }
+    let shift = if insn & 1 << 22 != 0 { 12 } else { 0 };
+    let constant = u64::from(insn >> 10 & 0xfff) << shift;
+    let subtracts = insn & 1 << 30 != 0;
+    Some(if subtracts {
+        constant
+    } else {
+        constant.wrapping_neg()
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -521,5 +541,15 @@ mod tests {
         let record = Arch::Riscv.alt_record(&riscv).unwrap();
         assert_eq!((record.original, record.replacement), (4, -8));
         assert_eq!((record.original_len, record.replacement_len), (4, 4));
+    }
+
+    #[test]
+    fn compared_with_constants() {
+        let compared = |insn: u32| compared_with(Arch::Arm64, &insn.to_le_bytes());
+        assert_eq!(compared(0x7100_157f), Some(5)); // cmp w11, #5
+        assert_eq!(compared(0xf140_053f), Some(0x1000)); // cmp x9, #1, lsl #12
+        assert_eq!(compared(0xb140_053f), Some(0xffff_ffff_ffff_f000)); // cmn x9, #1, lsl #12
+        assert_eq!(compared(0x6b04_007f), None); // cmp w3, w4
+        assert_eq!(compared(0x1100_0529), None); // add w9, w9, #1
     }
 }

@@ -253,6 +253,7 @@ impl Disassembler {
                     | "eor"
                     | "bic"
                     | "cmp"
+                    | "cmn"
                     | "ccmp"
             )
         {

@@ -587,6 +587,15 @@ impl Emulator {
                 }
             }
         } else {
+            let constants = subject
+                .insns
+                .iter()
+                .filter_map(|(_, bytes)| arch::compared_with(self.arch, bytes));
+            candidates.extend(
+                constants
+                    .chain([0])
+                    .map(|value| scenario.with(address, &in_memory(value), None)),
+            );
             for (nr, reg) in regs {
                 // What is compared with less than a register has zeros in front.
                 let low = reg & (u64::MAX >> (64 - 8 * size));
