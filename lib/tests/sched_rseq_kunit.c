@@ -166,7 +166,7 @@ static __always_inline u64 srk_operate_##bits(u64 start, u64 c, struct srk_resul
 	r->add_return[0] = this_cpu_add_return(*var, c);		\
 	r->add_return[1] = raw_cpu_read(*var);				\
 	srk_set_##bits(start);						\
-	r->cmpxchg[0] = this_cpu_cmpxchg(*var, c, 1);			\
+	r->cmpxchg[0] = this_cpu_cmpxchg(*var, c, ~c);			\
 	r->cmpxchg[1] = raw_cpu_read(*var);				\
 	return c;							\
 }									\
@@ -182,7 +182,7 @@ static noinline void srk_compare_##bits(struct kunit *test, u64 start, u64 c, \
 	KUNIT_EXPECT_EQ(test, r->add_return[0], (u64)(u##bits)(a + b));	\
 	KUNIT_EXPECT_EQ(test, r->add_return[1], (u64)(u##bits)(a + b));	\
 	KUNIT_EXPECT_EQ(test, r->cmpxchg[0], (u64)a);			\
-	KUNIT_EXPECT_EQ_MSG(test, r->cmpxchg[1], (u64)(a == b ? 1 : a),	\
+	KUNIT_EXPECT_EQ_MSG(test, r->cmpxchg[1], (u64)(u##bits)(a == b ? ~b : a), \
 			    "%llx == %llx", start, c);			\
 }									\
 									\
@@ -191,15 +191,15 @@ static noinline void srk_each_constant_##bits(struct kunit *test, u64 start) \
 	struct srk_results r;						\
 	u64 c;								\
 									\
+	migrate_disable();						\
 	SRK_CONSTANTS(SRK_ONE_##bits)					\
+	migrate_enable();						\
 }									\
 									\
 static void srk_constants_##bits(struct kunit *test)			\
 {									\
-	migrate_disable();						\
 	for (int i = 0; i < ARRAY_SIZE(srk_constants); i++)		\
 		srk_each_constant_##bits(test, srk_constants[i]);	\
-	migrate_enable();						\
 }
 
 #define SRK_ONE(bits, constant)						\
@@ -299,6 +299,7 @@ static noinline void srk_one_bool(struct kunit *test, bool var, int val)
 {
 	bool want = var, got;
 
+	migrate_disable();
 	SRK_BOOL(test, +=, this_cpu_add, var, val);
 	SRK_BOOL(test, &=, this_cpu_and, var, val);
 	SRK_BOOL(test, |=, this_cpu_or, var, val);
@@ -327,16 +328,15 @@ static noinline void srk_one_bool(struct kunit *test, bool var, int val)
 	got = this_cpu_cmpxchg(srk_bool, val, 0x200);
 	KUNIT_EXPECT_EQ(test, *(u8 *)&got, (u8)var);
 	KUNIT_EXPECT_EQ(test, *(u8 *)this_cpu_ptr(&srk_bool), (u8)(var == want || var));
+	migrate_enable();
 }
 
 static void srk_bools(struct kunit *test)
 {
 	static const int values[] = { 0, 1, 2, 3, -1, -2, 0xff, 0x100, 0x101, INT_MIN, INT_MAX };
 
-	migrate_disable();
 	for (int i = 0; i < 2 * ARRAY_SIZE(values); i++)
 		srk_one_bool(test, i & 1, values[i / 2]);
-	migrate_enable();
 }
 
 static DEFINE_PER_CPU(u32 *, srk_u32_ptr);

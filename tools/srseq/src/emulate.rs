@@ -259,6 +259,14 @@ impl Memory {
         Memory(std::array::from_fn(|_| (0..SIZE).map(|_| next()).collect()))
     }
 
+    /// The same with each bit as the other.
+    fn inverted(mut self) -> Self {
+        for byte in self.0.iter_mut().flatten() {
+            *byte = !*byte;
+        }
+        self
+    }
+
     /// What others do to it in the interruption number `nr`: change those bytes of each word that
     /// `lanes` has a bit for.
     fn disturbed(mut self, nr: usize, lanes: u8) -> Self {
@@ -299,8 +307,15 @@ impl Scenario {
             regs[0] = 0;
             regs[usize::from(riscv::TP)] = THREAD;
         }
+        // An operation with a mask that has one bit changes nothing in one of two memories. In
+        // the one that is inverted it does.
+        let memory = Memory::random(seed.div_ceil(2));
         Scenario {
-            memory: Memory::random(seed),
+            memory: if seed % 2 == 0 {
+                memory.inverted()
+            } else {
+                memory
+            },
             regs,
             lanes: Self::ALL_LANES,
         }
@@ -486,12 +501,37 @@ impl Emulator {
 
     /// Whether a mistake can be made in a section and makes a difference.
     pub fn admits(&mut self, subject: &Subject, mistake: Mistake) -> Result<bool> {
-        if mistake != Mistake::PreemptedOnly || !subject.admits(mistake) {
-            return Ok(subject.admits(mistake));
+        if !subject.admits(mistake) {
+            return Ok(false);
         }
-        // What an AND with 0 finds does not matter; with a register, it does in one of these.
-        self.set_up(subject, None)?;
-        Ok((1..3).any(|seed| self.depends_on_memory(subject, seed)))
+        match mistake {
+            // What an AND with 0 finds does not matter; with a register, it does in one of these.
+            Mistake::PreemptedOnly => {
+                self.set_up(subject, None)?;
+                Ok((1..3).any(|seed| self.depends_on_memory(subject, seed)))
+            }
+            // An addition of 0 may be done twice.
+            Mistake::EndLong => {
+                self.set_up(subject, None)?;
+                Ok((1..3).any(|seed| self.changes_memory(subject, seed)))
+            }
+            // If it returns nothing, either, it may be done on another CPU (ASI on s390).
+            Mistake::NoResume | Mistake::EndShort | Mistake::FixupCpu | Mistake::WrongCpu => {
+                self.set_up(subject, None)?;
+                Ok((1..3).any(|seed| {
+                    self.changes_memory(subject, seed) || self.depends_on_memory(subject, seed)
+                }))
+            }
+            _ => Ok(true),
+        }
+    }
+
+    /// Whether an operation changes what it finds, or something that it looks for.
+    fn changes_memory(&mut self, subject: &Subject, seed: u64) -> bool {
+        let scenario = Scenario::random(self.arch, seed);
+        let outcome = self.run(subject, 0, &scenario, &[]);
+        outcome.map_or(true, |outcome| outcome.memory != scenario.memory)
+            || self.match_found(subject, &scenario).is_some()
     }
 
     /// Whether what an operation does is another if it finds something else.
