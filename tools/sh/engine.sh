@@ -238,7 +238,7 @@ code() {
 }
 
 # check_same_code VARIANT: per-CPU operations in Rust are, instruction by
-# instruction, those in C.  Of a plain add_return the compilers copy an operand at
+# instruction, those in C.  Of add_return the compilers copy an operand at
 # another place, so that there only the kinds of instructions are the same.
 check_same_code() {
 	local ko op rust c ops="inc dec add read write add_return inc_at"
@@ -250,7 +250,7 @@ check_same_code() {
 		c=$(code "$ko" "samecode_c_$op")
 		printf '%s: %d instructions\n' "$op" "$(wc -l <<<"$rust")"
 		[ -n "$rust" ]
-		if [ "$op-$1" = add_return-plain ]; then
+		if [ "$op" = add_return ]; then
 			rust=$(cut -d' ' -f1 <<<"$rust" | sort)
 			c=$(cut -d' ' -f1 <<<"$c" | sort)
 		fi

@@ -311,7 +311,7 @@ impl Scenario {
         // the one that is inverted it does.
         let memory = Memory::random(seed.div_ceil(2));
         Scenario {
-            memory: if seed % 2 == 0 {
+            memory: if seed & 1 == 0 {
                 memory.inverted()
             } else {
                 memory
