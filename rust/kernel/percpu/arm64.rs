@@ -100,7 +100,7 @@ macro_rules! op_return {
             $place, $text,
             p = out(reg) _,
             ret = out(reg) ret,
-            val = in(reg) u64::from($val)
+            val = in(reg) $val
         );
         ret as Self
     }};
