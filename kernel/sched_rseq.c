@@ -67,25 +67,6 @@ bool sched_rseq_in_section(unsigned long addr)
 }
 
 /**
- * sched_rseq_walk_tables - call a function for each table of descriptors
- * @fn:		the function; non-zero ends the walk
- * @data:	its last argument
- *
- * Context: Any. @fn is called under the RCU read lock for modules.
- *
- * Return: what the last call of @fn returned.
- */
-int sched_rseq_walk_tables(sched_rseq_table_fn fn, void *data)
-{
-	const struct sched_rseq_table table = kernel_table();
-	int ret;
-
-	ret = fn("vmlinux", &table, data);
-	return ret ?: sched_rseq_walk_module_tables(fn, data);
-}
-EXPORT_SYMBOL_GPL(sched_rseq_walk_tables);
-
-/**
  * sched_rseq_walk_sections - call a function for each section, from a position on
  * @pos:	the position, 0 at the start; it becomes that of the section for which
  *		@fn returned non-zero, or the end

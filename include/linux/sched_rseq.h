@@ -82,9 +82,6 @@ void preempt_schedule_irq_resume(struct pt_regs *regs);
 /* kernel/sched_rseq.c */
 bool sched_rseq_find_table(unsigned long addr, struct sched_rseq_table *table);
 bool sched_rseq_in_section(unsigned long addr);
-typedef int (*sched_rseq_table_fn)(const char *owner, const struct sched_rseq_table *table,
-				   void *data);
-int sched_rseq_walk_tables(sched_rseq_table_fn fn, void *data);
 
 /**
  * struct sched_rseq_place - where a section is, for somebody to read
@@ -109,18 +106,12 @@ int sched_rseq_walk_sections(unsigned long *pos, sched_rseq_section_fn fn, void 
 int sched_rseq_module_find(struct module *mod, const struct load_info *info);
 int sched_rseq_module_finalize(struct module *mod);
 bool sched_rseq_module_table(unsigned long addr, struct sched_rseq_table *table);
-int sched_rseq_walk_module_tables(sched_rseq_table_fn fn, void *data);
 int sched_rseq_walk_module_sections(unsigned long from, unsigned long *pos,
 				    sched_rseq_section_fn fn, void *data);
 #else
 static inline bool sched_rseq_module_table(unsigned long addr, struct sched_rseq_table *table)
 {
 	return false;
-}
-
-static inline int sched_rseq_walk_module_tables(sched_rseq_table_fn fn, void *data)
-{
-	return 0;
 }
 
 static inline int sched_rseq_walk_module_sections(unsigned long from, unsigned long *pos,

@@ -44,8 +44,8 @@ static bool is_sorted(const struct sched_rseq_entry *entries, unsigned int nr)
 }
 
 /*
- * Once a module is loaded its table stays as it is: whoever is interrupted reads
- * it under no lock. Descriptors of init text that was freed stay, too. They do no
+ * Once a module is loaded its table stays as it is: an interrupt reads it under no
+ * lock. Descriptors of init text that was freed stay, too. They do no
  * harm, as a table is only searched for addresses that are in its module's text.
  */
 static struct sched_rseq_table module_table(const struct module *mod)
@@ -57,8 +57,8 @@ static struct sched_rseq_table module_table(const struct module *mod)
 	};
 }
 
-/* The part of a module's text that @addr is in, or NULL. */
-static const struct module_memory *text_at(const struct module *mod, unsigned long addr)
+/* The part of a module's text that @addr is in, or NULL. A copy in each caller is 200 bytes. */
+static noinline const struct module_memory *text_at(const struct module *mod, unsigned long addr)
 {
 	for_each_mod_mem_type(type) {
 		if (mod_mem_type_is_text(type) && within_module_mem_type(addr, mod, type))
@@ -70,28 +70,6 @@ static const struct module_memory *text_at(const struct module *mod, unsigned lo
 static bool was_freed(const struct module *mod, const struct sched_rseq_entry *entry)
 {
 	return !text_at(mod, sched_rseq_begin(entry));
-}
-
-/*
- * Calls @fn for the descriptors of a module, a run of them at a time, but for those of
- * init text that was freed: another module's text may have taken its place.
- */
-static int walk_in_use(const struct module *mod, sched_rseq_table_fn fn, void *data)
-{
-	struct sched_rseq_table table = module_table(mod);
-	const struct sched_rseq_entry *entry = table.entries, *end = entry + table.nr;
-	int ret = 0;
-
-	while (entry < end && !ret) {
-		while (entry < end && was_freed(mod, entry))
-			entry++;
-		table.entries = entry;
-		while (entry < end && !was_freed(mod, entry))
-			entry++;
-		table.nr = entry - table.entries;
-		ret = table.nr ? fn(mod->name, &table, data) : 0;
-	}
-	return ret;
 }
 
 const char * __weak arch_sched_rseq_check(const struct sched_rseq_entry *entry)
@@ -236,10 +214,16 @@ static void filter_module(struct module *mod)
 	mod->sched_rseq_filtered = true;
 }
 
-static int add_to_filter(const char *owner, const struct sched_rseq_table *table, void *filter)
+/* A descriptor of init text that was freed stays out: other text may have taken its place. */
+static void add_to_filter(const struct module *mod, unsigned long *filter)
 {
-	sched_rseq_filter_add(table, filter);
-	return 0;
+	struct sched_rseq_table one = { .nr = 1 };
+
+	for (unsigned int i = 0; i < mod->num_sched_rseq; i++) {
+		one.entries = mod->sched_rseq + i;
+		if (!was_freed(mod, one.entries))
+			sched_rseq_filter_add(&one, filter);
+	}
 }
 
 /* Called with module_mutex held. */
@@ -260,7 +244,7 @@ void sched_rseq_module_filter_add(unsigned long *filter)
 		 *	5. module_mutex: filtered
 		 */
 		if (mod->sched_rseq_filtered)
-			walk_in_use(mod, add_to_filter, filter);
+			add_to_filter(mod, filter);
 	}
 }
 
@@ -413,22 +397,6 @@ bool sched_rseq_module_table(unsigned long addr, struct sched_rseq_table *table)
 		return false;
 	*table = module_table(mod);
 	return true;
-}
-
-int sched_rseq_walk_module_tables(sched_rseq_table_fn fn, void *data)
-{
-	struct module *mod;
-	int ret;
-
-	guard(rcu)();
-	list_for_each_entry_rcu(mod, &modules, list) {
-		if (mod->state == MODULE_STATE_UNFORMED)
-			continue;
-		ret = walk_in_use(mod, fn, data);
-		if (ret)
-			return ret;
-	}
-	return 0;
 }
 
 /**

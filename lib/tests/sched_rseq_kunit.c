@@ -443,21 +443,27 @@ struct srk_search {
 	unsigned int	len, nr;
 };
 
-static int srk_search_table(const char *owner, const struct sched_rseq_table *table, void *data)
+static int srk_search_section(const struct sched_rseq_place *place,
+			      const struct sched_rseq_entry *entry, void *data)
 {
+	unsigned long begin = sched_rseq_begin(entry);
 	struct srk_search *search = data;
 
-	for (unsigned int i = 0; i < table->nr; i++) {
-		const struct sched_rseq_entry *entry = table->entries + i;
-		unsigned long begin = sched_rseq_begin(entry);
-
-		if (begin - search->start < search->size) {
-			search->begin = begin;
-			search->len = entry->len;
-			search->nr++;
-		}
+	if (begin - search->start < search->size) {
+		search->begin = begin;
+		search->len = entry->len;
+		search->nr++;
 	}
 	return 0;
+}
+
+/* Looks for the sections from @search->start on. */
+static void srk_search(struct kunit *test, struct srk_search *search)
+{
+	unsigned long pos = 0;
+
+	KUNIT_ASSERT_TRUE(test, kallsyms_lookup_size_offset(search->start, &search->size, NULL));
+	KUNIT_ASSERT_EQ(test, sched_rseq_walk_sections(&pos, srk_search_section, search), 0);
 }
 
 /* The section of @function in this file, which may be built as a module. */
@@ -466,8 +472,7 @@ static void srk_find(struct kunit *test, void *function, struct srk_search *sear
 	*search = (struct srk_search) {
 		.start = (unsigned long)dereference_function_descriptor(function),
 	};
-	KUNIT_ASSERT_TRUE(test, kallsyms_lookup_size_offset(search->start, &search->size, NULL));
-	KUNIT_ASSERT_EQ(test, sched_rseq_walk_tables(srk_search_table, search), 0);
+	srk_search(test, search);
 	KUNIT_ASSERT_EQ(test, search->nr, 1);
 }
 
@@ -606,21 +611,18 @@ static void srk_interrupted(struct kunit *test)
 	}
 }
 
-static int srk_filter_table(const char *owner, const struct sched_rseq_table *table, void *data)
+static int srk_filter_section(const struct sched_rseq_place *place,
+			      const struct sched_rseq_entry *entry, void *data)
 {
+	unsigned long begin = sched_rseq_begin(entry);
 	unsigned int *plain = data;
 
-	for (unsigned int i = 0; i < table->nr; i++) {
-		const struct sched_rseq_entry *entry = table->entries + i;
-		unsigned long begin = sched_rseq_begin(entry);
-
-		if (entry->kind != SCHED_RSEQ_PLAIN)
-			continue;
-		(*plain)++;
-		for (unsigned int at = 0; at < entry->len; at++) {
-			if (!test_bit(sched_rseq_filter_bit(begin + at), sched_rseq_filter))
-				return -EINVAL;
-		}
+	if (entry->kind != SCHED_RSEQ_PLAIN)
+		return 0;
+	(*plain)++;
+	for (unsigned int at = 0; at < entry->len; at++) {
+		if (!test_bit(sched_rseq_filter_bit(begin + at), sched_rseq_filter))
+			return -EINVAL;
 	}
 	return 0;
 }
@@ -629,8 +631,9 @@ static int srk_filter_table(const char *owner, const struct sched_rseq_table *ta
 static void srk_filter(struct kunit *test)
 {
 	unsigned int bits, plain = 0;
+	unsigned long pos = 0;
 
-	KUNIT_EXPECT_EQ(test, sched_rseq_walk_tables(srk_filter_table, &plain), 0);
+	KUNIT_EXPECT_EQ(test, sched_rseq_walk_sections(&pos, srk_filter_section, &plain), 0);
 	bits = bitmap_weight(sched_rseq_filter, SCHED_RSEQ_FILTER_BITS);
 	kunit_info(test, "%u plain sections, %u of %lu bits", plain, bits,
 		   SCHED_RSEQ_FILTER_BITS);
@@ -1257,8 +1260,7 @@ static void srk_fixup(struct kunit *test)
 	unsigned long delta;
 
 	srk_registers();
-	KUNIT_ASSERT_TRUE(test, kallsyms_lookup_size_offset(s.start, &s.size, NULL));
-	KUNIT_ASSERT_EQ(test, sched_rseq_walk_tables(srk_search_table, &s), 0);
+	srk_search(test, &s);
 	KUNIT_ASSERT_EQ(test, s.nr, NUM_GPRS);
 
 	if (num_possible_cpus() < 2)

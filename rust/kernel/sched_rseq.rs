@@ -563,36 +563,6 @@ pub fn is_text(addr: u64) -> bool {
     unsafe { bindings::kernel_text_address(addr as c_ulong) != 0 }
 }
 
-/// Calls `f` for each section of the kernel and of its modules, with the name of the owner, until
-/// it returns an error.
-///
-/// Modules are visited under the RCU read lock, so `f` must not sleep.
-pub fn for_each_section<F>(mut f: F) -> Result
-where
-    F: FnMut(&CStr, Section) -> Result,
-{
-    /// # Safety
-    ///
-    /// `owner` is a valid string, `table` describes valid descriptors, and `f` points at an `F`
-    /// that nothing else uses.
-    unsafe extern "C" fn visit<F: FnMut(&CStr, Section) -> Result>(
-        owner: *const c_char,
-        table: *const bindings::sched_rseq_table,
-        f: *mut c_void,
-    ) -> c_int {
-        // SAFETY: By the safety requirements of this function.
-        let (owner, f) = unsafe { (CStr::from_char_ptr(owner), &mut *f.cast::<F>()) };
-        // SAFETY: As above.
-        let table = unsafe { table_from_c(&*table) };
-        let mut visit_all = || table.sections().try_for_each(|section| f(owner, section));
-        visit_all().map_or_else(|e| e.to_errno(), |()| 0)
-    }
-
-    // SAFETY: `visit::<F>` is passed an `F`, and C passes it on unchanged.
-    let ret = unsafe { bindings::sched_rseq_walk_tables(Some(visit::<F>), (&raw mut f).cast()) };
-    crate::error::to_result(ret)
-}
-
 /// Where a section is, for somebody to read.
 pub struct Place<'a> {
     /// `vmlinux` or the name of a module.
@@ -612,6 +582,8 @@ fn text(s: &CStr) -> Result<&str, fmt::Error> {
 
 impl fmt::Display for Place<'_> {
     /// Writes symbol, offset and size, and the module, as the format `%pS` of C does.
+    // Inline, so that only a module that shows places contains it.
+    #[inline]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.place.symbol.is_null() {
             let mut name = [0u8; Self::MAX_LEN];
@@ -782,8 +754,8 @@ mod tests {
     fn table_of_the_kernel_is_sorted() {
         let mut last = 0;
         let mut sections = 0;
-        assert!(for_each_section(|owner, section| {
-            if owner.to_bytes() == b"vmlinux" {
+        assert!(walk_sections(&mut 0, |place, section| {
+            if place.owner.to_bytes() == b"vmlinux" {
                 if cfg!(not(CONFIG_SCHED_RSEQ_PUBLISH)) && section.begin < last {
                     return Err(EINVAL);
                 }

@@ -13,7 +13,7 @@ use kernel::{
 /// Looks up the first and last instruction of each section and the one behind it.
 pub(crate) fn run() -> Result {
     let mut sections = 0u32;
-    sched_rseq::for_each_section(|owner, section| {
+    sched_rseq::walk_sections(&mut 0, |place, section| {
         // What is left of freed init text, or text that the kernel no longer runs.
         if !sched_rseq::is_text(section.begin) {
             return Ok(());
@@ -23,12 +23,11 @@ pub(crate) fn run() -> Result {
         let right = found(section.begin) == Some(section)
             && found(end - INSN_BYTES) == Some(section)
             && found(end) != Some(section);
-        // A module may be through with its init text since: it is forgotten first and freed when
-        // nobody reads under RCU any more, as this does.
-        if !right && sched_rseq::is_text(section.begin) {
+        if !right {
             pr_err!(
-                "self-check: the engine does not find the section at {:#x} of {owner}\n",
-                section.begin
+                "self-check: the engine does not find the section at {:#x} of {}\n",
+                section.begin,
+                place.owner
             );
             return Err(EINVAL);
         }

@@ -139,8 +139,9 @@ s64 bench_exception_ns(void)
 #define TURNS		256
 
 struct searches {
-	struct bench_search	*searches;
-	u32			max, nr;
+	struct bench_search		*searches;
+	const struct sched_rseq_entry	*first;
+	u32				max, nr;
 };
 
 typedef void (*engine_fn)(struct pt_regs *regs, unsigned int old_cpu);
@@ -247,17 +248,8 @@ static u64 ask(const struct sched_rseq_entry *entry, unsigned long pc, bool insi
 	return turn_ns(ns - engine_ns(no_engine, &regs, entry, pc));
 }
 
-static int search_table(const char *owner, const struct sched_rseq_table *table, void *data)
+static void search_table(const struct sched_rseq_table *table, struct bench_search *search)
 {
-	struct searches *all = data;
-	struct bench_search *search;
-
-	if (all->nr == all->max)
-		return -ENOSPC;
-	search = &all->searches[all->nr++];
-	*search = (struct bench_search) { .nr = table->nr };
-	strscpy(search->owner, owner);
-
 	for (u32 i = 0; i < SAMPLES; i++) {
 		u32 index = (u64)i * (table->nr - 1) / (SAMPLES - 1);
 		const struct sched_rseq_entry *entry = table->entries + index;
@@ -279,6 +271,43 @@ static int search_table(const char *owner, const struct sched_rseq_table *table,
 		search->passed++;
 		search->most_passed = max(search->most_passed, ask(entry, end, false, search));
 	}
+}
+
+/* The sections of one owner follow each other, in the order of its table. */
+static int count_section(const struct sched_rseq_place *place,
+			 const struct sched_rseq_entry *entry, void *data)
+{
+	struct searches *all = data;
+
+	if (!all->nr || strcmp(all->searches[all->nr - 1].owner, place->owner)) {
+		if (all->nr == all->max)
+			return -ENOSPC;
+		all->searches[all->nr] = (struct bench_search) { };
+		strscpy(all->searches[all->nr++].owner, place->owner);
+		all->first = entry;
+	}
+	all->searches[all->nr - 1].nr = entry - all->first + 1;
+	return 0;
+}
+
+/* A table is searched at its first section, where the walk keeps its module from going. */
+static int search_from(const struct sched_rseq_place *place,
+		       const struct sched_rseq_entry *entry, void *data)
+{
+	struct sched_rseq_table table = {
+		.entries = entry,
+		.sorted = !IS_ENABLED(CONFIG_SCHED_RSEQ_PUBLISH),
+	};
+	struct searches *all = data;
+
+	for (u32 i = 0; i < all->nr; i++) {
+		struct bench_search *search = &all->searches[i];
+
+		if (search->resumed || strcmp(search->owner, place->owner))
+			continue;
+		table.nr = search->nr;
+		search_table(&table, search);
+	}
 	return 0;
 }
 
@@ -286,8 +315,12 @@ static int search_table(const char *owner, const struct sched_rseq_table *table,
 u32 bench_searches(struct bench_search *searches, u32 nr)
 {
 	struct searches all = { .searches = searches, .max = nr };
+	unsigned long pos = 0;
 
-	return sched_rseq_walk_tables(search_table, &all) ? 0 : all.nr;
+	if (sched_rseq_walk_sections(&pos, count_section, &all))
+		return 0;
+	pos = 0;
+	return sched_rseq_walk_sections(&pos, search_from, &all) ? 0 : all.nr;
 }
 
 #ifdef CONFIG_SCHED_RSEQ_PLAIN
