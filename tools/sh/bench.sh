@@ -12,7 +12,6 @@ lock
 
 RESULTS=$OUT/bench-$ARCH${1:+-$1}.json
 BENCH_APPEND=srseq=bench
-BENCH_QEMU=()
 
 case $ARCH in
 arm64) KERNELS="off publish table plain" CPUS="max,pauth-impdef=on cortex-a57" ;;
@@ -29,8 +28,6 @@ quick)
 	;;
 *) die "bench.sh $1: only \"quick\" is known" ;;
 esac
-
-bench_boot() { SMP=$BENCH_SMP boot "$1" "$BOOT_TIMEOUT" "$BENCH_APPEND"; }
 
 qemu_check
 host_tool

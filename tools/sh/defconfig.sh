@@ -11,7 +11,6 @@ lock
 
 RESULTS=$OUT/defconfig-$ARCH.json
 BENCH_APPEND=srseq=boot
-BENCH_QEMU=()
 
 case $ARCH in
 # In the order in which the least is compiled: see kernel.sh. Without publish, which has
@@ -21,8 +20,6 @@ s390) KERNELS="table mviy off" ;;
 *) die "there is no defconfig of ARCH=$ARCH; use ARCH=arm64 or ARCH=s390" ;;
 esac
 arguments=(--image "$IMAGE" --out "$RESULTS" --report "$REPORT")
-
-defconfig_boot() { SMP=$BENCH_SMP boot "$1" "$BOOT_TIMEOUT" "$BENCH_APPEND"; }
 
 qemu_check
 host_tool
@@ -34,7 +31,7 @@ for kernel in $KERNELS; do
 	dir=$(kernel_dir "$variant")
 	initramfs "$dir"
 	log=defconfig-$ARCH-$kernel
-	must_step "defconfig ($kernel): boot" "$log" defconfig_boot "$dir"
+	must_step "defconfig ($kernel): boot" "$log" bench_boot "$dir"
 	arguments+=(--kernel "$kernel=$dir" --run "$kernel=$LOGS/$log.log")
 done
 about "${variants[@]}"

@@ -3,6 +3,11 @@
 # shellcheck shell=bash
 
 REPORT=$TOP/Documentation/benchmarks
+# Two boots must count the same: all that a guest takes for random, and its time of day.
+BENCH_QEMU=(-seed "${SEED:-1}" -rtc "base=2026-01-01,clock=vm")
+
+# bench_boot KERNEL_DIR: with $BENCH_APPEND on its command line.
+bench_boot() { SMP=$BENCH_SMP boot "$1" "$BOOT_TIMEOUT" "$BENCH_APPEND" "${BENCH_QEMU[@]}"; }
 
 # about KERNEL...: arguments of srseq that tell what the numbers of these kernels
 # were made with, added to $arguments.  Call it after the last boot.

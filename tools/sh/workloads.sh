@@ -37,10 +37,6 @@ quick)
 *) die "workloads.sh $1: only \"quick\" is known" ;;
 esac
 BENCH_APPEND="srseq=workloads srseq.user=$BY_USER srseq.kernel=$BY_KERNEL"
-# Where all that the guest takes for random comes from, and its time of day.
-BENCH_QEMU=(-seed "${SEED:-1}" -rtc "base=2026-01-01,clock=vm")
-
-workloads_boot() { SMP=$BENCH_SMP boot "$1" "$BOOT_TIMEOUT" "$BENCH_APPEND" "${BENCH_QEMU[@]}"; }
 
 # build_program KERNEL_DIR: for the kernel's own small C library; the headers are
 # the same in each kernel.
@@ -70,7 +66,7 @@ for kernel in $KERNELS; do
 	# Both must count the same.
 	for nr in 1 2; do
 		log=workloads-$ARCH-$variant-$nr
-		must_step "workloads ($variant, boot $nr)" "$log" workloads_boot "$dir"
+		must_step "workloads ($variant, boot $nr)" "$log" bench_boot "$dir"
 		arguments+=(--run "$kernel=$LOGS/$log.log")
 		[ -z "$ON_TOP" ] || [ "$(CONSOLE=$LOGS/$log.log told memory.peak)" -gt 0 ] ||
 			die "nothing was charged to the memory cgroup; full log: $LOGS/$log.log"
