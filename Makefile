@@ -108,9 +108,10 @@ distclean:
 #?
 #? Variables:
 #?   ARCH=arm64      the guest's architecture: arm64, s390 or riscv
-#?   MODE=table      how operations are made up: table; on arm64 plain (without atomic
-#?                   instructions) and publish (the RFC's way), on s390 mviy
-#?                   (mainline's); on riscv there is only plain
+#?   MODE=           how operations are made up: plain (no atomic instructions) is the
+#?                   default on arm64 and the only mode on riscv; table is another on
+#?                   arm64 and the default on s390. publish (arm64) is the RFC's way,
+#?                   mviy (s390) mainline's
 #?   KSRC=DIR        a Linux 7.3 tree to start from; it is copied, not changed
 #?   O=DIR           where everything goes (build); not inside a kernel tree
 #?   SECONDS=N       how long make torture (2) and make stat (10) take, by the guest's clock

@@ -61,7 +61,7 @@
 		      "this per-CPU variable may be misaligned")
 
 /* A cut to the width that sparse does not take for a mistake if val is a constant. */
-#define __rseq_cut(sz, val)	((__force u64)(val) & (u##sz)-1)
+#define __rseq_cut(sz, val)	((__force u64)(val) & (u##sz)~0)
 
 #define __rseq_is_bool(pcp)	__same_type(TYPEOF_UNQUAL(pcp), bool)
 
