@@ -109,9 +109,9 @@ distclean:
 #?
 #? Variables:
 #?   ARCH=arm64      the guest's architecture: arm64, s390 or riscv
-#?   MODE=table      the kind of sections. arm64: table, plain (without atomic
-#?                   instructions), publish (the scheme of the RFC). s390: table, mviy
-#?                   (mainline's scheme). riscv: plain
+#?   MODE=           the kind of sections. arm64: plain (without atomic instructions; the
+#?                   default), table, publish (the scheme of the RFC). s390: table (the
+#?                   default), mviy (mainline's scheme). riscv: plain
 #?   KSRC=DIR        the Linux 7.3 tree to start from; it is copied, not changed
 #?   O=DIR           the directory for all output (build); not inside a kernel tree
 #?   SECONDS=N       the duration of make torture (2) and make stat (10), by the guest's

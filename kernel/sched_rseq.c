@@ -98,6 +98,14 @@ int sched_rseq_walk_sections(unsigned long *pos, sched_rseq_section_fn fn, void 
 }
 EXPORT_SYMBOL_GPL(sched_rseq_walk_sections);
 
+static int __init sched_rseq_init(void)
+{
+	pr_info("sched_rseq: mode %s, %u critical sections\n",
+		SCHED_RSEQ_MODE, kernel_table().nr);
+	return 0;
+}
+early_initcall(sched_rseq_init);
+
 #ifdef CONFIG_SCHED_RSEQ_PLAIN
 /* All bits are set until sched_rseq_filter_init() clears those that no section needs. */
 unsigned long sched_rseq_filter[BITS_TO_LONGS(SCHED_RSEQ_FILTER_BITS)] __read_mostly = {

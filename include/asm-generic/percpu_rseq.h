@@ -62,7 +62,7 @@
 		      "this per-CPU variable may be misaligned")
 
 /* Cut a value to the width. sparse accepts this form for a constant val. */
-#define __rseq_cut(sz, val)	((__force u64)(val) & (u##sz)-1)
+#define __rseq_cut(sz, val)	((__force u64)(val) & (u##sz)~0)
 
 #define __rseq_is_bool(pcp)	__same_type(TYPEOF_UNQUAL(pcp), bool)
 

@@ -67,6 +67,17 @@ static inline unsigned int sched_rseq_nr_insns(unsigned long begin, unsigned lon
 	return nr;
 }
 
+/* The name of the mode: the kind of sections, and how they are resumed */
+#if defined(CONFIG_SCHED_RSEQ_PLAIN)
+#define SCHED_RSEQ_MODE "plain"
+#elif defined(CONFIG_SCHED_RSEQ_PUBLISH)
+#define SCHED_RSEQ_MODE "publish"
+#elif defined(CONFIG_SCHED_RSEQ_MVIY)
+#define SCHED_RSEQ_MODE "mviy"
+#else
+#define SCHED_RSEQ_MODE "table"
+#endif
+
 /* The kernel's own table: from the linker script, sorted by scripts/sorttable.c. */
 extern const struct sched_rseq_entry __start___sched_rseq[], __stop___sched_rseq[];
 

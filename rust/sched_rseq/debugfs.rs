@@ -55,6 +55,7 @@ pub(crate) fn files() -> impl PinInit<Files, Error> {
     try_pin_init!(Files {
         _counting: CountExits::new(),
         scope <- Scope::dir((), c"sched_rseq", |data, dir| {
+            dir.read_callback_file(c"mode", data, &show_mode);
             dir.read_callback_file(c"stats", data, &show_stats);
             dir.read_callback_file(c"stats_percpu", data, &show_stats_percpu);
             dir.read_callback_file(c"boundary", data, &show_boundary);
@@ -62,6 +63,11 @@ pub(crate) fn files() -> impl PinInit<Files, Error> {
             dir.write_only_callback_file(c"reset", data, &write_reset);
         }),
     })
+}
+
+fn show_mode(_: &(), f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let mode = CStr::from_bytes_with_nul(bindings::SCHED_RSEQ_MODE).map_err(|_| fmt::Error)?;
+    f.write_fmt(fmt!("{mode}\n"))
 }
 
 fn show_stats(_: &(), f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -52,6 +52,9 @@ pub struct Sources {
 pub struct Args {
     #[command(flatten)]
     sources: Sources,
+    /// A number from another measurement, by its key; may be repeated
+    #[arg(long = "number", value_name = "KEY=NUMBER", value_parser = number)]
+    numbers: Vec<(String, f64)>,
     /// Also ask llvm-mca for cycles
     #[arg(long)]
     cycles: bool,
@@ -60,6 +63,12 @@ pub struct Args {
 fn pair(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once('=').ok_or("not NAME=VALUE")?;
     Ok((name.to_owned(), value.to_owned()))
+}
+
+fn number(text: &str) -> Result<(String, f64), String> {
+    let (key, value) = pair(text)?;
+    let value = value.parse().map_err(|_| format!("{value} is no number"))?;
+    Ok((key, value))
 }
 
 /// One number with a limit.
@@ -491,6 +500,9 @@ pub fn run(args: &Args) -> Result<Results> {
         if args.cycles {
             mca::add(&mut results.numbers, &mut results.missing, image, &run.ops)?;
         }
+    }
+    for (key, value) in &args.numbers {
+        results.put(key.clone(), *value)?;
     }
     results.headline = headline(&results, arch);
     results.write(sources, arch)?;

@@ -274,6 +274,11 @@ fn rest(results: &Results, charts: &[(String, String)]) -> String {
             "case, kernel, table, sections",
             "Instructions of the engine",
         ),
+        (
+            "insns/big/",
+            "module, kernel",
+            "Instructions of loading a module of 20,000 functions",
+        ),
         ("kernel/", "of the kernel", "Whole kernels"),
     ] {
         if let Some(table) = matrix(results, prefix, of) {

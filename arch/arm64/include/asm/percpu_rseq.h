@@ -399,7 +399,7 @@ static __always_inline void __percpu_rseq_##name##_##sz(unsigned long base, u64 
 #define __RSEQ_AND(sz)							\
 static __always_inline void __percpu_rseq_and_##sz(unsigned long base, u64 val) \
 {									\
-	__percpu_rseq_andnot_##sz(base, val ^ (u##sz)-1);		\
+	__percpu_rseq_andnot_##sz(base, val ^ (u##sz)~0);		\
 }
 
 #define __RSEQ_RETURN(sz, name, TEXT, constant)				\

@@ -304,7 +304,7 @@ static __always_inline void __percpu_rseq_add_##sz(unsigned long base, u64 val) 
 static __always_inline void __percpu_rseq_and_##sz(unsigned long base, u64 val) \
 {									\
 	__percpu_rseq_fetch_and_32(__RSEQ_WORD(base),			\
-				   ~ror32(__RSEQ_LEFT_##sz(val ^ (u##sz)-1), __RSEQ_ROT(base))); \
+				   ~ror32(__RSEQ_LEFT_##sz(val ^ (u##sz)~0), __RSEQ_ROT(base))); \
 }									\
 									\
 static __always_inline void __percpu_rseq_or_##sz(unsigned long base, u64 val) \
