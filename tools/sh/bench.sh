@@ -45,7 +45,7 @@ if [ -z "${1:-}" ]; then
 	initramfs "$(kernel_dir "$MODE")"
 	BENCH_APPEND=srseq=big must_step "bench ($MODE, modules of 20,000 functions)" \
 		"$(basename "$CONSOLE" .log)" bench_boot "$(kernel_dir "$MODE")"
-	while IFS== read -r name value; do
+	while IFS='=' read -r name value; do
 		[ "$value" -gt 0 ] || die "the guest did not load the modules; full log: $CONSOLE"
 		arguments+=(--number "insns/big/$name/$MODE=$value")
 	done < <(big_numbers)

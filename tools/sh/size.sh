@@ -14,7 +14,7 @@ host_tool
 declare -A with without
 for kernel in "$VARIANT" "$OFF"; do
 	"$TOP/tools/sh/kernel.sh" "$kernel"
-	while IFS== read -r name value; do
+	while IFS='=' read -r name value; do
 		if [ "$kernel" = "$OFF" ]; then without[$name]=$value; else with[$name]=$value; fi
 	done < <(srseq report "${NOT_TESTS[@]}" "$(kernel_dir "$kernel")/vmlinux")
 done
