@@ -39,6 +39,12 @@ __rust_helper bool rust_helper_sched_rseq_stepped(const struct pt_regs *regs)
 #endif
 }
 
+/* Without kallsyms, this is the address. */
+__rust_helper void rust_helper_sched_rseq_symbol(char *buffer, size_t size, unsigned long addr)
+{
+	snprintf(buffer, size, "%pS", (void *)addr);
+}
+
 __rust_helper bool rust_helper_sched_rseq_in_nmi(void)
 {
 	return in_nmi();

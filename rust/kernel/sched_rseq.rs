@@ -592,8 +592,10 @@ impl fmt::Display for Place<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.place.symbol.is_null() {
             let mut name = [0u8; Self::MAX_LEN];
-            // SAFETY: The buffer is as long as the function requires.
-            unsafe { bindings::sprint_symbol(name.as_mut_ptr(), self.begin as usize) };
+            // SAFETY: The length is that of the buffer.
+            unsafe {
+                bindings::sched_rseq_symbol(name.as_mut_ptr(), name.len(), self.begin as usize)
+            };
             let name = CStr::from_bytes_until_nul(&name).map_err(|_| fmt::Error)?;
             return f.write_str(text(name)?);
         }
