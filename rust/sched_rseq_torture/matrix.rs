@@ -139,14 +139,8 @@ fn show(matrix: &Matrix, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         }
         for section in &operation.sections {
             let mut symbol = [0u8; SYMBOL_LEN];
-            // SAFETY: The length is that of the buffer.
-            unsafe {
-                bindings::sched_rseq_symbol(
-                    symbol.as_mut_ptr(),
-                    symbol.len(),
-                    section.begin as usize,
-                )
-            };
+            // SAFETY: The buffer is as long as the function requires.
+            unsafe { bindings::sprint_symbol(symbol.as_mut_ptr(), section.begin as usize) };
             let symbol = symbol.split(|&c| c == b'/').next().unwrap_or_default();
             let symbol = core::str::from_utf8(symbol).map_err(|_| fmt::Error)?;
             for (insn, [first, second, third]) in section.insns.iter().enumerate() {
