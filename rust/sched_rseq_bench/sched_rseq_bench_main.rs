@@ -177,7 +177,7 @@ fn bench_interrupts() -> Result<u32> {
     unsafe { bench_interrupt_stop() };
 
     let (Some(plain), Some(preempts)) = (plain, preempts) else {
-        pr_err!("no interrupt did what it should\n");
+        pr_err!("no interrupt had the expected effect\n");
         return Err(EIO);
     };
     pr_info!("interrupt preempts=0 insns={plain}\n");
@@ -190,7 +190,7 @@ fn bench_exception() -> Result<u32> {
     // SAFETY: No requirements.
     let insns = unsafe { bench_exception_ns() };
     if insns < 0 {
-        pr_err!("no exception did what it should\n");
+        pr_err!("no exception had the expected effect\n");
         return Err(EIO);
     }
     pr_info!("exception insns={insns}\n");
