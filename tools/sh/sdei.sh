@@ -23,7 +23,7 @@ need_firmware "$VARIANT"
 qemu_check
 mkdir -p "$LOGS/test"
 # So many that all cells must be hit.
-export SHOTS=300 BOOT_TIMEOUT=200
+export SHOTS=300
 
 # must TEXT CHECK ARGUMENT...: a check without which the rest is not worth running.
 must() {
