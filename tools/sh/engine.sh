@@ -381,6 +381,89 @@ check_sdei_broken() {
 	check_caught "$out" "$type"
 }
 
+# check_sdei_kvm VARIANT [N]: a guest of KVM keeps its registers while events arrive. With
+# mistake N it loses some, or the kernel crashes.
+check_sdei_kvm() {
+	local dir out=$LOGS/test/sdei-kvm-$1${2:+-$2}.console program=$OUT/kvm_guest name
+	dir=$(kernel_dir "$1")
+	nolibc_program "$TOP/tools/tests/kvm/guest.c" "$dir" "$program"
+	printf '%s\n' "file /bin/kvm_guest $program 0755 0 0" "nod /dev/kvm 0600 0 0 c 10 232" >"$program.list"
+	initramfs "$dir" "$program.list"
+	boot "$dir" "$BOOT_TIMEOUT" "srseq=kvm srseq.exits=500 ${2:+sdei_broken=$2}" | tr -d '\r' | tee "$out"
+	if [ -n "${2:-}" ]; then
+		grep 'srseq: load sched_rseq_events ok' "$out"
+		sed -nE 's/.*(srseq: kvm exits=.* wrong=[1-9].*|Kernel panic.*)/kvm: FAIL mistake='"$2"' \1/p' "$out" | grep .
+		return
+	fi
+	quiet "$out"
+	for name in guest in_section world_switch; do
+		grep -E "sched_rseq_events: .*\b$name=[1-9]" "$out"
+	done
+	sed -nE 's/.*srseq: kvm (exits=500) (wrong=0)$/\1 \2/p; s/.*sched_rseq_events: (.*lost=0)$/\1/p' "$out" >"$out.told"
+	[ "$(wc -l <"$out.told")" -eq 2 ]
+	echo "kvm: PASS arch=$ARCH mode=$1 $(xargs <"$out.told")"
+}
+
+# check_sdei_nmi VARIANT: the kernel's own events reach all CPUs, and no update is lost.
+check_sdei_nmi() {
+	local out=$LOGS/test/sdei-nmi-$1.console
+	guest_job "$1" srseq=sdei-nmi | tee "$out"
+	grep 'sdei_nmi: using SDEI cross-CPU NMI' "$out"
+	[ "$(grep -c 'NMI backtrace for cpu' "$out")" -ge 16 ]
+	grep -E 'sched_rseq_torture: PASS torture_type=ops .* lost=0' "$out"
+	without grep -E 'WARNING:|BUG:|Oops|Kernel panic|rcu: INFO' "$out"
+}
+
+# sdei_cost VARIANT: the instructions of an event that hits masked interrupts and no section.
+sdei_cost() {
+	guest_job "$1" "srseq=sdei-cost initcall_blacklist=sdei_nmi_init" | tee "$LOGS/test/sdei-cost-$1.console" |
+		sed -n 's/.*sched_rseq_events: cost=//p'
+}
+
+# check_sdei_cost VARIANT WITHOUT: such an event executes the filter and nothing more. On the
+# kernel WITHOUT it, events look for no section.
+check_sdei_cost() {
+	local with without
+	with=$(sdei_cost "$1")
+	without=$(sdei_cost "$2")
+	echo "cost: an SDEI event that hits no section takes $with instructions, $without without the filter"
+	[ $((with - without)) -le 8 ]
+}
+
+# check_sdei_hyp VARIANT: the objects of the hypervisor have no sections, and would not have
+# any with this_cpu operations in them.
+check_sdei_hyp() {
+	local dir command commands object no_define source=$OUT/hyp.c
+	dir=$(kernel_dir "$1")
+	cd "$dir" || return
+	mapfile -t commands < <(grep -rlE -e '-D__KVM_N?VHE_HYPERVISOR__' arch/arm64/kvm/hyp --include='.*.o.cmd')
+	echo "${commands[@]}"
+	grep -q /vhe/ <<<"${commands[*]}"
+	[ ${#commands[@]} -gt 30 ]
+	for command in "${commands[@]}"; do
+		object=${command##*/.}
+		without has_sections "${command%/*}/${object%.cmd}"
+	done
+
+	cat >"$source" <<-END
+	#include <linux/percpu.h>
+	DEFINE_PER_CPU(unsigned long, count);
+	void add(void);
+	void add(void) { this_cpu_inc(count); }
+	END
+	command=$(sed -n 's/^savedcmd_.* := \(.*\) -c -o .*/\1/p' arch/arm64/kvm/hyp/vhe/.switch.o.cmd |
+		sed 's/-Wp,-MMD,[^ ]*//')
+	no_define=${command/-D__KVM_VHE_HYPERVISOR__/}
+	[ "$no_define" != "$command" ]
+	bash -c "$command -c -o $OUT/hyp.o $source"
+	without has_sections "$OUT/hyp.o"
+	bash -c "$no_define -c -o $OUT/hyp.o $source"
+	has_sections "$OUT/hyp.o"
+}
+
+# has_sections OBJECT: it has descriptors.
+has_sections() { llvm-readelf -S "$1" | grep ' __sched_rseq '; }
+
 # check_sdei_faults VARIANT: events must find the operations that are broken.
 check_sdei_faults() {
 	local out=$LOGS/test/sdei-faults-$1.console faults

@@ -92,7 +92,7 @@ caught() {
 	local name=$1 row=$2 of=$3 f
 	shift 3
 	part "$name" "$@"
-	f=$({ grep -E 'sched_rseq_torture: FAIL .* lost=[1-9]' "$LOG" || true; } | sort -u | wc -l)
+	f=$({ grep -E '(sched_rseq_torture: FAIL .* lost=[1-9]|^kvm: FAIL )' "$LOG" || true; } | sort -u | wc -l)
 	row "$row" "" "" "" "$f/$of"
 	found=$((found + f)) mistakes=$((mistakes + of))
 }
@@ -115,9 +115,12 @@ if [ "$ARCH" = arm64 ]; then
 	(need_firmware plain+sdei) || rc=$?
 	if [ "$rc" -eq 0 ]; then
 		need_firmware plain+sdei
-		part kernel-sdei "$TOP/tools/sh/module.sh" plain+sdei sched_rseq sched_rseq_torture
+		part kernel-sdei "$TOP/tools/sh/module.sh" plain+sdei sched_rseq sched_rseq_torture kvm
 		for n in 1 2 3 4 5; do
 			caught "sdei-$n" "torture, SDEI, mistake $n" 1 check_sdei_broken plain+sdei "$n"
+		done
+		for n in 6 7; do
+			caught "sdei-$n" "guest of KVM, SDEI, mistake $n" 1 check_sdei_kvm plain+sdei "$n"
 		done
 	elif [ "$rc" -ne 77 ]; then
 		failed+=" firmware"

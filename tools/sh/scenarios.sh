@@ -22,7 +22,7 @@ mode_of() {
 
 for file in "$TOP"/tools/scenarios/*.config; do
 	name=$(basename "$file" .config)
-	case $name in table | plain | publish | mviy | off | debug | break | selftests | workloads | defconfig) continue ;; esac
+	case $name in table | plain | publish | mviy | off | debug | break | selftests | workloads | defconfig | sdei-n*) continue ;; esac
 	only=$(directive ARCH "$name")
 	[[ -z $only || " $only " == *" $ARCH "* ]] || continue
 	if [ -n "$KSRC" ] && [ -n "$(directive KVER "$name")" ]; then

@@ -53,12 +53,13 @@ compiler() {
 	esac
 }
 
-# make_options VARIANT: what make gets for that kernel and its modules.
+# make_options VARIANT: what make gets for that kernel and its modules. @TOP@ in a
+# scenario's line "#MAKE#" is this project's directory.
 make_options() {
 	local options=(LLVM=1) cc
 	cc=$(compiler "$1")
 	[ "$cc" = clang ] || options+=(CC="$cc")
-	mapfile -t -O "${#options[@]}" options < <(directive MAKE "$1")
+	mapfile -t -O "${#options[@]}" options < <(directive MAKE "$1" | sed "s|@TOP@|$TOP|")
 	echo "${options[@]}"
 }
 
@@ -121,6 +122,15 @@ srseq() { cargo run --quiet --locked --release --manifest-path "$TOP/tools/Cargo
 lab() {
 	cargo run --quiet --locked --release --manifest-path "$TOP/tools/Cargo.toml" -p lab -- \
 		--top "$TOP" --source "$SRC" --out "$OUT" "$@"
+}
+
+# nolibc_program SOURCE KERNEL_DIR PROGRAM: compile it for the kernel's own small C library,
+# with the headers of that kernel.
+nolibc_program() {
+	kenv make -C "$SRC" O="$2" ARCH="$ARCH" LLVM=1 headers
+	clang --target="$CROSS" -fuse-ld=lld -Os -Wall -Wextra -Werror -static -fno-pie -nostdlib -nostdinc \
+		-isystem "$(clang -print-resource-dir)/include" -I "$SRC/tools/include/nolibc" \
+		-isystem "$2/usr/include" "$1" -o "$3"
 }
 
 # What no figure counts: symbols of KUnit tests, which differ between kernels.

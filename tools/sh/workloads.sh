@@ -38,14 +38,8 @@ quick)
 esac
 BENCH_APPEND="srseq=workloads srseq.user=$BY_USER srseq.kernel=$BY_KERNEL"
 
-# build_program KERNEL_DIR: for the kernel's own small C library; the headers are
-# the same in each kernel.
-build_program() {
-	kenv make -C "$SRC" O="$1" ARCH="$ARCH" LLVM=1 headers
-	clang --target="$CROSS" -fuse-ld=lld -Os -Wall -Wextra -Werror -static -fno-pie -nostdlib -nostdinc \
-		-isystem "$(clang -print-resource-dir)/include" -I "$SRC/tools/include/nolibc" \
-		-isystem "$1/usr/include" "$TOP/tools/workloads/user.c" -o "$PROGRAM"
-}
+# build_program KERNEL_DIR: the headers are the same in each kernel.
+build_program() { nolibc_program "$TOP/tools/workloads/user.c" "$1" "$PROGRAM"; }
 
 qemu_check
 host_tool

@@ -10,6 +10,15 @@
 
 #include <asm/ptrace.h>
 
+/*
+ * An SSE event interrupts a plain section even if interrupts are masked, and firmware
+ * returns to it. The code that completes an event must restart the section first:
+ * see "SSE" in Documentation/core-api/sched_rseq.rst. Remove this when it does.
+ */
+#if defined(CONFIG_RISCV_SBI_SSE) || defined(CONFIG_RISCV_SSE)
+#error "SSE events must restart plain sections: Documentation/core-api/sched_rseq.rst, SSE"
+#endif
+
 /* The length of an instruction is a multiple of this: some are compressed. */
 #define SCHED_RSEQ_INSN_BYTES	2
 #define SCHED_RSEQ_NR_REGS	32
