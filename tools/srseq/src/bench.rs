@@ -11,8 +11,8 @@ use anyhow::{bail, ensure, Context, Result};
 use clap::builder::NonEmptyStringValueParser;
 use serde::{Deserialize, Serialize};
 
-use crate::arch::Arch;
 use crate::image::Image;
+use crate::isa::Arch;
 use crate::mca;
 use crate::report;
 
@@ -161,12 +161,7 @@ impl Results {
 
     /// Fills in the rest, and writes the file.
     pub fn write(&mut self, sources: &Sources, arch: Arch) -> Result<()> {
-        self.arch = match arch {
-            Arch::Arm64 => "arm64",
-            Arch::Riscv => "riscv",
-            Arch::S390 => "s390",
-        }
-        .to_owned();
+        self.arch = arch.facts().name.to_owned();
         self.missing.sort();
         self.missing.dedup();
         self.about = sources.about.iter().cloned().collect();
@@ -389,24 +384,19 @@ fn headline(results: &Results, arch: Arch) -> Vec<Headline> {
     let op = |op: &str, scheme: &str, atomics: &str| {
         results.get(&format!("insns/loop/{op}/64/{scheme}/{atomics}"))
     };
-    let ratio =
-        |name: &str, to: &str| Some(op(name, "table", "lse-only")? / op(name, to, "lse-only")?);
-    let atomics = match arch {
-        Arch::Arm64 => {
-            line("add, without NOPs", op("add", "table", "lse-only"), 3.0);
-            line("add, with NOPs", op("add", "table", "lse"), 6.0);
-            line("read", op("read", "table", "lse"), 2.0);
-            line("write", op("write", "table", "lse"), 2.0);
-            line("add, ratio to refresh", ratio("add", "refresh"), 0.5);
-            line("read, ratio to refresh", ratio("read", "refresh"), 0.4);
-            "lse"
-        }
-        Arch::Riscv => "rv64",
-        Arch::S390 => {
-            line("add", op("add", "table", "interlocked"), 2.0);
-            "interlocked"
-        }
-    };
+    let facts = arch.facts();
+    for bound in facts.bounds {
+        let [name, scheme, atomics] = bound.of;
+        let number = op(name, scheme, atomics);
+        let value = match bound.to {
+            None => number,
+            Some(other) => number
+                .zip(op(name, other, atomics))
+                .map(|(one, other)| one / other),
+        };
+        line(bound.name, value, bound.at_most);
+    }
+    let atomics = facts.atomics[0].name;
     let added = |which: &str| {
         let of = |kernel: &str| results.get(&format!("insns/interrupt/{which}/{kernel}/{atomics}"));
         Some(of("table")? - of("off")?)
@@ -430,20 +420,9 @@ fn headline(results: &Results, arch: Arch) -> Vec<Headline> {
     ] {
         line(name, added(which), at_most);
     }
-    // On riscv the base comes from memory, and an addition of its own makes up the address.
-    let address = if arch == Arch::Riscv { 1.0 } else { 0.0 };
-    for (name, at_most) in [
-        ("add", 4.0 + address),
-        ("add_return", 4.0 + address),
-        ("xchg", 3.0 + address),
-        ("read", 2.0 + address),
-        ("write", 2.0 + address),
-    ] {
-        line(
-            &format!("{name}, plain"),
-            op(name, "plain", atomics),
-            at_most,
-        );
+    for (name, at_most) in facts.plain_bounds {
+        let value = op(name, "plain", atomics);
+        line(&format!("{name}, plain"), value, *at_most);
     }
     line(
         "added to an interrupt by the filter of plain sections",
@@ -550,7 +529,7 @@ mod tests {
         let mut results = results(LOG).unwrap();
         let many = engine_of_many(&results, "table", "lse", "passed");
         assert_eq!(many, Some(213.0 - 123.0 + 178.0));
-        let lines = headline(&results, Arch::Arm64);
+        let lines = headline(&results, crate::arch::ALL[0]);
         let engine = lines.iter().find(|l| l.name.contains("10,000")).unwrap();
         assert!(!engine.reached());
         assert!(lines
@@ -569,7 +548,7 @@ mod tests {
         let added = |log: &str| {
             let mut results = results(LOG).unwrap();
             add_run(&mut results, "off", &parse_run(log).unwrap()).unwrap();
-            let lines = headline(&results, Arch::Arm64).into_iter();
+            let lines = headline(&results, crate::arch::ALL[0]).into_iter();
             let lines = lines.filter(|l| l.name.starts_with("added to") && l.at_most <= 6.0);
             lines.map(|l| (l.value, l.reached())).collect::<Vec<_>>()
         };

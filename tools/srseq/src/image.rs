@@ -12,9 +12,10 @@ use object::{
     SymbolKind,
 };
 
-use crate::arch::Arch;
+use crate::arch;
 use crate::decide::{Entry, Section, Table};
 use crate::file;
+use crate::isa::Arch;
 
 /// The section of the ELF file that holds the descriptors.
 const TABLE: &str = "__sched_rseq";
@@ -78,7 +79,7 @@ struct Layout<'a> {
 impl<'a> Layout<'a> {
     fn parse(data: &'a [u8]) -> Result<Self> {
         let file = object::File::parse(data).context("not an ELF file")?;
-        let arch = Arch::of(&file)?;
+        let arch = arch::of(&file)?;
         let sizes = file
             .sections()
             .map(|s| s.file_range().map_or(0, |(_, size)| size));
@@ -185,9 +186,7 @@ impl<'a> Layout<'a> {
         );
         let (_, data) = self.records(OPERATIONS, RECORD)?.unwrap_or_default();
         let records = data.chunks_exact(RECORD);
-        let mut begins: Vec<u64> = records
-            .map(|record| self.arch.u64(record.try_into().unwrap_or_default()))
-            .collect();
+        let mut begins: Vec<u64> = records.map(|record| self.arch.number(record)).collect();
         begins.sort_unstable();
         Ok(Some(begins))
     }
@@ -254,14 +253,9 @@ impl<'a> Layout<'a> {
         let jumps = data.chunks_exact(RECORD).enumerate().map(|(i, record)| {
             let at = place.wrapping_add((i * RECORD) as u64);
             let field = |from: usize| {
-                let bytes = [
-                    record[from],
-                    record[from + 1],
-                    record[from + 2],
-                    record[from + 3],
-                ];
+                let distance = self.arch.number(&record[from..from + 4]) as i32;
                 at.wrapping_add(from as u64)
-                    .wrapping_add_signed(self.arch.i32(bytes).into())
+                    .wrapping_add_signed(distance.into())
             };
             (field(0), field(4))
         });
@@ -317,8 +311,8 @@ impl<'a> Layout<'a> {
     }
 
     fn alternatives(&self, text: &[Text]) -> Result<Vec<Alternative>> {
-        let name = self.arch.alt_section();
-        let size = self.arch.alt_record_bytes();
+        let name = self.arch.facts().alt_section;
+        let size = self.arch.facts().alt_record_bytes;
         let Some((place, data)) = self.records(name, size)? else {
             return Ok(Vec::new());
         };
@@ -343,7 +337,7 @@ impl<'a> Layout<'a> {
             let stored = code.len();
             // NOPs are what the kernel fills up with.
             while code.len() < record_of.original_len {
-                code.extend(self.arch.nop());
+                code.extend(self.arch.facts().nop);
             }
             alternatives.push(Alternative {
                 address: here.wrapping_add_signed(record_of.original.into()),
@@ -427,8 +421,8 @@ impl Image {
         let entries = entries
             .chunks_exact(size_of::<Entry>())
             .map(|e| Entry {
-                begin: arch.i32([e[0], e[1], e[2], e[3]]),
-                len: arch.u16([e[4], e[5]]),
+                begin: arch.number(&e[..4]) as i32,
+                len: arch.number(&e[4..6]) as u16,
                 kind: e[6],
                 reg: e[7],
             })
@@ -443,7 +437,7 @@ impl Image {
             built_with_sections: layout.built_with_sections()?,
             by_gcc: layout.by_gcc()?,
             rodata: section_size(".rodata"),
-            altinstructions: section_size(arch.alt_section()),
+            altinstructions: section_size(arch.facts().alt_section),
             entries,
             place,
             operations: layout.operations()?,
@@ -531,8 +525,9 @@ impl Image {
             .iter()
             .find(|t| section.begin.wrapping_sub(t.address) < t.data.len() as u64)
             .map_or((0, 0), |t| (t.address, t.data.len() as u64));
+        let facts = self.arch.facts();
         section
-            .check(text, self.arch.insn_bytes(), self.arch.regs())
+            .check(text, facts.insn_bytes, facts.regs)
             .map_err(|malformed| malformed.why().to_string_lossy().into_owned())?;
         match self.function_at(section.begin) {
             Some(f) if section.begin - f.address + u64::from(section.len) > f.size => {
@@ -635,7 +630,7 @@ impl Image {
         });
         Some(Footprint {
             code: size + stored as u64,
-            rodata: (descriptors * size_of::<Entry>() + count * self.arch.alt_record_bytes())
+            rodata: (descriptors * size_of::<Entry>() + count * self.arch.facts().alt_record_bytes)
                 as u64,
         })
     }
@@ -810,7 +805,7 @@ mod tests {
             0x9400_0000 | (0x100 >> 2), // 0x100c: bl 0x110c
         ];
         let image = Image {
-            arch: Arch::Arm64,
+            arch: arch::ALL[0],
             linked: true,
             text: vec![Text {
                 name: ".text".to_owned(),

@@ -10,6 +10,7 @@ use std::path::Path;
 use anyhow::{anyhow, Context, Result};
 use plotters::prelude::*;
 
+use crate::arch;
 use crate::bench::{Headline, Results};
 
 /// In this order in tables and charts, each with a colour that can be seen on white and on black.
@@ -39,14 +40,11 @@ const OPS: [&str; 8] = [
 /// The kernel without sections.
 const OFF: &str = "off";
 
-/// How a scheme does atomics, and what that is called.
-const ATOMICS: [(&str, &str); 5] = [
-    ("lse", "LSE, patched at boot (with NOPs)"),
-    ("lse-only", "LSE, known at build time (without NOPs)"),
-    ("llsc", "LL/SC"),
-    ("interlocked", "Interlocked updates"),
-    ("rv64", "RV64"),
-];
+/// How schemes do atomics on any architecture: the name and the title.
+fn atomics() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let all = arch::ALL.into_iter().flat_map(|arch| arch.facts().atomics);
+    all.map(|atomics| (atomics.name, atomics.title))
+}
 
 /// The grey of text, which can be read on white and on black.
 const GREY: RGBColor = RGBColor(125, 125, 125);
@@ -184,7 +182,7 @@ fn headline(lines: &[Headline]) -> String {
 /// What the terminal shows.
 pub fn text(results: &Results) -> String {
     let mut out = String::new();
-    for (atomics, title) in ATOMICS {
+    for (atomics, title) in atomics() {
         if let Some(table) = operations(results, "insns/loop", atomics) {
             let _ = writeln!(out, "Instructions in a loop. {title}:\n{table}");
         }
@@ -237,7 +235,7 @@ fn rest(results: &Results, charts: &[(String, String)]) -> String {
         ("bytes/rodata", "Bytes of tables"),
     ] {
         section(&mut out, title, '=');
-        for (atomics, how) in ATOMICS {
+        for (atomics, how) in atomics() {
             if let Some(table) = operations(results, what, atomics) {
                 section(&mut out, how, '-');
                 let _ = writeln!(out, "{table}");
@@ -252,7 +250,7 @@ fn rest(results: &Results, charts: &[(String, String)]) -> String {
     if !models.is_empty() {
         section(&mut out, "Cycles of a turn of the loop, by llvm-mca", '=');
         for model in models {
-            for (atomics, how) in ATOMICS {
+            for (atomics, how) in atomics() {
                 if let Some(table) = operations(results, &format!("cycles/{model}"), atomics) {
                     section(&mut out, &format!("{model}: {how}"), '-');
                     let _ = writeln!(out, "{table}");
@@ -283,7 +281,7 @@ fn rest(results: &Results, charts: &[(String, String)]) -> String {
             let _ = writeln!(out, "{table}");
         }
     }
-    for (atomics, how) in ATOMICS {
+    for (atomics, how) in atomics() {
         if let Some(table) = break_even(results, atomics) {
             let title = "Operations per interrupt that pay for the filter";
             section(&mut out, &format!("{title}. {how}"), '=');
@@ -463,7 +461,7 @@ pub fn write_defconfig(results: &Results, dir: &Path) -> Result<()> {
 /// Writes `ARCH.rst` and its charts.
 pub fn write(results: &Results, dir: &Path) -> Result<()> {
     let mut charts = Vec::new();
-    for (atomics, how) in ATOMICS {
+    for (atomics, how) in atomics() {
         if let Some(bars) = Bars::of(results, atomics) {
             let name = format!("{}-{atomics}.svg", results.arch);
             write_file(dir, &name, &bars.svg()?)?;

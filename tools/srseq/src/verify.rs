@@ -11,7 +11,6 @@ use addr2line::gimli::EndianSlice;
 use anyhow::{ensure, Context, Result};
 use serde::Serialize;
 
-use crate::arch::{self, Arch};
 use crate::code::{marked_sections, read_code, Code};
 use crate::decide::{Section, Table};
 use crate::disasm::Disassembler;
@@ -19,7 +18,6 @@ use crate::emulate::{Emulator, Event, Failure, Mistake};
 use crate::file;
 use crate::flow::{Access, What};
 use crate::image::{dwarf, Image};
-use crate::riscv;
 use crate::rules::{
     look, look_at_publication, look_outside, look_up, CALLERS_DISABLE, UNPUBLISHED,
 };
@@ -181,7 +179,7 @@ fn verify_image(
         caught: BTreeMap::new(),
         report: Report {
             file: file.to_owned(),
-            arch: format!("{:?}", image.arch).to_lowercase(),
+            arch: image.arch.facts().name.to_owned(),
             described: described.len(),
             marked: marked.len(),
             codes: 0,
@@ -235,7 +233,7 @@ struct Verifier<'a> {
     emulator: Option<Emulator>,
     /// Where in its thread_info the first section's task publishes it.
     slot: Option<u32>,
-    /// Where, from tp, the first section finds this CPU's offset (riscv).
+    /// Where in the thread_info the first section finds this CPU's offset, if it is there.
     offset_at: Option<i64>,
     /// By the number of the mistake.
     caught: BTreeMap<usize, Caught>,
@@ -303,13 +301,14 @@ impl Verifier<'_> {
         self.report.codes += 1;
         let begin = code.section.begin;
         let mut broken = look(code);
-        if let Some((_, _, offset)) = code.publication.and_then(|p| arch::stored(p.front[2])) {
+        let published = code.publication.and_then(|p| code.arch.stored(p.front[2]));
+        if let Some(offset) = published.map(|stored| stored.offset) {
             if *self.slot.get_or_insert(offset) != offset {
                 let why = format!("it is published at offset {offset}, others are not");
                 broken.push(("publish", begin, why));
             }
         }
-        if let (Arch::Riscv, Some((_, offset))) = (code.arch, riscv::load_from_tp(&code.bytes)) {
+        if let Some((_, offset)) = code.arch.load_from_thread(&code.bytes) {
             if *self.offset_at.get_or_insert(offset) != offset {
                 let why = format!("this CPU's offset is loaded from {offset}(tp), by others not");
                 broken.push(("address", begin, why));
@@ -323,14 +322,15 @@ impl Verifier<'_> {
             self.find(begin, at, rule, message, Some(code));
         }
         // What is not straight-line may run anywhere.
-        if !self.options.run || !looks_right {
+        let machine = code.arch.facts().machine;
+        let Some(machine) = machine.filter(|_| self.options.run && looks_right) else {
             return Ok(());
-        }
+        };
 
         let subject = code.subject();
         let emulator = match &mut self.emulator {
             Some(emulator) => emulator,
-            none => none.insert(Emulator::new(self.image.arch)?),
+            none => none.insert(Emulator::new(self.image.arch, machine)?),
         };
         self.report.proved += 1;
         let mut broken: Vec<_> = emulator.prove(&subject, None)?.into_iter().collect();
@@ -541,6 +541,14 @@ mod tests {
         Architecture, BinaryFormat, Endianness, RelocationFlags, SectionKind, SymbolFlags,
         SymbolKind, SymbolScope,
     };
+
+    /// What a module is built for.
+    #[derive(Clone, Copy, PartialEq)]
+    enum Arch {
+        Arm64,
+        Riscv,
+        S390,
+    }
 
     /// A descriptor for a test: where it begins and its fields.
     struct Described {

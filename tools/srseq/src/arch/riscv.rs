@@ -1,16 +1,74 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Instructions and relocations of riscv.
+//! riscv, of 64 bits.
 //!
 //! Few instructions make up sections, and their encodings tell more than a disassembler does.
 
-use object::elf;
+use capstone::arch::riscv::{ArchExtraMode, ArchMode};
+use capstone::arch::{BuildsCapstone, BuildsCapstoneExtraMode};
+use capstone::{Capstone, CsResult};
+use object::{elf, Architecture, Endianness, Relocation, RelocationFlags};
+use unicorn_engine::unicorn_const::{Arch as UcArch, Mode, Permission};
+use unicorn_engine::RegisterRISCV;
 
-use crate::arch::Goes;
-use crate::disasm::{Flow, Insn, Memory};
+use crate::insn::{Flow, Goes, Insn, Memory};
+use crate::isa::{AddsOffset, Atomics, Facts, Isa, Machine, Offset};
+
+#[derive(Debug)]
+pub struct Riscv;
+
+static FACTS: Facts = Facts {
+    name: "riscv",
+    elf: Architecture::Riscv64,
+    endian: Endianness::Little,
+    insn_bytes: 2,
+    regs: 32,
+    nop: &[0x01, 0x00],
+    alt_section: ".alternative",
+    alt_record_bytes: 16,
+    adds: AddsOffset::Second,
+    rarely_compiled: &[],
+    atomics: &[Atomics {
+        name: "rv64",
+        title: "RV64",
+        patched: false,
+        models: &["sifive-u74", "sifive-p670", "xiangshan-nanhu"],
+    }],
+    bounds: &[],
+    // The base comes from memory, and an addition of its own makes up the address.
+    plain_bounds: &[
+        ("add", 5.0),
+        ("add_return", 5.0),
+        ("xchg", 4.0),
+        ("read", 3.0),
+        ("write", 3.0),
+    ],
+    triple: "riscv64-linux-gnu",
+    machine: Some(&MACHINE),
+};
+
+/// What tp points to in the emulator. Only the word with the offset is anything.
+const THREAD: u64 = 0x0001_0800;
+
+static MACHINE: Machine = Machine {
+    arch: UcArch::RISCV,
+    mode: Mode::RISCV64,
+    // UC_CPU_RISCV64_ANY
+    model: 0,
+    register: |nr| RegisterRISCV::X0 as i32 + i32::from(nr),
+    fixed: &[(0, 0), (TP, THREAD)],
+    control: &[],
+    // Offsets from tp are of 12 bits, with a sign.
+    memory: &[(THREAD - 0x800, 0x2000, Permission::READ)],
+    offset: Offset::Thread(THREAD),
+    marks: &[],
+    returned: None,
+    unstoppable: false,
+    rotates: false,
+};
 
 /// The number of the register that has the address of `current`.
-pub const TP: u8 = 4;
+const TP: u8 = 4;
 
 /// Pieces of the offset of a branch: at which bit of the instruction, at which bit of the offset, and
 /// how many; the last one has the sign.
@@ -48,7 +106,7 @@ fn scatter(insn: u32, pieces: &Pieces, offset: u64) -> u32 {
 }
 
 /// The length in bytes of the first instruction of some code.
-pub fn insn_len(code: &[u8]) -> usize {
+fn insn_len(code: &[u8]) -> usize {
     match code.first() {
         Some(byte) if byte & 3 == 3 => 4,
         _ => 2,
@@ -64,94 +122,141 @@ fn first(code: &[u8]) -> Option<u32> {
 }
 
 /// For an LD from tp: the register that is loaded, and the offset.
-pub fn load_from_tp(code: &[u8]) -> Option<(u8, i64)> {
+fn load_from_tp(code: &[u8]) -> Option<(u8, i64)> {
     let insn = first(code)?;
     let reg = (insn >> 7 & 0x1f) as u8;
     let is_it = insn & 0x000f_f07f == 0x3003 | u32::from(TP) << 15;
     (is_it && reg != 0).then_some((reg, i64::from(insn as i32 >> 20)))
 }
 
-/// The first instruction of some code: its length in bytes, and where it goes, relative to itself, if
-/// it is a call or a jump. AUIPC and the JALR that uses it count as one.
-pub fn decode(code: &[u8]) -> (usize, Option<i64>) {
-    let len = insn_len(code);
-    let Some(insn) = first(code) else {
-        return (len, None);
-    };
-    let target = match (len, insn & 0x7f, insn & 0xe003) {
-        (2, _, 0xa001) => Some(gather(insn, C_JUMP)),
-        (4, 0x6f, _) => Some(gather(insn, JUMP)),
-        (4, 0x17, _) => {
-            let next = code.get(4..).and_then(first).unwrap_or(0);
-            let same = next >> 15 & 0x1f == insn >> 7 & 0x1f;
-            if next & 0x707f != 0x67 || !same {
-                return (len, None);
-            }
-            let high = i64::from((insn & 0xffff_f000) as i32);
-            return (8, Some(high + i64::from(next as i32 >> 20)));
-        }
-        _ => None,
-    };
-    (len, target)
-}
+impl Isa for Riscv {
+    fn facts(&self) -> &'static Facts {
+        &FACTS
+    }
 
-/// How the first instruction of some code goes on.
-pub fn goes(code: &[u8]) -> Goes {
-    let Some(insn) = first(code) else {
-        return Goes::Away;
-    };
-    if insn_len(code) == 2 {
-        return match (insn & 3, insn >> 13 & 7) {
-            (1, 5) => Goes::To(gather(insn, C_JUMP)),
-            (1, 6 | 7) => Goes::MayBranch(gather(insn, C_BRANCH)),
-            // C.JR; C.JALR and C.EBREAK
-            (2, 4) if insn >> 2 & 0x1f == 0 && insn >> 12 & 1 == 0 => Goes::Away,
-            (2, 4) if insn >> 2 & 0x1f == 0 => Goes::Call,
-            _ => Goes::On,
+    fn capstone(&self) -> CsResult<Capstone> {
+        let new = Capstone::new().riscv().mode(ArchMode::RiscV64);
+        new.extra_mode([ArchExtraMode::RiscVC].into_iter()).build()
+    }
+
+    fn describe(
+        &self,
+        insn: &mut Insn,
+        bytes: &[u8],
+        _capstone: &Capstone,
+        _decoded: &capstone::Insn<'_>,
+    ) -> Option<()> {
+        describe(insn, bytes);
+        Some(())
+    }
+
+    fn insn_len(&self, code: &[u8]) -> usize {
+        insn_len(code)
+    }
+
+    /// AUIPC and the JALR that uses it count as one.
+    fn decode(&self, code: &[u8]) -> (usize, Option<i64>) {
+        let len = insn_len(code);
+        let Some(insn) = first(code) else {
+            return (len, None);
         };
+        let target = match (len, insn & 0x7f, insn & 0xe003) {
+            (2, _, 0xa001) => Some(gather(insn, C_JUMP)),
+            (4, 0x6f, _) => Some(gather(insn, JUMP)),
+            (4, 0x17, _) => {
+                let next = code.get(4..).and_then(first).unwrap_or(0);
+                let same = next >> 15 & 0x1f == insn >> 7 & 0x1f;
+                if next & 0x707f != 0x67 || !same {
+                    return (len, None);
+                }
+                let high = i64::from((insn & 0xffff_f000) as i32);
+                return (8, Some(high + i64::from(next as i32 >> 20)));
+            }
+            _ => None,
+        };
+        (len, target)
     }
-    match insn & 0x7f {
-        0x63 => Goes::MayBranch(gather(insn, BRANCH)),
-        0x6f if insn >> 7 & 0x1f == 0 => Goes::To(gather(insn, JUMP)),
-        0x67 if insn >> 7 & 0x1f == 0 => Goes::Away,
-        0x6f | 0x67 => Goes::Call,
-        // ECALL and EBREAK; SRET
-        0x73 if matches!(insn >> 20, 0 | 1) && insn >> 12 & 7 == 0 => Goes::Call,
-        0x73 if insn >> 12 & 7 == 0 => Goes::Away,
-        _ => Goes::On,
-    }
-}
 
-/// Whether the instruction at a place in some code disables interrupts, or stores the preemption
-/// count after it was increased.
-pub fn disables(text: &[u8], pos: usize) -> bool {
-    let Some(insn) = text.get(pos..).and_then(first) else {
-        return false;
-    };
-    // CSRRCI of sstatus.SIE
-    if insn & 0xfff1_707f == 0x1001_7073 {
-        return true;
+    fn goes(&self, code: &[u8]) -> Goes {
+        let Some(insn) = first(code) else {
+            return Goes::Away;
+        };
+        if insn_len(code) == 2 {
+            return match (insn & 3, insn >> 13 & 7) {
+                (1, 5) => Goes::To(gather(insn, C_JUMP)),
+                (1, 6 | 7) => Goes::MayBranch(gather(insn, C_BRANCH)),
+                // C.JR; C.JALR and C.EBREAK
+                (2, 4) if insn >> 2 & 0x1f == 0 && insn >> 12 & 1 == 0 => Goes::Away,
+                (2, 4) if insn >> 2 & 0x1f == 0 => Goes::Call,
+                _ => Goes::On,
+            };
+        }
+        match insn & 0x7f {
+            0x63 => Goes::MayBranch(gather(insn, BRANCH)),
+            0x6f if insn >> 7 & 0x1f == 0 => Goes::To(gather(insn, JUMP)),
+            0x67 if insn >> 7 & 0x1f == 0 => Goes::Away,
+            0x6f | 0x67 => Goes::Call,
+            // ECALL and EBREAK; SRET
+            0x73 if matches!(insn >> 20, 0 | 1) && insn >> 12 & 7 == 0 => Goes::Call,
+            0x73 if insn >> 12 & 7 == 0 => Goes::Away,
+            _ => Goes::On,
+        }
     }
-    // SW to tp
-    if insn & 0x000f_f07f != 0x2023 | u32::from(TP) << 15 {
-        return false;
+
+    fn forms_address(&self, code: &[u8]) -> Option<u8> {
+        Some(load_from_tp(code)?.0)
     }
-    let count = insn >> 20 & 0x1f;
-    // What stands in front is short or long: look for the ADDI or ADDIW of the count at each place.
-    (1..=8).any(|back| {
-        let code = pos.checked_sub(2 * back).and_then(|at| text.get(at..));
-        let Some(insn) = code.and_then(first) else {
+
+    fn gets_offset(&self, code: &[u8], offset_at: Option<i64>) -> Option<u8> {
+        let (reg, at) = load_from_tp(code)?;
+        (offset_at == Some(at)).then_some(reg)
+    }
+
+    fn load_from_thread(&self, code: &[u8]) -> Option<(u8, i64)> {
+        load_from_tp(code)
+    }
+
+    fn disables(&self, text: &[u8], pos: usize) -> bool {
+        let Some(insn) = text.get(pos..).and_then(first) else {
             return false;
         };
-        let rd = insn >> 7 & 0x1f;
-        let long = matches!(insn & 0x707f, 0x13 | 0x1b) && insn as i32 > 0;
-        let short = matches!(insn & 0xe003, 1 | 0x2001) && insn >> 12 & 1 == 0;
-        rd == count && (insn & 3 == 3 && long || insn >> 16 == 0 && short)
-    })
+        // CSRRCI of sstatus.SIE
+        if insn & 0xfff1_707f == 0x1001_7073 {
+            return true;
+        }
+        // SW to tp
+        if insn & 0x000f_f07f != 0x2023 | u32::from(TP) << 15 {
+            return false;
+        }
+        let count = insn >> 20 & 0x1f;
+        // What stands in front is short or long: look for the ADDI or ADDIW of the count at each place.
+        (1..=8).any(|back| {
+            let code = pos.checked_sub(2 * back).and_then(|at| text.get(at..));
+            let Some(insn) = code.and_then(first) else {
+                return false;
+            };
+            let rd = insn >> 7 & 0x1f;
+            let long = matches!(insn & 0x707f, 0x13 | 0x1b) && insn as i32 > 0;
+            let short = matches!(insn & 0xe003, 1 | 0x2001) && insn >> 12 & 1 == 0;
+            rd == count && (insn & 3 == 3 && long || insn >> 16 == 0 && short)
+        })
+    }
+
+    fn relocate(&self, relocation: &Relocation, data: &mut [u8], to: u64, here: u64) -> Option<()> {
+        match relocation.flags() {
+            RelocationFlags::Elf { r_type } => relocate(r_type, data, to, here),
+            _ => Some(()),
+        }
+    }
+
+    fn alt_lengths(&self, record: &[u8]) -> Option<(usize, usize)> {
+        let len = u16::from_le_bytes([record[10], record[11]]).into();
+        Some((len, len))
+    }
 }
 
 /// Fills in what the rules need to know.
-pub fn describe(insn: &mut Insn, bytes: &[u8]) {
+fn describe(insn: &mut Insn, bytes: &[u8]) {
     let Some(word) = first(bytes) else {
         return;
     };
@@ -294,9 +399,9 @@ pub fn describe(insn: &mut Insn, bytes: &[u8]) {
     insn.reads = reads.into_iter().filter(|r| *r != 0).collect();
 }
 
-/// Fills in a relocation, see [`crate::arch::Arch::relocate`]. Where instructions may still be left out,
+/// Fill in a relocation. Where instructions may still be left out,
 /// a distance is the difference of two addresses, which one relocation each adds and subtracts.
-pub fn relocate(r_type: u32, data: &mut [u8], to: u64, here: u64) -> Option<()> {
+fn relocate(r_type: u32, data: &mut [u8], to: u64, here: u64) -> Option<()> {
     let distance = to.wrapping_sub(here);
     let set = |_: u64| to;
     let add = |old: u64| old.wrapping_add(to);
@@ -360,14 +465,12 @@ fn uleb128(data: &mut [u8], change: impl Fn(u64) -> u64) -> Option<()> {
 mod tests {
     use super::*;
 
-    use crate::arch::Arch;
     use crate::disasm::Disassembler;
+    use crate::isa::Arch;
 
     fn one(bytes: &[u8]) -> Insn {
-        let disassembler = Disassembler::new(Arch::Riscv).unwrap();
-        let mut insns = disassembler.decode(bytes, 0x1000).unwrap();
-        assert_eq!(insns.len(), 1);
-        insns.remove(0)
+        let disassembler = Disassembler::new(&Riscv).unwrap();
+        disassembler.one(bytes, 0x1000).unwrap()
     }
 
     fn long(insn: u32) -> Insn {
@@ -447,7 +550,7 @@ mod tests {
     fn calls() {
         let of = |insns: &[u32]| {
             let bytes: Vec<u8> = insns.iter().flat_map(|i| i.to_le_bytes()).collect();
-            decode(&bytes)
+            Riscv.decode(&bytes)
         };
         assert_eq!(of(&[0x0080_00ef]), (4, Some(8))); // jal ra, .+8
         assert_eq!(of(&[0x8000_006f]), (4, Some(-0x10_0000))); // j .-1048576
@@ -494,5 +597,14 @@ mod tests {
         // Cut off.
         assert!(relocate(elf::R_RISCV_ADD32, &mut [0; 3], 0, 0).is_none());
         assert!(relocate(elf::R_RISCV_SET_ULEB128, &mut [0x80; 3], 0, 0).is_none());
+    }
+
+    #[test]
+    fn alternatives_are_decoded() {
+        let record = [4, 0, 0, 0, 0xf8, 0xff, 0xff, 0xff, 0, 0, 4, 0, 1, 0, 0, 0];
+        let riscv: Arch = &Riscv;
+        let decoded = riscv.alt_record(&record).unwrap();
+        assert_eq!((decoded.original, decoded.replacement), (4, -8));
+        assert_eq!((decoded.original_len, decoded.replacement_len), (4, 4));
     }
 }
