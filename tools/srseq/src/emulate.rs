@@ -20,6 +20,7 @@ use unicorn_engine::Unicorn;
 
 use crate::decide::{Entry, Resume, Section};
 use crate::isa::{Arch, Machine, Offset};
+use crate::mistake::Mistake;
 
 /// The offsets of the two CPUs' copies.
 const OFFSETS: [u64; 2] = [0x0100_0000, 0x0200_0000];
@@ -46,49 +47,6 @@ pub enum Protocol {
     Described(Section),
     /// The number of the register in lowcore (s390).
     Marked,
-}
-
-/// A mistake that the proof must find.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Mistake {
-    /// As if the section were in no table, or the mark were not looked at.
-    NoResume,
-    /// Plain sections are looked for on the way out of a preemption only.
-    PreemptedOnly,
-    /// The end is one instruction too early.
-    EndShort,
-    /// The end is one instruction too late.
-    EndLong,
-    /// The restart point is one instruction too late.
-    RestartLate,
-    /// Fixup although the address is not formed yet.
-    FixupEarly,
-    /// Fixup in the wrong direction.
-    FixupSign,
-    /// Fixup as if the task came from another CPU.
-    FixupCpu,
-    /// Fixup of another register.
-    FixupRegister,
-    /// The CPU of the exit is compared with itself, so that no task was ever moved.
-    WrongCpu,
-}
-
-impl Mistake {
-    pub const ALL: [(Mistake, &'static str); 10] = [
-        (Mistake::NoResume, "no resume"),
-        (Mistake::PreemptedOnly, "no look if nothing was preempted"),
-        (Mistake::EndShort, "end one instruction short"),
-        (Mistake::EndLong, "end one instruction long"),
-        (Mistake::RestartLate, "restart one instruction late"),
-        (Mistake::FixupEarly, "fixup before the address is formed"),
-        (Mistake::FixupSign, "fixup with the wrong sign"),
-        (Mistake::FixupCpu, "fixup from the wrong old CPU"),
-        (Mistake::FixupRegister, "fixup of another register"),
-        (
-            Mistake::WrongCpu,
-            "the CPU of the exit compared with itself",
-        ),
-    ];
 }
 
 /// The code of a section, and around it what may be executed on the way.
@@ -156,6 +114,7 @@ impl Subject {
             Mistake::FixupRegister => fixup && described,
             // A plain section is restarted whatever the CPU.
             Mistake::WrongCpu => self.kind() != Entry::PLAIN,
+            _ => false,
         }
     }
 

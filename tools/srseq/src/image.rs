@@ -762,18 +762,6 @@ mod tests {
         }
     }
 
-    #[test]
-    fn not_an_elf_file() {
-        assert!(error_of(b"").starts_with("not an ELF file"));
-        assert!(error_of(b"#!/bin/sh\n").starts_with("not an ELF file"));
-    }
-
-    #[test]
-    fn another_architecture() {
-        let this_test = fs::read(std::env::current_exe().unwrap()).unwrap();
-        assert!(error_of(&this_test).contains("only arm64, riscv and s390 images are known"));
-    }
-
     /// A file that ends too early is an error, wherever it ends.
     #[test]
     fn truncated() {
@@ -828,5 +816,29 @@ mod tests {
         assert_eq!(callers, [0x1000, 0x1004, 0x1008]);
         assert!(image.callers("other").is_err());
         assert!(image.table().is_err());
+    }
+
+    /// The search in a sorted table finds each of many, and nothing between them: every second one
+    /// is adjacent to the next.
+    #[test]
+    fn many() {
+        const PLACE: i64 = 0x1_0000;
+        let begin = |i: i64| 28 * (i / 2) + 12 * (i % 2);
+        for count in 0..40 {
+            let entries: Vec<_> = (0..count)
+                .map(|i| Entry {
+                    begin: (begin(i) - PLACE - 8 * i) as i32,
+                    len: 12,
+                    kind: Entry::RESTART,
+                    reg: 0,
+                })
+                .collect();
+            let table = Table::new(&entries, true).linked_at(PLACE as u64);
+            for pc in 0..600 {
+                let expected = (0..count).map(begin).find(|b| (*b..b + 12).contains(&pc));
+                let found = table.find(pc as u64).map(|section| section.begin as i64);
+                assert_eq!(found, expected, "{pc} of {count}");
+            }
+        }
     }
 }

@@ -11,10 +11,10 @@ use std::process::{Command, Stdio};
 
 use anyhow::{bail, Context, Result};
 
-use crate::bench::Op;
 use crate::disasm::Disassembler;
 use crate::image::Image;
 use crate::insn::{Flow, Insn};
+use crate::results::Op;
 
 /// Turns that are simulated.
 const TURNS: u32 = 1000;

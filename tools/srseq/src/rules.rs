@@ -11,6 +11,7 @@ use crate::flow::{Access, Body, What};
 use crate::image::{Function, Image};
 use crate::insn::{Flow, Insn};
 use crate::isa::{AddsOffset, Stored};
+use crate::mistake::Mistake;
 
 /// A rule that is broken, and by which instruction.
 pub type Broken = (&'static str, u64, String);
@@ -58,14 +59,14 @@ pub fn look(code: &Code) -> Vec<Broken> {
     broken
 }
 
-/// The name of a mistake, and how it is made.
-type Made = (&'static str, fn(&mut Publication));
+/// A mistake, and how it is made.
+type Made = (Mistake, fn(&mut Publication));
 
 /// Mistakes that [`look_at_publication`] must find.
 pub const UNPUBLISHED: [Made; 3] = [
-    ("not published", |p| p.front[2] = 0),
-    ("another one published", |p| p.descriptor ^= 8),
-    ("not taken back", |p| p.behind = [0; 2]),
+    (Mistake::NotPublished, |p| p.front[2] = 0),
+    (Mistake::AnotherPublished, |p| p.descriptor ^= 8),
+    (Mistake::NotTakenBack, |p| p.behind = [0; 2]),
 ];
 
 /// In publish mode a task is only resumed if it published the section that it is in, and what it

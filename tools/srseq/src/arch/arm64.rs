@@ -11,6 +11,7 @@ use unicorn_engine::RegisterARM64;
 
 use crate::insn::{Flow, Goes, Insn, Memory};
 use crate::isa::{self, AddsOffset, Atomics, Bound, Facts, Isa, Machine, Offset, Stored};
+use crate::names::{REFRESH, TABLE};
 
 #[derive(Debug)]
 pub struct Arm64;
@@ -49,13 +50,12 @@ static FACTS: Facts = Facts {
         },
     ],
     bounds: &[
-        Bound::new("add, without NOPs", ["add", "table", "lse-only"], 3.0),
-        Bound::new("add, with NOPs", ["add", "table", "lse"], 6.0),
-        Bound::new("read", ["read", "table", "lse"], 2.0),
-        Bound::new("write", ["write", "table", "lse"], 2.0),
-        Bound::new("add, ratio to refresh", ["add", "table", "lse-only"], 0.5).ratio_to("refresh"),
-        Bound::new("read, ratio to refresh", ["read", "table", "lse-only"], 0.4)
-            .ratio_to("refresh"),
+        Bound::new("add, without NOPs", ["add", TABLE, "lse-only"], 3.0),
+        Bound::new("add, with NOPs", ["add", TABLE, "lse"], 6.0),
+        Bound::new("read", ["read", TABLE, "lse"], 2.0),
+        Bound::new("write", ["write", TABLE, "lse"], 2.0),
+        Bound::new("add, ratio to refresh", ["add", TABLE, "lse-only"], 0.5).ratio_to(REFRESH),
+        Bound::new("read, ratio to refresh", ["read", TABLE, "lse-only"], 0.4).ratio_to(REFRESH),
     ],
     plain_bounds: &[
         ("add", 4.0),

@@ -11,6 +11,7 @@ use unicorn_engine::RegisterS390X;
 
 use crate::insn::{Flow, Goes, Insn, Memory};
 use crate::isa::{AddsOffset, Atomics, Bound, Facts, Isa, Machine, Offset};
+use crate::names::TABLE;
 
 #[derive(Debug)]
 pub struct S390;
@@ -32,7 +33,7 @@ static FACTS: Facts = Facts {
         patched: false,
         models: &["z13", "z14", "z15", "z16"],
     }],
-    bounds: &[Bound::new("add", ["add", "table", "interlocked"], 2.0)],
+    bounds: &[Bound::new("add", ["add", TABLE, "interlocked"], 2.0)],
     plain_bounds: &[],
     triple: "s390x-linux-gnu",
     machine: Some(&MACHINE),
