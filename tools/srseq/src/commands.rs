@@ -16,7 +16,9 @@ use crate::matrix::Matrix;
 use crate::results::Results;
 use crate::{bench, model, names, report, stat, verify, workloads};
 
-fn run(args: Args, out: &mut impl Write) -> Result<ExitCode> {
+/// Run a command. It returns false if there are findings.
+fn run(args: Args, out: &mut impl Write) -> Result<bool> {
+    let mut good = true;
     match args.command {
         Command::Sections { file } => {
             let image = Image::read(&file)?;
@@ -38,9 +40,7 @@ fn run(args: Args, out: &mut impl Write) -> Result<ExitCode> {
                 image.plain_sections(),
                 findings.len()
             )?;
-            if !findings.is_empty() {
-                return Ok(ExitCode::from(1));
-            }
+            good = findings.is_empty();
         }
         Command::Verify {
             format,
@@ -77,12 +77,9 @@ fn run(args: Args, out: &mut impl Write) -> Result<ExitCode> {
                 writeln!(out, "{}", serde_json::to_string_pretty(&reports)?)?;
             }
             outcome?;
-            if !reports.iter().all(verify::Report::good) {
-                return Ok(ExitCode::from(1));
-            }
+            good = reports.iter().all(verify::Report::good);
         }
         Command::Model { traces } => {
-            let mut good = true;
             for row in model::rows() {
                 good &= row.good();
                 let what = row.mistake.unwrap_or("as it is");
@@ -109,9 +106,6 @@ fn run(args: Args, out: &mut impl Write) -> Result<ExitCode> {
                 }
             }
             writeln!(out, "model: {}", if good { "PASS" } else { "FAIL" })?;
-            if !good {
-                return Ok(ExitCode::from(1));
-            }
         }
         Command::Matrix { format, files } => {
             let mut matrix = Matrix::default();
@@ -125,16 +119,12 @@ fn run(args: Args, out: &mut impl Write) -> Result<ExitCode> {
                 Format::Text => write!(out, "{matrix}")?,
                 Format::Json => writeln!(out, "{}", matrix.json()?)?,
             }
-            if !matrix.good() {
-                return Ok(ExitCode::from(1));
-            }
+            good = matrix.good();
         }
         Command::Bench(args) => {
             let results = bench::run(&args)?;
             write!(out, "{}", report::text(&results))?;
-            if !results.reached() {
-                return Ok(ExitCode::from(1));
-            }
+            good = results.reached();
         }
         Command::Workloads(sources) => {
             let results = workloads::run(&sources)?;
@@ -153,14 +143,10 @@ fn run(args: Args, out: &mut impl Write) -> Result<ExitCode> {
             let (old, new) = (Results::read(&old)?, Results::read(&new)?);
             let comparison = Comparison::new(&old, &new, threshold, headline);
             write!(out, "{comparison}")?;
-            if !comparison.good() {
-                return Ok(ExitCode::from(1));
-            }
+            good = comparison.good();
         }
         Command::Stat(args) => {
-            if !stat::run(&args, out)? {
-                return Ok(ExitCode::from(1));
-            }
+            good = stat::run(&args, out)?;
         }
         Command::Report { ignore, file } => {
             let image = Image::read(&file)?;
@@ -183,19 +169,21 @@ fn run(args: Args, out: &mut impl Write) -> Result<ExitCode> {
             }
         }
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(good)
 }
 
 /// Run the program.
 pub fn main() -> ExitCode {
-    run(Args::parse(), &mut io::stdout().lock()).unwrap_or_else(|error| {
-        match error.downcast_ref::<io::Error>() {
+    match run(Args::parse(), &mut io::stdout().lock()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(1),
+        Err(error) => {
+            let io_error = error.downcast_ref::<io::Error>();
             // Whoever reads this has read enough, and the verdict may not be among it.
-            Some(e) if e.kind() == io::ErrorKind::BrokenPipe => ExitCode::from(2),
-            _ => {
+            if io_error.is_none_or(|e| e.kind() != io::ErrorKind::BrokenPipe) {
                 let _ = writeln!(io::stderr(), "error: {error:#}");
-                ExitCode::from(2)
             }
+            ExitCode::from(2)
         }
-    })
+    }
 }

@@ -60,10 +60,14 @@ impl Disassembler {
         let mnemonic = decoded.mnemonic().unwrap_or_default();
         let operands = decoded.op_str().unwrap_or_default();
         let text = format!("{mnemonic} {operands}").trim_end().to_owned();
-        let mut insn = Insn::new(address, bytes.len(), text);
-        self.arch
-            .describe(&mut insn, bytes, &self.capstone, decoded)
-            .ok_or_else(bad)?;
+        let mut insn = Insn {
+            address,
+            len: bytes.len(),
+            text,
+            ..Insn::default()
+        };
+        let described = self.arch.describe(&mut insn, &self.capstone, decoded);
+        described.ok_or_else(bad)?;
         Ok(insn)
     }
 }

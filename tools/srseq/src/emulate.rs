@@ -330,8 +330,10 @@ pub struct Failure {
     pub what: String,
 }
 
+#[derive(Default)]
 struct State {
-    machine: &'static Machine,
+    /// `None` only before the first section.
+    machine: Option<&'static Machine>,
     /// From the emulator's addresses to those of the kernel.
     bias: u64,
     subject: Option<Subject>,
@@ -354,28 +356,6 @@ struct State {
     access: Option<(u64, usize)>,
 }
 
-impl State {
-    fn new(machine: &'static Machine) -> Self {
-        State {
-            machine,
-            bias: 0,
-            subject: None,
-            mistake: None,
-            cpu: 0,
-            lanes: 0,
-            events: Vec::new(),
-            observed: Vec::new(),
-            interrupted_at: Vec::new(),
-            steps: 0,
-            trace: Vec::new(),
-            resume_at: None,
-            runaway: false,
-            error: None,
-            access: None,
-        }
-    }
-}
-
 /// A machine.
 pub struct Emulator {
     arch: Arch,
@@ -390,9 +370,8 @@ fn uc_failed(error: uc_error) -> anyhow::Error {
 
 impl Emulator {
     pub fn new(arch: Arch, machine: &'static Machine) -> Result<Self> {
-        let state = State::new(machine);
-        let mut uc =
-            Unicorn::new_with_data(machine.arch, machine.mode, state).map_err(uc_failed)?;
+        let uc = Unicorn::new_with_data(machine.arch, machine.mode, State::default());
+        let mut uc = uc.map_err(uc_failed)?;
         let mut set_up = || -> Result<(), uc_error> {
             uc.ctl_set_cpu_model(machine.model)?;
             uc.mem_map(CODE, CODE_SIZE as usize, Permission::ALL)?;
@@ -521,7 +500,8 @@ impl Emulator {
             bias,
             subject: Some(subject.clone()),
             mistake,
-            ..State::new(self.machine)
+            machine: Some(self.machine),
+            ..State::default()
         };
         Ok(())
     }
@@ -779,10 +759,8 @@ impl Emulator {
 }
 
 fn set_cpu(uc: &mut Unicorn<'_, State>, cpu: usize) -> Result<(), uc_error> {
-    let State {
-        machine, subject, ..
-    } = uc.get_data();
-    let Some(subject) = subject else {
+    let data = uc.get_data();
+    let (Some(machine), Some(subject)) = (data.machine, &data.subject) else {
         return Ok(());
     };
     let offset = subject.arch.bytes(OFFSETS[cpu], 8);
@@ -836,7 +814,7 @@ fn before(uc: &mut Unicorn<'_, State>, address: u64) {
             let data = uc.get_data_mut();
             // A register can be changed in passing.
             let resume_at = match resumed {
-                Ok(None) if data.machine.unstoppable => None,
+                Ok(None) if data.machine.is_some_and(|m| m.unstoppable) => None,
                 Ok(resumed) => Some(resumed.unwrap_or(pc)),
                 Err(error) => {
                     data.error = Some(error);
@@ -880,7 +858,7 @@ fn interrupt(uc: &mut Unicorn<'_, State>, pc: u64, event: Event) -> Result<Optio
     }
 
     let mut mark = 0;
-    for place in machine.marks {
+    for place in machine.map_or(&[][..], |m| m.marks) {
         let mut byte = [0];
         uc.mem_read(*place, &mut byte)?;
         mark |= byte[0];
@@ -906,9 +884,10 @@ fn interrupt(uc: &mut Unicorn<'_, State>, pc: u64, event: Event) -> Result<Optio
         Resume::Continue => {}
         Resume::Restart { pc } => return Ok(Some(pc)),
         Resume::Fixup { reg, delta } => {
-            let register = (machine.register)(reg);
-            let value = uc.reg_read(register)?;
-            uc.reg_write(register, value.wrapping_add(delta))?;
+            if let Some(register) = machine.map(|m| (m.register)(reg)) {
+                let value = uc.reg_read(register)?;
+                uc.reg_write(register, value.wrapping_add(delta))?;
+            }
         }
     }
     Ok(None)

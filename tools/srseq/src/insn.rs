@@ -3,9 +3,10 @@
 //! What the rules of [`crate::verify`] need to know about an instruction.
 
 /// How an instruction of a section goes on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Flow {
     /// With the next one.
+    #[default]
     Next,
     /// Maybe at this address.
     Branch(u64),
@@ -30,6 +31,7 @@ pub enum Goes {
 }
 
 /// One instruction.
+#[derive(Default)]
 pub struct Insn {
     pub address: u64,
     pub len: usize,
@@ -60,27 +62,6 @@ pub struct Insn {
 }
 
 impl Insn {
-    /// An instruction of which nothing but its text is known.
-    pub fn new(address: u64, len: usize, text: String) -> Self {
-        Insn {
-            address,
-            len,
-            text,
-            flow: Flow::Next,
-            stores: false,
-            exclusive: false,
-            pair: false,
-            loads: false,
-            atomic: false,
-            fallible: false,
-            mark: None,
-            reads: Vec::new(),
-            writes: Vec::new(),
-            adds: false,
-            memory: None,
-        }
-    }
-
     pub fn mnemonic(&self) -> &str {
         self.text.split(' ').next().unwrap_or_default()
     }

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use capstone::{Capstone, CsResult};
+use capstone::{Capstone, CsResult, Insn as Decoded};
 use object::{Architecture, Endianness, Relocation, RelocationKind};
 use unicorn_engine::unicorn_const::{Arch as UcArch, Mode, Permission};
 
@@ -155,13 +155,7 @@ pub trait Isa: fmt::Debug + Sync {
     fn capstone(&self) -> CsResult<Capstone>;
 
     /// Fill in what the rules need to know. `None` if the disassembler knows no operands.
-    fn describe(
-        &self,
-        insn: &mut Insn,
-        bytes: &[u8],
-        capstone: &Capstone,
-        decoded: &capstone::Insn<'_>,
-    ) -> Option<()>;
+    fn describe(&self, insn: &mut Insn, capstone: &Capstone, decoded: &Decoded) -> Option<()>;
 
     /// The length in bytes.
     fn insn_len(&self, code: &[u8]) -> usize;
@@ -280,14 +274,8 @@ fn bytes(facts: &Facts, number: u64, len: usize) -> Vec<u8> {
 }
 
 /// Fill in a relocation of data.
-pub fn relocate(
-    facts: &Facts,
-    relocation: &Relocation,
-    data: &mut [u8],
-    to: u64,
-    here: u64,
-) -> Option<()> {
-    let (value, len) = match (relocation.kind(), relocation.size()) {
+pub fn relocate(facts: &Facts, by: &Relocation, data: &mut [u8], to: u64, here: u64) -> Option<()> {
+    let (value, len) = match (by.kind(), by.size()) {
         (RelocationKind::Relative, 32) => (to.wrapping_sub(here), 4),
         (RelocationKind::Absolute, 32) => (to, 4),
         (RelocationKind::Absolute, 64) => (to, 8),

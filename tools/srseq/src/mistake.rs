@@ -53,41 +53,35 @@ pub enum Mistake {
 
 impl Mistake {
     /// All of them, in order, and what each is called.
-    pub const ALL: [(Mistake, &'static str); 21] = [
-        (Mistake::NoResume, "no resume"),
-        (Mistake::PreemptedOnly, "no look if nothing was preempted"),
-        (Mistake::NoNmi, "no look on the way out of NMIs"),
-        (Mistake::EndShort, "end one instruction short"),
-        (Mistake::EndLong, "end one instruction long"),
-        (Mistake::RestartLate, "restart one instruction late"),
-        (Mistake::StaleRetry, "LL/SC retry to the stale address"),
-        (
-            Mistake::NoSave,
-            "entry does not save what is published or marked",
-        ),
-        (Mistake::ModuleNotSearched, "module table not searched"),
-        (Mistake::FixupEarly, "fixup before the address is formed"),
-        (Mistake::FixupSign, "fixup with the wrong sign"),
-        (Mistake::FixupCpu, "fixup from the wrong old CPU"),
-        (Mistake::FixupRegister, "fixup of another register"),
-        (
-            Mistake::WrongCpu,
-            "the CPU of the exit compared with itself",
-        ),
-        (
-            Mistake::InnerCpu,
-            "a fault that compares from its handler's end",
-        ),
-        (
-            Mistake::BothExits,
-            "a fault whose preemption moves the register, too",
-        ),
-        (Mistake::NotPublished, "not published"),
-        (Mistake::AnotherPublished, "another one published"),
-        (Mistake::NotTakenBack, "not taken back"),
-        (Mistake::NoDescriptor, "no descriptor"),
-        (Mistake::NotListed, "no descriptor, and not in the list"),
-    ];
+    pub const ALL: [(Mistake, &'static str); 21] = {
+        use Mistake::*;
+        [
+            (NoResume, "no resume"),
+            (PreemptedOnly, "no look if nothing was preempted"),
+            (NoNmi, "no look on the way out of NMIs"),
+            (EndShort, "end one instruction short"),
+            (EndLong, "end one instruction long"),
+            (RestartLate, "restart one instruction late"),
+            (StaleRetry, "LL/SC retry to the stale address"),
+            (NoSave, "entry does not save what is published or marked"),
+            (ModuleNotSearched, "module table not searched"),
+            (FixupEarly, "fixup before the address is formed"),
+            (FixupSign, "fixup with the wrong sign"),
+            (FixupCpu, "fixup from the wrong old CPU"),
+            (FixupRegister, "fixup of another register"),
+            (WrongCpu, "the CPU of the exit compared with itself"),
+            (InnerCpu, "a fault that compares from its handler's end"),
+            (
+                BothExits,
+                "a fault whose preemption moves the register, too",
+            ),
+            (NotPublished, "not published"),
+            (AnotherPublished, "another one published"),
+            (NotTakenBack, "not taken back"),
+            (NoDescriptor, "no descriptor"),
+            (NotListed, "no descriptor, and not in the list"),
+        ]
+    };
 
     pub fn name(self) -> &'static str {
         Self::ALL[self as usize].1

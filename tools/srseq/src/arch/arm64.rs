@@ -4,7 +4,7 @@
 
 use capstone::arch::arm64::{ArchMode, Arm64Extender, Arm64Operand, Arm64OperandType, Arm64Shift};
 use capstone::arch::{BuildsCapstone, DetailsArchInsn};
-use capstone::{AccessType, Capstone, CsResult, RegId};
+use capstone::{AccessType, Capstone, CsResult, Insn as Decoded, RegId};
 use object::{elf, Architecture, Endianness, Relocation, RelocationFlags};
 use unicorn_engine::unicorn_const::{Arch as UcArch, Mode, Permission};
 use unicorn_engine::RegisterARM64;
@@ -112,19 +112,76 @@ impl Isa for Arm64 {
         new.detail(true).build()
     }
 
-    fn describe(
-        &self,
-        insn: &mut Insn,
-        _bytes: &[u8],
-        capstone: &Capstone,
-        decoded: &capstone::Insn<'_>,
-    ) -> Option<()> {
+    fn describe(&self, insn: &mut Insn, capstone: &Capstone, decoded: &Decoded) -> Option<()> {
         let detail = capstone.insn_detail(decoded).ok()?;
         let detail = detail.arch_detail();
         let detail = detail.arm64()?;
         let operands: Vec<_> = detail.operands().collect();
         let mnemonic = decoded.mnemonic().unwrap_or_default();
-        describe(insn, mnemonic, &operands, |id| register(capstone, id));
+        let register = |id| register(capstone, id);
+        let starts = |prefixes: &[&str]| prefixes.iter().any(|p| mnemonic.starts_with(p));
+        let changes = &[
+            "ldadd", "ldclr", "ldeor", "ldset", "ldsm", "ldum", "swp", "cas",
+        ];
+        insn.stores = starts(&["st"]) || starts(changes);
+        insn.exclusive = starts(&["stx", "stlx"]);
+        insn.pair = starts(&["stp", "stnp"]);
+        insn.loads = starts(&["ld", "swp", "cas"]);
+        insn.atomic = insn.loads && insn.stores || insn.exclusive;
+        insn.fallible = insn.exclusive;
+        for operand in &operands {
+            match operand.op_type {
+                Arm64OperandType::Reg(id) => {
+                    let Some(number) = register(id) else {
+                        continue;
+                    };
+                    // Of atomics it is not known which operand is written.
+                    if operand.access != Some(AccessType::WriteOnly) {
+                        insn.reads.push(number);
+                    }
+                    if operand.access != Some(AccessType::ReadOnly) {
+                        insn.writes.push(number);
+                    }
+                }
+                Arm64OperandType::Mem(mem) => {
+                    let (base, index) = (register(mem.base()), register(mem.index()));
+                    insn.reads.extend(base.into_iter().chain(index));
+                    insn.memory = unscaled(operand).then_some(Memory {
+                        base,
+                        index,
+                        offset: mem.disp().into(),
+                    });
+                }
+                _ => {}
+            }
+        }
+        insn.adds = matches!(mnemonic, "add" | "mov") && operands.iter().all(unscaled);
+        let conditional = mnemonic.starts_with("b.");
+        if conditional || matches!(mnemonic, "b" | "cbz" | "cbnz" | "tbz" | "tbnz") {
+            insn.flow = match operands.last().map(|o| &o.op_type) {
+                Some(&Arm64OperandType::Imm(target)) => Flow::Branch(target as u64),
+                _ => Flow::Away,
+            };
+        } else if !insn.stores
+            && !insn.loads
+            && !matches!(
+                mnemonic,
+                "mrs"
+                    | "nop"
+                    | "mov"
+                    | "add"
+                    | "sub"
+                    | "and"
+                    | "orr"
+                    | "eor"
+                    | "bic"
+                    | "cmp"
+                    | "cmn"
+                    | "ccmp"
+            )
+        {
+            insn.flow = Flow::Away;
+        }
         if detail.writeback() {
             let base = insn.memory.take().and_then(|m| m.base);
             insn.writes.extend(base);
@@ -279,77 +336,6 @@ fn register(capstone: &Capstone, id: RegId) -> Option<u8> {
 /// The operand is a register or a constant as it is.
 fn unscaled(operand: &Arm64Operand) -> bool {
     operand.shift == Arm64Shift::Invalid && operand.ext == Arm64Extender::ARM64_EXT_INVALID
-}
-
-fn describe(
-    insn: &mut Insn,
-    mnemonic: &str,
-    operands: &[Arm64Operand],
-    register: impl Fn(RegId) -> Option<u8>,
-) {
-    let starts = |prefixes: &[&str]| prefixes.iter().any(|p| mnemonic.starts_with(p));
-    let changes = &[
-        "ldadd", "ldclr", "ldeor", "ldset", "ldsm", "ldum", "swp", "cas",
-    ];
-    insn.stores = starts(&["st"]) || starts(changes);
-    insn.exclusive = starts(&["stx", "stlx"]);
-    insn.pair = starts(&["stp", "stnp"]);
-    insn.loads = starts(&["ld", "swp", "cas"]);
-    insn.atomic = insn.loads && insn.stores || insn.exclusive;
-    insn.fallible = insn.exclusive;
-    for operand in operands {
-        match operand.op_type {
-            Arm64OperandType::Reg(id) => {
-                let Some(number) = register(id) else {
-                    continue;
-                };
-                // Of atomics it is not known which operand is written.
-                if operand.access != Some(AccessType::WriteOnly) {
-                    insn.reads.push(number);
-                }
-                if operand.access != Some(AccessType::ReadOnly) {
-                    insn.writes.push(number);
-                }
-            }
-            Arm64OperandType::Mem(mem) => {
-                let (base, index) = (register(mem.base()), register(mem.index()));
-                insn.reads.extend(base.into_iter().chain(index));
-                insn.memory = unscaled(operand).then_some(Memory {
-                    base,
-                    index,
-                    offset: mem.disp().into(),
-                });
-            }
-            _ => {}
-        }
-    }
-    insn.adds = matches!(mnemonic, "add" | "mov") && operands.iter().all(unscaled);
-    let conditional = mnemonic.starts_with("b.");
-    if conditional || matches!(mnemonic, "b" | "cbz" | "cbnz" | "tbz" | "tbnz") {
-        insn.flow = match operands.last().map(|o| &o.op_type) {
-            Some(&Arm64OperandType::Imm(target)) => Flow::Branch(target as u64),
-            _ => Flow::Away,
-        };
-    } else if !insn.stores
-        && !insn.loads
-        && !matches!(
-            mnemonic,
-            "mrs"
-                | "nop"
-                | "mov"
-                | "add"
-                | "sub"
-                | "and"
-                | "orr"
-                | "eor"
-                | "bic"
-                | "cmp"
-                | "cmn"
-                | "ccmp"
-        )
-    {
-        insn.flow = Flow::Away;
-    }
 }
 
 /// Whether an instruction adds to the preemption count of `current`, which it has loaded, and which is

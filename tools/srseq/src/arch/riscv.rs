@@ -6,7 +6,7 @@
 
 use capstone::arch::riscv::{ArchExtraMode, ArchMode};
 use capstone::arch::{BuildsCapstone, BuildsCapstoneExtraMode};
-use capstone::{Capstone, CsResult};
+use capstone::{Capstone, CsResult, Insn as Decoded};
 use object::{elf, Architecture, Endianness, Relocation, RelocationFlags};
 use unicorn_engine::unicorn_const::{Arch as UcArch, Mode, Permission};
 use unicorn_engine::RegisterRISCV;
@@ -105,28 +105,12 @@ fn scatter(insn: u32, pieces: &Pieces, offset: u64) -> u32 {
     })
 }
 
-/// The length in bytes of the first instruction of some code.
-fn insn_len(code: &[u8]) -> usize {
-    match code.first() {
-        Some(byte) if byte & 3 == 3 => 4,
-        _ => 2,
-    }
-}
-
 /// The first instruction of some code, zeros in front if it is a short one.
 fn first(code: &[u8]) -> Option<u32> {
-    Some(match insn_len(code) {
+    Some(match Riscv.insn_len(code) {
         2 => u16::from_le_bytes(*code.first_chunk()?).into(),
         _ => u32::from_le_bytes(*code.first_chunk()?),
     })
-}
-
-/// For an LD from tp: the register that is loaded, and the offset.
-fn load_from_tp(code: &[u8]) -> Option<(u8, i64)> {
-    let insn = first(code)?;
-    let reg = (insn >> 7 & 0x1f) as u8;
-    let is_it = insn & 0x000f_f07f == 0x3003 | u32::from(TP) << 15;
-    (is_it && reg != 0).then_some((reg, i64::from(insn as i32 >> 20)))
 }
 
 impl Isa for Riscv {
@@ -139,24 +123,159 @@ impl Isa for Riscv {
         new.extra_mode([ArchExtraMode::RiscVC].into_iter()).build()
     }
 
-    fn describe(
-        &self,
-        insn: &mut Insn,
-        bytes: &[u8],
-        _capstone: &Capstone,
-        _decoded: &capstone::Insn<'_>,
-    ) -> Option<()> {
-        describe(insn, bytes);
+    fn describe(&self, insn: &mut Insn, _: &Capstone, decoded: &Decoded) -> Option<()> {
+        let bytes = decoded.bytes();
+        let word = first(bytes)?;
+        let reg = |at: u32| (word >> at & 0x1f) as u8;
+        let short_reg = |at: u32| 8 + (word >> at & 7) as u8;
+        let branch = |pieces| Flow::Branch(insn.address.wrapping_add_signed(gather(word, pieces)));
+        let (rd, rs1, rs2) = (reg(7), reg(15), reg(20));
+        let at = |base, offset: u32| {
+            Some(Memory {
+                base: Some(base),
+                index: None,
+                offset: i64::from(offset as i32),
+            })
+        };
+        // Bits of the offset of a short instruction.
+        let bits = |at: u32, count: u32, to: u32| (word >> at & ((1 << count) - 1)) << to;
+        // Registers that are written and read.
+        let (mut writes, mut reads) = (None, Vec::new());
+        let funct3 = word >> 12 & 7;
+        if bytes.len() == 4 {
+            match word & 0x7f {
+                0x03 => {
+                    // What it loads is where to find the variable.
+                    insn.loads = self.load_from_thread(bytes).is_none();
+                    insn.memory = at(rs1, (word as i32 >> 20) as u32);
+                    (writes, reads) = (Some(rd), vec![rs1]);
+                }
+                0x23 => {
+                    insn.stores = true;
+                    let high = (word as i32 >> 25 << 5) as u32;
+                    insn.memory = at(rs1, high | u32::from(rd));
+                    reads = vec![rs1, rs2];
+                }
+                0x13 | 0x1b => {
+                    // ADDI
+                    insn.adds = word & 0x707f == 0x13;
+                    (writes, reads) = (Some(rd), vec![rs1]);
+                }
+                0x33 | 0x3b => {
+                    // ADD
+                    insn.adds = word & 0xfe00_707f == 0x33;
+                    (writes, reads) = (Some(rd), vec![rs1, rs2]);
+                }
+                0x63 => {
+                    insn.flow = branch(BRANCH);
+                    reads = vec![rs1, rs2];
+                }
+                0x2f => {
+                    // LR, SC, or else an atomic
+                    let what = word >> 27;
+                    insn.loads = what != 3;
+                    insn.stores = what != 2;
+                    insn.exclusive = what == 3;
+                    insn.fallible = insn.exclusive;
+                    insn.atomic = insn.stores;
+                    insn.memory = at(rs1, 0);
+                    (writes, reads) = (Some(rd), vec![rs1, rs2]);
+                }
+                // LUI, AUIPC, CSRs
+                0x37 | 0x17 | 0x73 => {
+                    insn.flow = Flow::Away;
+                    writes = Some(rd);
+                }
+                _ => insn.flow = Flow::Away,
+            }
+        } else {
+            let (c_rs2, sp) = (reg(2), 2);
+            match (word & 3, word >> 13) {
+                // C.LW, C.LD, C.SW, C.SD
+                (0, 2 | 3 | 6 | 7) => {
+                    let wide = word >> 13 & 1 != 0;
+                    insn.memory = at(
+                        short_reg(7),
+                        bits(10, 3, 3)
+                            | if wide {
+                                bits(5, 2, 6)
+                            } else {
+                                bits(6, 1, 2) | bits(5, 1, 6)
+                            },
+                    );
+                    if word >> 15 == 0 {
+                        insn.loads = true;
+                        (writes, reads) = (Some(short_reg(2)), vec![short_reg(7)]);
+                    } else {
+                        insn.stores = true;
+                        reads = vec![short_reg(7), short_reg(2)];
+                    }
+                }
+                // C.ADDI4SPN
+                (0, 0) => {
+                    insn.flow = Flow::Away;
+                    writes = Some(short_reg(2));
+                }
+                // C.ADDI, C.ADDIW, C.SLLI
+                (1, 0 | 1) | (2, 0) => {
+                    insn.adds = word & 0xe003 == 1;
+                    (writes, reads) = (Some(rd), vec![rd]);
+                }
+                // C.LUI and C.ADDI16SP
+                (1, 3) => {
+                    insn.flow = Flow::Away;
+                    writes = Some(rd);
+                }
+                // C.LI
+                (1, 2) => writes = Some(rd),
+                // Shifts, C.ANDI, and those of two registers
+                (1, 4) => {
+                    (writes, reads) = (Some(short_reg(7)), vec![short_reg(7)]);
+                    if word >> 10 & 3 == 3 {
+                        reads.push(short_reg(2));
+                    }
+                }
+                // C.BEQZ, C.BNEZ
+                (1, 6 | 7) => {
+                    insn.flow = branch(C_BRANCH);
+                    reads = vec![short_reg(7)];
+                }
+                // C.LWSP, C.LDSP, C.SWSP, C.SDSP
+                (2, 2 | 3) => {
+                    insn.loads = true;
+                    (writes, reads) = (Some(rd), vec![sp]);
+                }
+                (2, 6 | 7) => {
+                    insn.stores = true;
+                    reads = vec![sp, c_rs2];
+                }
+                // C.MV, C.ADD
+                (2, 4) if c_rs2 != 0 => {
+                    (writes, reads) = (Some(rd), vec![c_rs2]);
+                    insn.adds = true;
+                    if funct3 & 1 != 0 {
+                        reads.push(rd);
+                    }
+                }
+                _ => insn.flow = Flow::Away,
+            }
+        }
+        // Zero is no register.
+        insn.writes = writes.into_iter().filter(|r| *r != 0).collect();
+        insn.reads = reads.into_iter().filter(|r| *r != 0).collect();
         Some(())
     }
 
     fn insn_len(&self, code: &[u8]) -> usize {
-        insn_len(code)
+        match code.first() {
+            Some(byte) if byte & 3 == 3 => 4,
+            _ => 2,
+        }
     }
 
     /// AUIPC and the JALR that uses it count as one.
     fn decode(&self, code: &[u8]) -> (usize, Option<i64>) {
-        let len = insn_len(code);
+        let len = Riscv.insn_len(code);
         let Some(insn) = first(code) else {
             return (len, None);
         };
@@ -181,7 +300,7 @@ impl Isa for Riscv {
         let Some(insn) = first(code) else {
             return Goes::Away;
         };
-        if insn_len(code) == 2 {
+        if Riscv.insn_len(code) == 2 {
             return match (insn & 3, insn >> 13 & 7) {
                 (1, 5) => Goes::To(gather(insn, C_JUMP)),
                 (1, 6 | 7) => Goes::MayBranch(gather(insn, C_BRANCH)),
@@ -204,16 +323,20 @@ impl Isa for Riscv {
     }
 
     fn forms_address(&self, code: &[u8]) -> Option<u8> {
-        Some(load_from_tp(code)?.0)
+        Some(self.load_from_thread(code)?.0)
     }
 
     fn gets_offset(&self, code: &[u8], offset_at: Option<i64>) -> Option<u8> {
-        let (reg, at) = load_from_tp(code)?;
+        let (reg, at) = self.load_from_thread(code)?;
         (offset_at == Some(at)).then_some(reg)
     }
 
     fn load_from_thread(&self, code: &[u8]) -> Option<(u8, i64)> {
-        load_from_tp(code)
+        // LD from tp
+        let insn = first(code)?;
+        let reg = (insn >> 7 & 0x1f) as u8;
+        let is_it = insn & 0x000f_f07f == 0x3003 | u32::from(TP) << 15;
+        (is_it && reg != 0).then_some((reg, i64::from(insn as i32 >> 20)))
     }
 
     fn disables(&self, text: &[u8], pos: usize) -> bool {
@@ -253,150 +376,6 @@ impl Isa for Riscv {
         let len = u16::from_le_bytes([record[10], record[11]]).into();
         Some((len, len))
     }
-}
-
-/// Fills in what the rules need to know.
-fn describe(insn: &mut Insn, bytes: &[u8]) {
-    let Some(word) = first(bytes) else {
-        return;
-    };
-    let reg = |at: u32| (word >> at & 0x1f) as u8;
-    let short_reg = |at: u32| 8 + (word >> at & 7) as u8;
-    let branch = |pieces| Flow::Branch(insn.address.wrapping_add_signed(gather(word, pieces)));
-    let (rd, rs1, rs2) = (reg(7), reg(15), reg(20));
-    let at = |base, offset: u32| {
-        Some(Memory {
-            base: Some(base),
-            index: None,
-            offset: i64::from(offset as i32),
-        })
-    };
-    // Bits of the offset of a short instruction.
-    let bits = |at: u32, count: u32, to: u32| (word >> at & ((1 << count) - 1)) << to;
-    // Registers that are written and read.
-    let (mut writes, mut reads) = (None, Vec::new());
-    let funct3 = word >> 12 & 7;
-    if bytes.len() == 4 {
-        match word & 0x7f {
-            0x03 => {
-                // What it loads is where to find the variable.
-                insn.loads = load_from_tp(bytes).is_none();
-                insn.memory = at(rs1, (word as i32 >> 20) as u32);
-                (writes, reads) = (Some(rd), vec![rs1]);
-            }
-            0x23 => {
-                insn.stores = true;
-                let high = (word as i32 >> 25 << 5) as u32;
-                insn.memory = at(rs1, high | u32::from(rd));
-                reads = vec![rs1, rs2];
-            }
-            0x13 | 0x1b => {
-                // ADDI
-                insn.adds = word & 0x707f == 0x13;
-                (writes, reads) = (Some(rd), vec![rs1]);
-            }
-            0x33 | 0x3b => {
-                // ADD
-                insn.adds = word & 0xfe00_707f == 0x33;
-                (writes, reads) = (Some(rd), vec![rs1, rs2]);
-            }
-            0x63 => {
-                insn.flow = branch(BRANCH);
-                reads = vec![rs1, rs2];
-            }
-            0x2f => {
-                // LR, SC, or else an atomic
-                let what = word >> 27;
-                insn.loads = what != 3;
-                insn.stores = what != 2;
-                insn.exclusive = what == 3;
-                insn.fallible = insn.exclusive;
-                insn.atomic = insn.stores;
-                insn.memory = at(rs1, 0);
-                (writes, reads) = (Some(rd), vec![rs1, rs2]);
-            }
-            // LUI, AUIPC, CSRs
-            0x37 | 0x17 | 0x73 => {
-                insn.flow = Flow::Away;
-                writes = Some(rd);
-            }
-            _ => insn.flow = Flow::Away,
-        }
-    } else {
-        let (c_rs2, sp) = (reg(2), 2);
-        match (word & 3, word >> 13) {
-            // C.LW, C.LD, C.SW, C.SD
-            (0, 2 | 3 | 6 | 7) => {
-                let wide = word >> 13 & 1 != 0;
-                insn.memory = at(
-                    short_reg(7),
-                    bits(10, 3, 3)
-                        | if wide {
-                            bits(5, 2, 6)
-                        } else {
-                            bits(6, 1, 2) | bits(5, 1, 6)
-                        },
-                );
-                if word >> 15 == 0 {
-                    insn.loads = true;
-                    (writes, reads) = (Some(short_reg(2)), vec![short_reg(7)]);
-                } else {
-                    insn.stores = true;
-                    reads = vec![short_reg(7), short_reg(2)];
-                }
-            }
-            // C.ADDI4SPN
-            (0, 0) => {
-                insn.flow = Flow::Away;
-                writes = Some(short_reg(2));
-            }
-            // C.ADDI, C.ADDIW, C.SLLI
-            (1, 0 | 1) | (2, 0) => {
-                insn.adds = word & 0xe003 == 1;
-                (writes, reads) = (Some(rd), vec![rd]);
-            }
-            // C.LUI and C.ADDI16SP
-            (1, 3) => {
-                insn.flow = Flow::Away;
-                writes = Some(rd);
-            }
-            // C.LI
-            (1, 2) => writes = Some(rd),
-            // Shifts, C.ANDI, and those of two registers
-            (1, 4) => {
-                (writes, reads) = (Some(short_reg(7)), vec![short_reg(7)]);
-                if word >> 10 & 3 == 3 {
-                    reads.push(short_reg(2));
-                }
-            }
-            // C.BEQZ, C.BNEZ
-            (1, 6 | 7) => {
-                insn.flow = branch(C_BRANCH);
-                reads = vec![short_reg(7)];
-            }
-            // C.LWSP, C.LDSP, C.SWSP, C.SDSP
-            (2, 2 | 3) => {
-                insn.loads = true;
-                (writes, reads) = (Some(rd), vec![sp]);
-            }
-            (2, 6 | 7) => {
-                insn.stores = true;
-                reads = vec![sp, c_rs2];
-            }
-            // C.MV, C.ADD
-            (2, 4) if c_rs2 != 0 => {
-                (writes, reads) = (Some(rd), vec![c_rs2]);
-                insn.adds = true;
-                if funct3 & 1 != 0 {
-                    reads.push(rd);
-                }
-            }
-            _ => insn.flow = Flow::Away,
-        }
-    }
-    // Zero is no register.
-    insn.writes = writes.into_iter().filter(|r| *r != 0).collect();
-    insn.reads = reads.into_iter().filter(|r| *r != 0).collect();
 }
 
 /// Fill in a relocation. Where instructions may still be left out,
@@ -483,13 +462,13 @@ mod tests {
 
     #[test]
     fn offset_of_this_cpu() {
-        let load = |insn: u32| load_from_tp(&insn.to_le_bytes());
+        let load = |insn: u32| Riscv.load_from_thread(&insn.to_le_bytes());
         assert_eq!(load(0x0182_3503), Some((10, 24))); // ld a0, 24(tp)
         assert_eq!(load(0xff82_3783), Some((15, -8))); // ld a5, -8(tp)
         assert_eq!(load(0x0182_3003), None); // ld zero, 24(tp)
         assert_eq!(load(0x0182_2503), None); // lw a0, 24(tp)
         assert_eq!(load(0x0181_3503), None); // ld a0, 24(sp)
-        assert_eq!(load_from_tp(&[0x03, 0x35, 0x82]), None);
+        assert_eq!(Riscv.load_from_thread(&[0x03, 0x35, 0x82]), None);
     }
 
     #[test]

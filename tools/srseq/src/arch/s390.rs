@@ -4,7 +4,7 @@
 
 use capstone::arch::sysz::{ArchMode, SysZOperand};
 use capstone::arch::{BuildsCapstone, DetailsArchInsn};
-use capstone::{Capstone, CsResult, RegId};
+use capstone::{Capstone, CsResult, Insn as Decoded, RegId};
 use object::{Architecture, Endianness};
 use unicorn_engine::unicorn_const::{Arch as UcArch, Mode, Permission};
 use unicorn_engine::RegisterS390X;
@@ -113,23 +113,104 @@ impl Isa for S390 {
         new.detail(true).build()
     }
 
-    fn describe(
-        &self,
-        insn: &mut Insn,
-        bytes: &[u8],
-        capstone: &Capstone,
-        decoded: &capstone::Insn<'_>,
-    ) -> Option<()> {
+    fn describe(&self, insn: &mut Insn, capstone: &Capstone, decoded: &Decoded) -> Option<()> {
         let detail = capstone.insn_detail(decoded).ok()?;
         let detail = detail.arch_detail();
         let operands: Vec<_> = detail.sysz()?.operands().collect();
         let mnemonic = decoded.mnemonic().unwrap_or_default();
-        let register = |id| {
+        let register = |id: RegId| {
             let number = capstone.reg_name(id)?.parse().ok()?;
             (number < FACTS.regs).then_some(number)
         };
-        describe(insn, mnemonic, bytes, &operands, register);
-        insn.mark = self.mark(bytes);
+        let starts = |prefixes: &[&str]| prefixes.iter().any(|p| mnemonic.starts_with(p));
+        let updates = starts(&["laa", "lan", "lao", "lax"]);
+        let compares_and_swaps = matches!(mnemonic, "cs" | "csy" | "csg" | "cds" | "cdsy" | "cdsg");
+        insn.stores = starts(&[
+            "st", "mvi", "mvh", "mvg", "mvc", "asi", "agsi", "alsi", "algsi",
+        ]) || matches!(mnemonic, "ni" | "niy" | "oi" | "oiy" | "xi" | "xiy")
+            || updates
+            || compares_and_swaps;
+        // ASI and the like are, too, but compilers increment any variable so.
+        insn.atomic = updates || compares_and_swaps;
+        insn.fallible = compares_and_swaps;
+        let memory = operands.iter().any(|o| matches!(o, SysZOperand::Mem(_)));
+        insn.loads = memory && !starts(&["st", "mv", "la", "rll", "sl", "sr"]) || updates;
+        let first_is_read = starts(&["st", "c", "tm", "j", "mv"]) && !compares_and_swaps;
+        for (i, operand) in operands.iter().enumerate() {
+            match operand {
+                SysZOperand::Reg(id) => {
+                    let Some(number) = register(*id) else {
+                        continue;
+                    };
+                    if i == 0 && !first_is_read {
+                        insn.writes.push(number);
+                    }
+                    if i != 0 || first_is_read || compares_and_swaps {
+                        insn.reads.push(number);
+                    }
+                }
+                SysZOperand::Mem(mem) => {
+                    // Register 0 is none here.
+                    let register = |id: u8| register(RegId(id.into())).filter(|r| *r != 0);
+                    let (base, index) = (register(mem.base()), register(mem.index()));
+                    insn.reads.extend(base.into_iter().chain(index));
+                    insn.memory = Some(Memory {
+                        base,
+                        index,
+                        offset: mem.disp(),
+                    });
+                }
+                _ => {}
+            }
+        }
+        insn.adds = matches!(
+            mnemonic,
+            "la" | "lay" | "lgr" | "agr" | "algr" | "agrk" | "algrk"
+        ) || starts(&["aghi", "agfi", "algfi"]);
+        let places = operands.iter();
+        let places = places.filter(|o| matches!(o, SysZOperand::Mem(_)));
+        if places.count() != 1 || !insn.loads && !insn.stores {
+            insn.memory = None;
+        }
+        match (&*operands, &*insn.writes) {
+            // All from one to the other are loaded.
+            ([_, SysZOperand::Reg(last), _], &[first])
+                if matches!(mnemonic, "lm" | "lmy" | "lmg" | "lmh") =>
+            {
+                let last = register(*last).unwrap_or(first);
+                let count = (last.wrapping_sub(first) & 0xf) + 1;
+                insn.writes = (0..count).map(|i| (first + i) & 0xf).collect();
+            }
+            // The result is in this register and the next.
+            (_, &[first])
+                if starts(&["ml", "dl", "ds", "srd", "sld", "flogr"])
+                    || matches!(
+                        mnemonic,
+                        "m" | "mr" | "mfy" | "d" | "dr" | "cds" | "cdsy" | "cdsg"
+                    ) =>
+            {
+                insn.writes.push((first + 1) & 0xf);
+            }
+            _ => {}
+        }
+        match *decoded.bytes() {
+            [0xa7, op, a, b] if op & 0xf == 4 => {
+                insn.flow = Flow::Branch(insn.address.wrapping_add_signed(short(a, b)));
+            }
+            [0xc0, op, a, b, c, d] if op & 0xf == 4 => {
+                insn.flow = Flow::Branch(insn.address.wrapping_add_signed(long([a, b, c, d])));
+            }
+            _ if insn.stores || matches!(mnemonic, "mviy" | "ag" | "l" | "ly" | "lg") => {}
+            _ if starts(&["llgc", "llgh", "llgf"]) => {}
+            _ if matches!(
+                mnemonic,
+                "lgr" | "lr" | "rll" | "ar" | "or" | "xr" | "nilf" | "tmlh"
+            ) => {}
+            // BCR that never branches.
+            [0x07, op] if op >> 4 == 0 => {}
+            _ => insn.flow = Flow::Away,
+        }
+        insn.mark = self.mark(decoded.bytes());
         Some(())
     }
 
@@ -210,103 +291,6 @@ impl Isa for S390 {
     fn compares_pair(&self, insn: &[u8]) -> bool {
         // CDSG
         insn.first() == Some(&0xeb) && insn.last() == Some(&0x3e)
-    }
-}
-
-fn describe(
-    insn: &mut Insn,
-    mnemonic: &str,
-    bytes: &[u8],
-    operands: &[SysZOperand],
-    register: impl Fn(RegId) -> Option<u8>,
-) {
-    let starts = |prefixes: &[&str]| prefixes.iter().any(|p| mnemonic.starts_with(p));
-    let updates = starts(&["laa", "lan", "lao", "lax"]);
-    let compares_and_swaps = matches!(mnemonic, "cs" | "csy" | "csg" | "cds" | "cdsy" | "cdsg");
-    insn.stores = starts(&[
-        "st", "mvi", "mvh", "mvg", "mvc", "asi", "agsi", "alsi", "algsi",
-    ]) || matches!(mnemonic, "ni" | "niy" | "oi" | "oiy" | "xi" | "xiy")
-        || updates
-        || compares_and_swaps;
-    // ASI and the like are, too, but compilers increment any variable so.
-    insn.atomic = updates || compares_and_swaps;
-    insn.fallible = compares_and_swaps;
-    let memory = operands.iter().any(|o| matches!(o, SysZOperand::Mem(_)));
-    insn.loads = memory && !starts(&["st", "mv", "la", "rll", "sl", "sr"]) || updates;
-    let first_is_read = starts(&["st", "c", "tm", "j", "mv"]) && !compares_and_swaps;
-    for (i, operand) in operands.iter().enumerate() {
-        match operand {
-            SysZOperand::Reg(id) => {
-                let Some(number) = register(*id) else {
-                    continue;
-                };
-                if i == 0 && !first_is_read {
-                    insn.writes.push(number);
-                }
-                if i != 0 || first_is_read || compares_and_swaps {
-                    insn.reads.push(number);
-                }
-            }
-            SysZOperand::Mem(mem) => {
-                // Register 0 is none here.
-                let register = |id: u8| register(RegId(id.into())).filter(|r| *r != 0);
-                let (base, index) = (register(mem.base()), register(mem.index()));
-                insn.reads.extend(base.into_iter().chain(index));
-                insn.memory = Some(Memory {
-                    base,
-                    index,
-                    offset: mem.disp(),
-                });
-            }
-            _ => {}
-        }
-    }
-    insn.adds = matches!(
-        mnemonic,
-        "la" | "lay" | "lgr" | "agr" | "algr" | "agrk" | "algrk"
-    ) || starts(&["aghi", "agfi", "algfi"]);
-    let places = operands.iter();
-    let places = places.filter(|o| matches!(o, SysZOperand::Mem(_)));
-    if places.count() != 1 || !insn.loads && !insn.stores {
-        insn.memory = None;
-    }
-    match (operands, &*insn.writes) {
-        // All from one to the other are loaded.
-        ([_, SysZOperand::Reg(last), _], &[first])
-            if matches!(mnemonic, "lm" | "lmy" | "lmg" | "lmh") =>
-        {
-            let last = register(*last).unwrap_or(first);
-            let count = (last.wrapping_sub(first) & 0xf) + 1;
-            insn.writes = (0..count).map(|i| (first + i) & 0xf).collect();
-        }
-        // The result is in this register and the next.
-        (_, &[first])
-            if starts(&["ml", "dl", "ds", "srd", "sld", "flogr"])
-                || matches!(
-                    mnemonic,
-                    "m" | "mr" | "mfy" | "d" | "dr" | "cds" | "cdsy" | "cdsg"
-                ) =>
-        {
-            insn.writes.push((first + 1) & 0xf);
-        }
-        _ => {}
-    }
-    match *bytes {
-        [0xa7, op, a, b] if op & 0xf == 4 => {
-            insn.flow = Flow::Branch(insn.address.wrapping_add_signed(short(a, b)));
-        }
-        [0xc0, op, a, b, c, d] if op & 0xf == 4 => {
-            insn.flow = Flow::Branch(insn.address.wrapping_add_signed(long([a, b, c, d])));
-        }
-        _ if insn.stores || matches!(mnemonic, "mviy" | "ag" | "l" | "ly" | "lg") => {}
-        _ if starts(&["llgc", "llgh", "llgf"]) => {}
-        _ if matches!(
-            mnemonic,
-            "lgr" | "lr" | "rll" | "ar" | "or" | "xr" | "nilf" | "tmlh"
-        ) => {}
-        // BCR that never branches.
-        [0x07, op] if op >> 4 == 0 => {}
-        _ => insn.flow = Flow::Away,
     }
 }
 
