@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Puts together what the benchmark module counted in the guest, and what the files of the kernels
-//! and modules tell, as JSON and as a report.
+//! Collects the counts of the benchmark module in the guest, and data from the files of the
+//! kernels and modules. Writes JSON and a report.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -17,21 +17,21 @@ use crate::names;
 use crate::report;
 use crate::results::{reserved_kib, Fields, Headline, Op, Results};
 
-/// The operation that cancels out.
+/// The empty operation, whose counts are subtracted.
 const NOTHING: &str = "nothing";
 
-/// What counts as a kernel of 10,000 sections.
+/// The size of a table that stands for a kernel of many sections.
 const MANY: u64 = 10_000;
 
-/// What the module said in one run.
+/// The module's output in one run.
 #[derive(Default)]
 struct Run {
     ops: Vec<Op>,
-    /// Key without the kernel's name, and number.
+    /// Keys without the kernel's name, and numbers.
     interrupts: Vec<(&'static str, u64)>,
     /// What an exit pays to see that no plain section was hit.
     filter: Option<u64>,
-    /// Owner and fields.
+    /// Owners and fields.
     engine: Vec<(String, BTreeMap<&'static str, u64>)>,
 }
 
@@ -87,12 +87,12 @@ fn parse_run(log: &str) -> Result<Run> {
     Ok(run)
 }
 
-/// The file of the module that was loaded.
+/// Returns the file of the loaded module.
 fn module_of(dir: &Path) -> PathBuf {
     dir.join("modules/sched_rseq_bench/sched_rseq_bench.ko")
 }
 
-/// What the code of an operation takes in memory.
+/// Adds the memory that the code of an operation takes.
 fn op_sizes(results: &mut Results, image: &Image, op: &Op) -> Result<()> {
     let of = |function: &str| {
         image
@@ -102,7 +102,8 @@ fn op_sizes(results: &mut Results, image: &Image, op: &Op) -> Result<()> {
     let with = of(&op.function("once"))?;
     let without = of(&format!("{}_{NOTHING}_once", op.unit))?;
     let code = with.code.checked_sub(without.code);
-    let code = code.with_context(|| format!("{} is smaller than nothing", op.function("once")))?;
+    let code = code
+        .with_context(|| format!("{} is smaller than the empty function", op.function("once")))?;
     results.put(op.key("bytes/code"), code as f64)?;
     results.put(op.key("bytes/rodata"), with.rodata as f64)
 }
@@ -112,7 +113,7 @@ fn add_run(results: &mut Results, kernel: &str, run: &Run) -> Result<()> {
         results.put(op.key("insns/loop"), op.in_loop as f64)?;
         results.put(op.key("insns/once"), op.once as f64)?;
     }
-    // How the kernel does atomics tells the CPU.
+    // The kind of atomics tells which CPU it was.
     let atomics = &run.ops[0].atomics;
     for (which, insns) in &run.interrupts {
         results.put(
@@ -134,7 +135,7 @@ fn add_run(results: &mut Results, kernel: &str, run: &Run) -> Result<()> {
         let sections = numbers["sections"];
         for name in names::ENGINE {
             let key = format!("insns/engine/{name}/{kernel}/{table}/{sections}/{atomics}");
-            // Nothing searches a table whose descriptors are published.
+            // The kernel does not search a table whose descriptors are published.
             if numbers[name] != 0 {
                 results.put(key, numbers[name] as f64)?;
             }
@@ -143,7 +144,8 @@ fn add_run(results: &mut Results, kernel: &str, run: &Run) -> Result<()> {
     Ok(())
 }
 
-/// What the engine would take if the kernel itself had so many sections: what differs is the search.
+/// Estimates the engine's cost if the kernel itself had this many sections. Only the search
+/// differs.
 fn engine_of_many(results: &Results, kernel: &str, atomics: &str, which: &str) -> Option<f64> {
     let prefix = format!("insns/engine/{which}/{kernel}/vmlinux/");
     let (key, all) = results
@@ -155,7 +157,7 @@ fn engine_of_many(results: &Results, kernel: &str, atomics: &str, which: &str) -
     Some(all - own + results.get(&many)?)
 }
 
-/// The numbers that matter most, as far as they were measured.
+/// Returns the most important numbers that were measured.
 fn headline(results: &Results, arch: Arch) -> Vec<Headline> {
     let mut lines = Vec::new();
     let mut line = |name: &str, value: Option<f64>, at_most: f64| {
@@ -224,7 +226,7 @@ fn headline(results: &Results, arch: Arch) -> Vec<Headline> {
     lines
 }
 
-/// The sizes of kernels alone, and the memory that they reserve.
+/// Returns the sizes of kernels, and the memory that they reserve.
 pub fn sizes(sources: &Sources) -> Result<Results> {
     let mut results = Results::default();
     let arch = results.put_kernels(sources)?;
@@ -232,7 +234,7 @@ pub fn sizes(sources: &Sources) -> Result<Results> {
         let text = fs::read_to_string(log).with_context(|| format!("cannot read {log}"))?;
         ensure!(
             reserved_kib(&text).is_some(),
-            "{log} of the kernel {kernel} does not tell its memory"
+            "{log} of the kernel {kernel} has no line about its memory"
         );
         results.put_reserved(sources, kernel, &text)?;
     }
@@ -322,7 +324,7 @@ mod tests {
         assert!(lines
             .iter()
             .any(|l| l.name == "add, with NOPs" && l.reached()));
-        // There is nothing to hold it against.
+        // There is no kernel for a comparison.
         assert!(!lines.iter().any(|l| l.name.contains("does not preempt")));
         results.headline = lines;
         assert!(!results.reached());

@@ -179,7 +179,7 @@ pub fn main() -> ExitCode {
         Ok(false) => ExitCode::from(1),
         Err(error) => {
             let io_error = error.downcast_ref::<io::Error>();
-            // Whoever reads this has read enough, and the verdict may not be among it.
+            // The reader has closed the pipe, and has possibly not seen the verdict.
             if io_error.is_none_or(|e| e.kind() != io::ErrorKind::BrokenPipe) {
                 let _ = writeln!(io::stderr(), "error: {error:#}");
             }

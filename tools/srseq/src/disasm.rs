@@ -22,7 +22,8 @@ impl Disassembler {
         Ok(Disassembler { arch, capstone })
     }
 
-    /// The instructions of some code; an error names the first that there is none for.
+    /// Decodes the instructions of some code. An error names the first bytes that are no
+    /// instruction.
     pub fn decode(&self, code: &[u8], address: u64) -> Result<Vec<Insn>> {
         let mut insns = Vec::new();
         let mut pos = 0;
@@ -38,7 +39,8 @@ impl Disassembler {
         Ok(insns)
     }
 
-    /// The instructions at the start of some code, up to the first that there is none for.
+    /// Decodes the instructions at the start of some code, up to the first bytes that are no
+    /// instruction.
     pub fn prefix<'a>(&'a self, code: &'a [u8], address: u64) -> impl Iterator<Item = Insn> + 'a {
         let mut pos = 0;
         std::iter::from_fn(move || {

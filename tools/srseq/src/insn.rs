@@ -1,32 +1,32 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the rules of [`crate::verify`] need to know about an instruction.
+//! The properties of an instruction that the rules of [`crate::verify`] need.
 
-/// How an instruction of a section goes on.
+/// The instruction that follows one of a section.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Flow {
-    /// With the next one.
+    /// The next one.
     #[default]
     Next,
-    /// Maybe at this address.
+    /// The next one, or the one at this address.
     Branch(u64),
-    /// Not known: a call, a return, a trap, an indirect branch, or anything else that no section
-    /// has, so that nothing is known about it.
+    /// Unknown: a call, a return, a trap, an indirect branch, or any other instruction that no
+    /// section has.
     Away,
 }
 
-/// How an instruction of any function goes on. Distances are relative to the instruction.
+/// The instruction that follows one of any function. Distances are relative to the instruction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Goes {
-    /// With the next one.
+    /// The next one.
     On,
-    /// There or with the next one.
+    /// The one at this distance, or the next one.
     MayBranch(i64),
-    /// There.
+    /// The one at this distance.
     To(i64),
-    /// Elsewhere, and from there with the next one: a call, or a trap.
+    /// The next one, after a call or a trap.
     Call,
-    /// Not known: it returns, or branches to the address in a register.
+    /// Unknown: the instruction returns, or branches to the address in a register.
     Away,
 }
 
@@ -35,7 +35,7 @@ pub enum Goes {
 pub struct Insn {
     pub address: u64,
     pub len: usize,
-    /// As it is written, without the address.
+    /// The text of the instruction, without its address.
     pub text: String,
     pub flow: Flow,
     /// It may change memory.
@@ -46,18 +46,18 @@ pub struct Insn {
     pub pair: bool,
     /// It reads memory.
     pub loads: bool,
-    /// It reads memory and changes it as one, or is the store that ends doing so (arm64).
+    /// It reads and changes memory in one step, or is the store that ends such a step (arm64).
     pub atomic: bool,
-    /// It may find that it cannot store, and is tried again then.
+    /// It may fail to store, and is then tried again.
     pub fallible: bool,
     /// See [`crate::isa::Isa::mark`].
     pub mark: Option<u8>,
     /// Numbers of general registers.
     pub reads: Vec<u8>,
     pub writes: Vec<u8>,
-    /// It adds or copies addresses: if one that it reads is of this CPU, so is what it writes.
+    /// It adds or copies addresses: if an input is an address of this CPU, so is the output.
     pub adds: bool,
-    /// Where in memory it loads or stores, if that is one place.
+    /// The place in memory that it loads or stores, if that is one place.
     pub memory: Option<Memory>,
 }
 
@@ -67,7 +67,7 @@ impl Insn {
     }
 }
 
-/// Where an instruction loads or stores: the sum of some registers and a constant.
+/// A place in memory: the sum of some registers and a constant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Memory {
     pub base: Option<u8>,
@@ -76,7 +76,7 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// The registers that the address is made of.
+    /// The registers of the address.
     pub fn registers(&self) -> impl Iterator<Item = u8> {
         self.base.into_iter().chain(self.index)
     }

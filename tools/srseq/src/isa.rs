@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What this program needs to know about an architecture. Each file below [`crate::arch`] answers it
-//! for one.
+//! The questions that this program asks about an architecture. Each file below [`crate::arch`]
+//! answers them for one architecture.
 
 use std::fmt;
 
@@ -20,49 +20,49 @@ pub struct Facts {
     pub name: &'static str,
     pub elf: Architecture,
     pub endian: Endianness,
-    /// Instructions are multiples of this, in bytes.
+    /// The length of an instruction is a multiple of this, in bytes.
     pub insn_bytes: u8,
     /// The number of general registers.
     pub regs: u8,
-    /// An instruction that does nothing, the shortest there is.
+    /// The shortest instruction that does nothing.
     pub nop: &'static [u8],
-    /// The section of the ELF file that holds the records of instructions to replace.
+    /// The section of the ELF file that holds the records of alternatives.
     pub alt_section: &'static str,
     /// The size of a record in that section.
     pub alt_record_bytes: usize,
     pub adds: AddsOffset,
-    /// Loads and stores that operations have, and that compilers rarely make of other code.
+    /// Loads and stores that operations use, and that compilers rarely make of other code.
     pub rarely_compiled: &'static [&'static str],
-    /// How kernels do atomics. The headline of `srseq bench` is about the first one.
+    /// The kinds of atomics. The headline of `srseq bench` is about the first one.
     pub atomics: &'static [Atomics],
-    /// What the numbers of the headline may be at most.
+    /// The limits of numbers of the headline.
     pub bounds: &'static [Bound],
-    /// How many instructions a plain section may have, by its operation.
+    /// The limits of instructions in a plain section, by the operation.
     pub plain_bounds: &'static [(&'static str, f64)],
     /// The target triple of LLVM.
     pub triple: &'static str,
-    /// How to emulate it. Without that, sections are not run.
+    /// The setup of the emulator. Without one, sections are checked but not run.
     pub machine: Option<&'static Machine>,
 }
 
-/// Which instruction of an operation adds this CPU's offset to the address of the variable.
+/// The instruction of an operation that adds this CPU's offset to the address of the variable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AddsOffset {
     /// The first one, which also gets the offset.
     First,
-    /// One behind it, of an operation without an atomic as well.
+    /// One after it, also in an operation without an atomic.
     Second,
-    /// The access does, unless it is an atomic.
+    /// The access itself, or the second one in an operation with an atomic.
     Access,
 }
 
-/// A way to do atomics, as the benchmark module tells it.
+/// A kind of atomics, by the name that the benchmark module prints.
 pub struct Atomics {
     pub name: &'static str,
     pub title: &'static str,
-    /// The kernel replaces instructions at boot to do atomics this way.
+    /// The kernel has them as alternatives, which replace instructions at boot.
     pub patched: bool,
-    /// The processor models of llvm-mca that do them this way.
+    /// The CPU models of llvm-mca that have them.
     pub models: &'static [&'static str],
 }
 
@@ -93,7 +93,7 @@ impl Bound {
     }
 }
 
-/// How the emulator unicorn is set up.
+/// The setup of the emulator unicorn.
 pub struct Machine {
     pub arch: UcArch,
     pub mode: Mode,
@@ -108,27 +108,27 @@ pub struct Machine {
     /// Memory besides code and variables: address, size and permissions.
     pub memory: &'static [(u64, u64, Permission)],
     pub offset: Offset,
-    /// Where the number of the marked register is, a byte each.
+    /// The places of the number of the marked register, a byte each.
     pub marks: &'static [u64],
     /// An instruction that a return from an exception implies: its address and code.
     pub returned: Option<(u64, &'static [u8])>,
-    /// An interrupted run that continues must not be stopped, since a stop loses the condition code.
+    /// The machine must not be stopped in a run that continues: a stop costs it the condition code.
     pub unstoppable: bool,
-    /// Operations on a part of a word rotate it to the left end of a register.
+    /// An operation on a part of a word rotates that part to the left end of a register.
     pub rotates: bool,
 }
 
-/// Where a CPU finds the offset of its variables.
+/// The place where a CPU finds the offset of its variables.
 pub enum Offset {
-    /// In a register, by unicorn's number.
+    /// A register, by unicorn's number.
     Register(i32),
-    /// At these addresses.
+    /// Memory at these addresses.
     Memory(&'static [u64]),
-    /// In the thread_info at this address, at the place that [`Isa::load_from_thread`] tells.
+    /// The thread_info at this address. [`Isa::load_from_thread`] returns the place in it.
     Thread(u64),
 }
 
-/// A record of instructions to replace: offsets are relative to the fields that hold them.
+/// A record of an alternative. Its offsets are relative to the fields that hold them.
 pub struct AltRecord {
     pub original: i32,
     pub replacement: i32,
@@ -139,81 +139,83 @@ pub struct AltRecord {
 /// A store of 64 bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stored {
-    /// The register that it stores; `None` for zero.
+    /// The stored register, or `None` for zero.
     pub source: Option<u8>,
-    /// The register with the address, and the offset to that.
+    /// The register with the address, and the offset.
     pub base: u8,
     pub offset: u32,
 }
 
-/// An architecture that has sections. Of a method that takes `code`, the question is about the first
-/// instruction of the code.
+/// An architecture that has sections. A method that takes `code` looks at its first instruction.
 pub trait Isa: fmt::Debug + Sync {
     fn facts(&self) -> &'static Facts;
 
-    /// Make a disassembler.
+    /// Makes a disassembler.
     fn capstone(&self) -> CsResult<Capstone>;
 
-    /// Fill in what the rules need to know. `None` if the disassembler knows no operands.
+    /// Fills in the properties that the rules need. Returns `None` if the disassembler knows no
+    /// operands.
     fn describe(&self, insn: &mut Insn, capstone: &Capstone, decoded: &Decoded) -> Option<()>;
 
-    /// The length in bytes.
+    /// Returns the length in bytes.
     fn insn_len(&self, code: &[u8]) -> usize;
 
-    /// The length in bytes, and where it branches to if it is a call, or a branch that may be a last
-    /// call, relative to itself.
+    /// Returns the length in bytes, and the relative target if the instruction is a call, or a
+    /// branch that may be a tail call.
     fn decode(&self, code: &[u8]) -> (usize, Option<i64>);
 
-    /// How it goes on.
+    /// Returns which instruction follows.
     fn goes(&self, code: &[u8]) -> Goes;
 
-    /// The register in which it forms the address of this CPU's copy ([`AddsOffset::First`]), or gets
-    /// the offset for it, if that is what it does.
+    /// Returns the register in which the instruction forms the address of this CPU's copy
+    /// ([`AddsOffset::First`]), or gets the offset for it. Returns `None` if it does neither.
     fn forms_address(&self, code: &[u8]) -> Option<u8>;
 
-    /// The register to which it adds the offset of this CPU's copies, or which gets that offset. With
-    /// [`Isa::load_from_thread`], it is loaded from the place `offset_at` in the thread_info.
+    /// Returns the register to which the instruction adds the offset of this CPU's copies, or which
+    /// gets that offset. With [`Isa::load_from_thread`], the instruction loads it from `offset_at`
+    /// in the thread_info.
     fn gets_offset(&self, code: &[u8], _offset_at: Option<i64>) -> Option<u8> {
         self.forms_address(code)
     }
 
-    /// For a load that may get the offset of this CPU from the thread_info of `current`: the register
-    /// that is loaded, and the place in the thread_info.
+    /// For a load that may get the offset of this CPU from the thread_info of `current`: returns the
+    /// loaded register, and the place in the thread_info.
     fn load_from_thread(&self, _code: &[u8]) -> Option<(u8, i64)> {
         None
     }
 
-    /// Whether the instruction at a place in the text of a function disables interrupts, or increases
-    /// the preemption count.
+    /// Whether the instruction at a position in the text of a function disables interrupts, or
+    /// increases the preemption count.
     fn disables(&self, text: &[u8], pos: usize) -> bool;
 
-    /// Fills in a relocation of some code or data that begins there: it stands at `here` and points to
-    /// `to`. Those of kinds that nothing here looks at are left alone. `None` if it is cut off.
+    /// Applies a relocation to code or data that begins there. The relocation is for the address
+    /// `here` and points to `to`. Kinds that this tool does not need are ignored. Returns `None`
+    /// if the data is cut off.
     fn relocate(&self, relocation: &Relocation, data: &mut [u8], to: u64, here: u64) -> Option<()> {
         relocate(self.facts(), relocation, data, to, here)
     }
 
-    /// How many bytes a record of instructions to replace has of these, and how many of others; `None`
-    /// if the replacement is made up by a function.
+    /// Returns the length of the original and of the replacement, by the record of an alternative.
+    /// Returns `None` if a function makes the replacement.
     fn alt_lengths(&self, record: &[u8]) -> Option<(usize, usize)>;
 
-    /// The number that it writes to the mark of this CPU, if that is what it does.
+    /// Returns the number that the instruction writes to the mark of this CPU, if it does so.
     fn mark(&self, _code: &[u8]) -> Option<u8> {
         None
     }
 
-    /// The register in which two instructions, the first of them at `address`, form an address, and
-    /// that address.
+    /// Returns the register in which two instructions form an address, and that address. The first
+    /// instruction is at `address`.
     fn formed(&self, _insns: [u32; 2], _address: u64) -> Option<(u8, u64)> {
         None
     }
 
-    /// What an instruction stores, if it is a store of 64 bits.
+    /// Decodes a store of 64 bits.
     fn stored(&self, _insn: u32) -> Option<Stored> {
         None
     }
 
-    /// The constant that an instruction compares a register with.
+    /// Returns the constant that an instruction compares a register with.
     fn compared_with(&self, _insn: &[u8]) -> Option<u64> {
         None
     }
@@ -223,7 +225,7 @@ pub trait Isa: fmt::Debug + Sync {
         false
     }
 
-    /// An instruction as the emulated CPU can execute it.
+    /// Returns an instruction in the form that the emulated CPU can execute.
     fn executable(&self, insn: &[u8]) -> Vec<u8> {
         insn.to_vec()
     }
@@ -235,7 +237,7 @@ impl dyn Isa {
         number(self.facts(), bytes)
     }
 
-    /// Decodes a record of instructions to replace, of [`Facts::alt_record_bytes`].
+    /// Decodes a record of an alternative, [`Facts::alt_record_bytes`] long.
     pub fn alt_record(&self, record: &[u8]) -> Option<AltRecord> {
         let (original_len, replacement_len) = self.alt_lengths(record)?;
         let field = |at: usize| self.number(&record[at..at + 4]) as i32;
@@ -252,7 +254,7 @@ impl dyn Isa {
         bytes(self.facts(), number, len)
     }
 
-    /// A way to do atomics, by its name.
+    /// Returns a kind of atomics by its name.
     pub fn atomics(&self, name: &str) -> Option<&'static Atomics> {
         self.facts().atomics.iter().find(|a| a.name == name)
     }
@@ -273,7 +275,7 @@ fn bytes(facts: &Facts, number: u64, len: usize) -> Vec<u8> {
     }
 }
 
-/// Fill in a relocation of data.
+/// Applies a relocation to data.
 pub fn relocate(facts: &Facts, by: &Relocation, data: &mut [u8], to: u64, here: u64) -> Option<()> {
     let (value, len) = match (by.kind(), by.size()) {
         (RelocationKind::Relative, 32) => (to.wrapping_sub(here), 4),

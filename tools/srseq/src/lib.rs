@@ -27,7 +27,7 @@ mod stat;
 mod verify;
 mod workloads;
 
-/// The decision code of the kernel, the very file.
+/// The kernel's own decision code, from the same file.
 #[path = "../../../rust/kernel/sched_rseq/decide.rs"]
 #[allow(dead_code)]
 mod decide;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `srseq`: looks at the restartable sequences in a built kernel.
+//! `srseq`: checks the restartable sequences of a built kernel.
 
 use std::process::ExitCode;
 

@@ -7,9 +7,9 @@
 /// A mistake. Not each can be made everywhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Mistake {
-    /// As if the section were in no table, or the mark were not looked at.
+    /// The section is in no table, or the kernel ignores the mark.
     NoResume,
-    /// Plain sections are looked for on the way out of a preemption only.
+    /// The kernel looks for plain sections only on the way out of a preemption.
     PreemptedOnly,
     /// An NMI restarts no plain section.
     NoNmi,
@@ -25,7 +25,7 @@ pub enum Mistake {
     NoSave,
     /// Sections of modules are not found.
     ModuleNotSearched,
-    /// Fixup although the address is not formed yet.
+    /// Fixup before the address is formed.
     FixupEarly,
     /// Fixup in the wrong direction.
     FixupSign,
@@ -33,7 +33,7 @@ pub enum Mistake {
     FixupCpu,
     /// Fixup of another register.
     FixupRegister,
-    /// The CPU of the exit is compared with itself, so that no task was ever moved.
+    /// The CPU of the exit is compared with itself, so no task was ever moved.
     WrongCpu,
     /// After a fault, the CPU at the end of its handler is taken for the CPU of the fault.
     InnerCpu,

@@ -13,7 +13,7 @@ use crate::cli::Sources;
 use crate::image::Image;
 use crate::isa::Arch;
 
-/// One number that must not be exceeded.
+/// One number with a limit.
 #[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
 pub struct Headline {
     pub name: String,
@@ -27,15 +27,15 @@ impl Headline {
     }
 }
 
-/// All that was measured. The less the better, for each of the numbers.
+/// All measured numbers. For each of them, less is better.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Results {
     pub arch: String,
     pub about: BTreeMap<String, String>,
     pub headline: Vec<Headline>,
-    /// `what/of which/...`
+    /// The keys have the form `what/of which/...`.
     pub numbers: BTreeMap<String, f64>,
-    /// What could not be measured, and why.
+    /// The numbers that could not be measured, with reasons.
     pub missing: Vec<String>,
 }
 
@@ -47,7 +47,7 @@ impl Results {
             .with_context(|| format!("{} is no result of srseq bench", path.display()))
     }
 
-    /// No number of the headline is larger than it may be.
+    /// Whether no number of the headline exceeds its limit.
     pub fn reached(&self) -> bool {
         self.headline.iter().all(Headline::reached)
     }
@@ -56,7 +56,7 @@ impl Results {
         self.numbers.get(key).copied()
     }
 
-    /// Two runs that measured the same must agree.
+    /// Adds a number. Two runs that measure the same number must agree.
     pub fn put(&mut self, key: String, value: f64) -> Result<()> {
         match self.numbers.insert(key.clone(), value) {
             Some(before) if before != value => bail!("{key} is {before} and {value}"),
@@ -64,7 +64,7 @@ impl Results {
         }
     }
 
-    /// The sizes of the kernels; tells their architecture.
+    /// Adds the sizes of the kernels. Returns their architecture.
     pub fn put_kernels(&mut self, sources: &Sources) -> Result<Arch> {
         let mut arch = None;
         for (name, dir) in &sources.kernels {
@@ -84,8 +84,8 @@ impl Results {
         arch.context("no kernel")
     }
 
-    /// The memory that is not available once the kernel runs, by its log, but for the initramfs in
-    /// the kernel's directory.
+    /// Adds the memory that is not available in the running kernel, from its log. The initramfs in
+    /// the kernel's directory does not count.
     pub fn put_reserved(&mut self, sources: &Sources, kernel: &str, log: &str) -> Result<()> {
         let reserved = reserved_kib(log);
         let dir = sources.kernels.iter().find(|(name, _)| name == kernel);
@@ -101,7 +101,7 @@ impl Results {
         Ok(())
     }
 
-    /// Fills in the rest, and writes the file.
+    /// Adds the remaining facts, and writes the file.
     pub fn write(&mut self, sources: &Sources, arch: Arch) -> Result<()> {
         self.arch = arch.facts().name.to_owned();
         self.missing.sort();
@@ -112,7 +112,7 @@ impl Results {
     }
 }
 
-/// What the kernel tells of its memory.
+/// Returns the reserved memory that the kernel's log reports.
 pub fn reserved_kib(log: &str) -> Option<u64> {
     log.lines().find_map(|line| {
         let (_, rest) = line.split_once("K bss, ")?;
@@ -146,14 +146,14 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// An operation as one kernel's module has it.
+/// An operation in one kernel's module.
 #[derive(Clone)]
 pub struct Op {
-    /// What the names of its functions begin with.
+    /// The prefix of the names of its functions.
     pub unit: String,
     pub name: String,
     pub bits: u64,
-    /// Its scheme and how it does atomics, as part of keys.
+    /// Its scheme and its kind of atomics, as part of keys.
     pub scheme: String,
     pub atomics: String,
     pub in_loop: u64,
@@ -161,7 +161,7 @@ pub struct Op {
 }
 
 impl Op {
-    /// The key of some number of this operation.
+    /// Returns the key of some number of this operation.
     pub fn key(&self, what: &str) -> String {
         let Op {
             name,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Checks what must hold for every section of a built kernel or module: first by looking at its
-//! instructions, then by running them ([`crate::emulate`]).
+//! Checks every section of a built kernel or module: first the instructions, then by running them
+//! ([`crate::emulate`]).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Write as _};
@@ -23,7 +23,7 @@ use crate::rules::{
     look, look_at_publication, look_outside, look_up, CALLERS_DISABLE, UNPUBLISHED,
 };
 
-/// What is wrong at one place.
+/// A finding at one place.
 #[derive(Debug, Serialize)]
 pub struct Finding {
     /// `function+offset` of the section.
@@ -34,17 +34,18 @@ pub struct Finding {
     pub line: Option<String>,
     pub rule: &'static str,
     pub message: String,
-    /// The section's instructions, the offending one marked.
+    /// The section's instructions, with a mark at the wrong one.
     pub disassembly: Vec<String>,
 }
 
-/// How many sections a deliberate mistake could be made in, and in how many it was found.
+/// The number of sections in which a deliberate mistake could be made, and in how many it was
+/// found.
 #[derive(Debug, Serialize)]
 pub struct Caught {
     pub mistake: &'static str,
     pub caught: usize,
     pub of: usize,
-    /// The first one: section, where it was interrupted, and what came out.
+    /// The first one: the section, the place of the interruption, and the outcome.
     pub example: String,
 }
 
@@ -58,7 +59,7 @@ impl Caught {
         }
     }
 
-    /// One more: where it was made, and what was told if it was found.
+    /// Counts one more section in which the mistake was made, and the message if it was found.
     fn count(&mut self, place: &str, told: Option<String>) {
         self.of += 1;
         if let Some(told) = told {
@@ -84,11 +85,12 @@ pub struct Report {
     pub arch: String,
     /// Sections that a descriptor describes.
     pub described: usize,
-    /// Sections that are only marked in lowcore: those of mainline on s390.
+    /// Sections that are only marked in lowcore, as mainline's on s390.
     pub marked: usize,
-    /// Pieces of code looked at: a section whose instructions the kernel may replace at boot is two.
+    /// Checked pieces of code. A section whose instructions the kernel may replace at boot counts
+    /// as two.
     pub codes: usize,
-    /// How many of them were run.
+    /// The number of these that were run.
     pub proved: usize,
     pub findings: Vec<Finding>,
     /// Operations in no section, in functions whose callers are known to disable preemption.
@@ -97,17 +99,17 @@ pub struct Report {
     pub mistakes: Vec<Caught>,
 }
 
-/// What to do.
+/// The options of a check.
 pub struct Options {
-    /// Run the sections, too.
+    /// Also run the sections.
     pub run: bool,
-    /// The kernel publishes descriptors: the table has no order.
+    /// The kernel publishes descriptors, so the table has no order.
     pub publish: bool,
     /// Leave out sections in functions whose name contains one of these.
     pub ignore: Vec<String>,
-    /// Functions whose callers disable preemption, besides [`CALLERS_DISABLE`].
+    /// Functions whose callers disable preemption, in addition to [`CALLERS_DISABLE`].
     pub callers_disable: Vec<String>,
-    /// Also make each mistake on purpose and see whether running finds it.
+    /// Also make each mistake, and see whether the run finds it.
     pub mistakes: bool,
 }
 
@@ -136,7 +138,7 @@ pub fn verify(path: &Path, options: &Options) -> Result<Report> {
 /// Verifies what a file named `file` has in it.
 pub fn verify_data(data: &[u8], file: &str, options: &Options) -> Result<Report> {
     let image = Image::parse(data)?;
-    // Damaged DWARF is as good as none.
+    // Damaged DWARF counts as none.
     let dwarf = dwarf(data).ok();
     let lines = dwarf.as_ref().and_then(|(sections, endian)| {
         let sections = sections.borrow(|section| EndianSlice::new(section, *endian));
@@ -211,7 +213,7 @@ fn verify_image(
         verifier.section(*section, false, None)?;
     }
     for at in open_marks {
-        let message = "a register is marked, and the mark is not taken back".to_owned();
+        let message = "a register is marked, and the mark is never removed".to_owned();
         verifier.find(at, at, "mark", message, None);
     }
     verifier.list(&wanted);
@@ -220,7 +222,7 @@ fn verify_image(
     if options.mistakes {
         verifier.missing(&sections, &marked);
     }
-    // What the list shows need not be shown twice.
+    // A finding of the list need not be shown twice.
     let findings = verifier.report.findings.iter();
     let listed: BTreeSet<u64> = findings
         .filter(|f| f.rule == "list")
@@ -239,11 +241,11 @@ struct Verifier<'a> {
     table: Option<Table<'a>>,
     line_of: &'a dyn Fn(u64) -> Option<String>,
     options: &'a Options,
-    /// Made for the first section that is run.
+    /// Created for the first section that is run.
     emulator: Option<Emulator>,
-    /// Where in its thread_info the first section's task publishes it.
+    /// The place in its thread_info where the first section's task publishes it.
     slot: Option<u32>,
-    /// Where in the thread_info the first section finds this CPU's offset, if it is there.
+    /// The place in the thread_info where the first section finds this CPU's offset, if it is there.
     offset_at: Option<i64>,
     caught: BTreeMap<Mistake, Caught>,
     report: Report,
@@ -274,7 +276,7 @@ impl Verifier<'_> {
         self.report.findings.push(finding);
     }
 
-    /// A section as it is linked, and as it is after the kernel replaced instructions.
+    /// Checks a section as linked, and after the kernel's replacements.
     fn section(
         &mut self,
         section: Section,
@@ -313,13 +315,14 @@ impl Verifier<'_> {
         let published = code.publication.and_then(|p| code.arch.stored(p.front[2]));
         if let Some(offset) = published.map(|stored| stored.offset) {
             if *self.slot.get_or_insert(offset) != offset {
-                let why = format!("it is published at offset {offset}, others are not");
+                let why = format!("it is published at offset {offset}, other sections are not");
                 broken.push(("publish", begin, why));
             }
         }
         if let Some((_, offset)) = code.arch.load_from_thread(&code.bytes) {
             if *self.offset_at.get_or_insert(offset) != offset {
-                let why = format!("this CPU's offset is loaded from {offset}(tp), by others not");
+                let why =
+                    format!("it loads this CPU's offset from {offset}(tp), other sections do not");
                 broken.push(("address", begin, why));
             }
         }
@@ -330,7 +333,7 @@ impl Verifier<'_> {
         for (rule, at, message) in broken {
             self.find(begin, at, rule, message, Some(code));
         }
-        // What is not straight-line may run anywhere.
+        // Code that is not straight-line may run anywhere.
         let machine = code.arch.facts().machine;
         let Some(machine) = machine.filter(|_| self.options.run && looks_right) else {
             return Ok(());
@@ -343,7 +346,7 @@ impl Verifier<'_> {
         };
         self.report.proved += 1;
         let mut broken: Vec<_> = emulator.prove(&subject, None)?.into_iter().collect();
-        // Without a resume something must go wrong, or nothing is proved at all.
+        // Without a resume something must go wrong, otherwise the proof is empty.
         for (mistake, name) in Mistake::ALL {
             let wanted = self.options.mistakes || mistake == Mistake::NoResume;
             if !wanted || !emulator.admits(&subject, mistake)? {
@@ -376,7 +379,7 @@ impl Verifier<'_> {
         Ok(())
     }
 
-    /// Count a mistake in the section that begins there, and what was told if it was found.
+    /// Counts a mistake in the section that begins there, and what told of it if it was found.
     fn count(&mut self, mistake: Mistake, begin: u64, told: Option<String>) {
         let place = self.image.symbolize(begin);
         let caught = self.caught.entry(mistake);
@@ -402,14 +405,14 @@ impl Verifier<'_> {
         for begin in differences.not_described.into_iter().filter(|b| wanted(*b)) {
             self.find_at(begin, "list", why.to_owned());
         }
-        let why = "a descriptor of no operation that the list has";
+        let why = "a descriptor, but no operation in the list";
         for begin in differences.not_listed.into_iter().filter(|b| wanted(*b)) {
             self.find_at(begin, "list", why.to_owned());
         }
     }
 
-    /// Leaves out descriptors: each alone, which the list must show, and all with the list, of
-    /// which rule `outside` must show most.
+    /// Removes descriptors: each alone, which the list must show, and all with the list. Of these,
+    /// rule `outside` must show most.
     fn missing(&mut self, described: &[Section], marked: &[Section]) {
         /// Of a hundred.
         const MOST: usize = 80;
@@ -448,7 +451,7 @@ impl Verifier<'_> {
         }
     }
 
-    /// A finding with the instructions from an address on.
+    /// Adds a finding with the instructions from an address on.
     fn find_at(&mut self, address: u64, rule: &'static str, message: String) {
         let finding = self.finding_at(address, rule, message);
         self.report.findings.push(finding);
@@ -479,7 +482,7 @@ impl Verifier<'_> {
             );
             let finding = self.finding_at(address, "outside", message);
             let name = self.image.function_name(address);
-            // What compilers append to the names of clones begins with a dot.
+            // Compilers append a suffix to the names of clones, which begins with a dot.
             let name = name.split('.').next();
             let known = CALLERS_DISABLE.iter().flat_map(|(_, functions)| *functions);
             let known = known.copied();
@@ -499,13 +502,13 @@ impl Verifier<'_> {
 }
 
 impl Report {
-    /// Nothing is wrong.
+    /// Returns whether nothing is wrong.
     pub fn good(&self) -> bool {
         self.findings.is_empty()
     }
 }
 
-/// As a person reads it.
+/// Prints the report for a person.
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for finding in &self.findings {

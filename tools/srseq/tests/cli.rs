@@ -76,7 +76,7 @@ fn matrix_and_its_status() {
         (status, out.lines().last()),
         (1, Some("matrix: FAIL cells=6 never_hit=1"))
     );
-    assert!(error(&["matrix", &dir.write("empty", "")]).contains("there is no matrix in it"));
+    assert!(error(&["matrix", &dir.write("empty", "")]).contains("it contains no matrix"));
 }
 
 #[test]

@@ -68,7 +68,7 @@ static FACTS: Facts = Facts {
     machine: Some(&MACHINE),
 };
 
-/// A CLREX, which a return from an exception implies, at some address.
+/// The address and the code of a CLREX, which the return from an exception implies.
 const CLREX: (u64, &[u8]) = (0x3000_0000, &[0x5f, 0x3f, 0x03, 0xd5]);
 
 static MACHINE: Machine = Machine {
@@ -92,7 +92,7 @@ static MACHINE: Machine = Machine {
     rotates: false,
 };
 
-/// MRS of TPIDR_EL1 and of TPIDR_EL2, without the register that gets it.
+/// MRS of TPIDR_EL1 and of TPIDR_EL2, without the number of the register.
 const MRS_EL1: u32 = 0xd538_d080;
 const MRS_EL2: u32 = 0xd53c_d040;
 
@@ -135,7 +135,7 @@ impl Isa for Arm64 {
                     let Some(number) = register(id) else {
                         continue;
                     };
-                    // Of atomics it is not known which operand is written.
+                    // For atomics the written operand is unknown.
                     if operand.access != Some(AccessType::WriteOnly) {
                         insn.reads.push(number);
                     }
@@ -313,7 +313,7 @@ impl Isa for Arm64 {
         })
     }
 
-    /// The emulated CPU is not at EL2: MRS of TPIDR_EL2 becomes that of TPIDR_EL1.
+    /// The emulated CPU is not at EL2, so MRS of TPIDR_EL2 becomes MRS of TPIDR_EL1.
     fn executable(&self, insn: &[u8]) -> Vec<u8> {
         match first(insn) {
             Some(word) if word & !0x1f == MRS_EL2 => (MRS_EL1 | word & 0x1f).to_le_bytes().to_vec(),
@@ -333,15 +333,15 @@ fn register(capstone: &Capstone, id: RegId) -> Option<u8> {
     (number < FACTS.regs).then_some(number)
 }
 
-/// The operand is a register or a constant as it is.
+/// The operand is a register or a constant, without scaling.
 fn unscaled(operand: &Arm64Operand) -> bool {
     operand.shift == Arm64Shift::Invalid && operand.ext == Arm64Extender::ARM64_EXT_INVALID
 }
 
-/// Whether an instruction adds to the preemption count of `current`, which it has loaded, and which is
-/// stored behind.
+/// Whether an instruction adds to the preemption count of `current`. An instruction before it loads
+/// the count, and one after it stores the count.
 fn increases_count(text: &[u8], pos: usize, insn: u32) -> bool {
-    /// How far the load and the store are away, and the MRS of SP_EL0.
+    /// The maximum distance of the load and the store, and of the MRS of SP_EL0.
     const NEAR: usize = 6;
     const FAR: usize = 1024;
     // ADD Wd, Wn, #constant
@@ -401,7 +401,7 @@ mod tests {
         assert_eq!(arm64(0x8a22_0021).flow, Flow::Next); // bic x1, x1, x2
     }
 
-    /// As `llvm-mc` assembles them.
+    /// The encodings are those of `llvm-mc`.
     #[test]
     fn publication_is_decoded() {
         let at = 0xffff_8000_8001_0090;

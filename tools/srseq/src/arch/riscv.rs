@@ -2,7 +2,7 @@
 
 //! riscv, of 64 bits.
 //!
-//! Few instructions make up sections, and their encodings tell more than a disassembler does.
+//! Sections consist of few instructions, and their encodings tell more than a disassembler does.
 
 use capstone::arch::riscv::{ArchExtraMode, ArchMode};
 use capstone::arch::{BuildsCapstone, BuildsCapstoneExtraMode};
@@ -35,7 +35,7 @@ static FACTS: Facts = Facts {
         models: &["sifive-u74", "sifive-p670", "xiangshan-nanhu"],
     }],
     bounds: &[],
-    // The base comes from memory, and an addition of its own makes up the address.
+    // The base comes from memory, and an additional ADD forms the address.
     plain_bounds: &[
         ("add", 5.0),
         ("add_return", 5.0),
@@ -47,7 +47,7 @@ static FACTS: Facts = Facts {
     machine: Some(&MACHINE),
 };
 
-/// What tp points to in the emulator. Only the word with the offset is anything.
+/// The target of tp in the emulator. Only the word with the offset has a meaning.
 const THREAD: u64 = 0x0001_0800;
 
 static MACHINE: Machine = Machine {
@@ -58,7 +58,7 @@ static MACHINE: Machine = Machine {
     register: |nr| RegisterRISCV::X0 as i32 + i32::from(nr),
     fixed: &[(0, 0), (TP, THREAD)],
     control: &[],
-    // Offsets from tp are of 12 bits, with a sign.
+    // A load has a signed offset of 12 bits.
     memory: &[(THREAD - 0x800, 0x2000, Permission::READ)],
     offset: Offset::Thread(THREAD),
     marks: &[],
@@ -67,11 +67,11 @@ static MACHINE: Machine = Machine {
     rotates: false,
 };
 
-/// The number of the register that has the address of `current`.
+/// The number of the register with the address of `current`.
 const TP: u8 = 4;
 
-/// Pieces of the offset of a branch: at which bit of the instruction, at which bit of the offset, and
-/// how many; the last one has the sign.
+/// The pieces of a branch's offset: the bit in the instruction, the bit in the offset, and the
+/// number of bits. The last piece has the sign.
 type Pieces = [(u32, u32, u32)];
 
 const BRANCH: &Pieces = &[(7, 11, 1), (8, 1, 4), (25, 5, 6), (31, 12, 1)];
@@ -88,7 +88,7 @@ const C_JUMP: &Pieces = &[
     (12, 11, 1),
 ];
 
-/// The offset that an instruction branches by.
+/// Returns the offset of a branch.
 fn gather(insn: u32, pieces: &Pieces) -> i64 {
     let piece = |&(at, to, bits): &(u32, u32, u32)| (insn >> at & ((1 << bits) - 1)) << to;
     let offset: u32 = pieces.iter().map(piece).sum();
@@ -97,7 +97,7 @@ fn gather(insn: u32, pieces: &Pieces) -> i64 {
     i64::from((offset << unused) as i32 >> unused)
 }
 
-/// The instruction with another offset.
+/// Returns the instruction with another offset.
 fn scatter(insn: u32, pieces: &Pieces, offset: u64) -> u32 {
     pieces.iter().fold(insn, |insn, &(at, to, bits)| {
         let mask = (1 << bits) - 1;
@@ -105,7 +105,7 @@ fn scatter(insn: u32, pieces: &Pieces, offset: u64) -> u32 {
     })
 }
 
-/// The first instruction of some code, zeros in front if it is a short one.
+/// Returns the first instruction of some code, with leading zeros if it is a short one.
 fn first(code: &[u8]) -> Option<u32> {
     Some(match Riscv.insn_len(code) {
         2 => u16::from_le_bytes(*code.first_chunk()?).into(),
@@ -139,13 +139,13 @@ impl Isa for Riscv {
         };
         // Bits of the offset of a short instruction.
         let bits = |at: u32, count: u32, to: u32| (word >> at & ((1 << count) - 1)) << to;
-        // Registers that are written and read.
+        // The written register, and the registers that are read
         let (mut writes, mut reads) = (None, Vec::new());
         let funct3 = word >> 12 & 7;
         if bytes.len() == 4 {
             match word & 0x7f {
                 0x03 => {
-                    // What it loads is where to find the variable.
+                    // It loads the offset of the variable.
                     insn.loads = self.load_from_thread(bytes).is_none();
                     insn.memory = at(rs1, (word as i32 >> 20) as u32);
                     (writes, reads) = (Some(rd), vec![rs1]);
@@ -171,7 +171,7 @@ impl Isa for Riscv {
                     reads = vec![rs1, rs2];
                 }
                 0x2f => {
-                    // LR, SC, or else an atomic
+                    // LR, SC, or another atomic
                     let what = word >> 27;
                     insn.loads = what != 3;
                     insn.stores = what != 2;
@@ -352,7 +352,8 @@ impl Isa for Riscv {
             return false;
         }
         let count = insn >> 20 & 0x1f;
-        // What stands in front is short or long: look for the ADDI or ADDIW of the count at each place.
+        // The instruction before it is short or long, so look for the ADDI or ADDIW of the count at
+        // each position.
         (1..=8).any(|back| {
             let code = pos.checked_sub(2 * back).and_then(|at| text.get(at..));
             let Some(insn) = code.and_then(first) else {
@@ -378,8 +379,8 @@ impl Isa for Riscv {
     }
 }
 
-/// Fill in a relocation. Where instructions may still be left out,
-/// a distance is the difference of two addresses, which one relocation each adds and subtracts.
+/// Applies a relocation. Where the linker may still remove instructions, a distance is the difference
+/// of two addresses: one relocation adds, and one subtracts.
 fn relocate(r_type: u32, data: &mut [u8], to: u64, here: u64) -> Option<()> {
     let distance = to.wrapping_sub(here);
     let set = |_: u64| to;
@@ -549,7 +550,7 @@ mod tests {
             }
             data
         };
-        // A distance, with and without what is in the place already.
+        // A distance, with and without an old value in the place.
         let pair = [(elf::R_RISCV_ADD32, 0x1234), (elf::R_RISCV_SUB32, 0x2000)];
         assert_eq!(done(vec![0; 5], &pair), [0x34, 0xf2, 0xff, 0xff, 0]);
         let pair = [(elf::R_RISCV_SET8, 0x1012), (elf::R_RISCV_SUB8, 0x1004)];
@@ -571,7 +572,7 @@ mod tests {
         assert_eq!(branch, 0xfee6_1ce3_u32.to_le_bytes());
         let branch = done(vec![0x01, 0xe2], &[(elf::R_RISCV_RVC_BRANCH, 0x1f00)]);
         assert_eq!(branch, 0xf201_u16.to_le_bytes());
-        // Where linkers may relax, which is nothing to fill in.
+        // A hint that linkers may relax, which changes nothing.
         assert_eq!(done(vec![7], &[(elf::R_RISCV_RELAX, 0)]), [7]);
         // Cut off.
         assert!(relocate(elf::R_RISCV_ADD32, &mut [0; 3], 0, 0).is_none());

@@ -39,8 +39,8 @@ static FACTS: Facts = Facts {
     machine: Some(&MACHINE),
 };
 
-/// Where the lowcore holds the offset of this CPU's variables and the number of the marked register,
-/// and how far it is relocated on machines that can.
+/// The places in lowcore of the offset of this CPU's variables and of the number of the marked
+/// register, and the distance of a relocated lowcore.
 const LOWCORE_OFFSET: u64 = 0x3b8;
 const LOWCORE_MARK: u64 = 0x3c0;
 const LOWCORE_RELOCATED: u64 = 0x7_0000;
@@ -68,15 +68,16 @@ static MACHINE: Machine = Machine {
 
 const READ_WRITE: Permission = Permission::READ.union(Permission::WRITE);
 
-/// The address that an instruction with a long displacement accesses, if that is in lowcore, less the
-/// relocation.
+/// Returns the address that an instruction with a long displacement accesses, if that is in lowcore,
+/// minus the relocation.
 fn lowcore_operand([base_low, low, high]: [u8; 3]) -> Option<u64> {
     let address = u64::from(high) << 12 | u64::from(base_low & 0xf) << 8 | u64::from(low);
     let in_lowcore = address & !LOWCORE_RELOCATED;
     (base_low >> 4 == 0 && in_lowcore < LOWCORE_SIZE).then_some(in_lowcore)
 }
 
-/// The register of an instruction E3..`opcode` that accesses the offset in lowcore.
+/// Returns the register of an instruction E3 that reads the offset in lowcore, with one of these
+/// opcodes.
 fn with_offset(code: &[u8], opcodes: &[u8]) -> Option<u8> {
     let &[0xe3, reg_index, a, b, c, opcode, ..] = code else {
         return None;
@@ -85,7 +86,7 @@ fn with_offset(code: &[u8], opcodes: &[u8]) -> Option<u8> {
     (is_it && lowcore_operand([a, b, c]) == Some(LOWCORE_OFFSET)).then_some(reg_index >> 4)
 }
 
-/// The distance that a branch tells in halfwords.
+/// Returns the distance in bytes of a branch, which has it in halfwords.
 fn short(a: u8, b: u8) -> i64 {
     2 * i64::from(i16::from_be_bytes([a, b]))
 }
@@ -130,7 +131,7 @@ impl Isa for S390 {
         ]) || matches!(mnemonic, "ni" | "niy" | "oi" | "oiy" | "xi" | "xiy")
             || updates
             || compares_and_swaps;
-        // ASI and the like are, too, but compilers increment any variable so.
+        // ASI and the like are atomic as well, but compilers use them to increment any variable.
         insn.atomic = updates || compares_and_swaps;
         insn.fallible = compares_and_swaps;
         let memory = operands.iter().any(|o| matches!(o, SysZOperand::Mem(_)));
@@ -150,7 +151,7 @@ impl Isa for S390 {
                     }
                 }
                 SysZOperand::Mem(mem) => {
-                    // Register 0 is none here.
+                    // Register 0 means no register here.
                     let register = |id: u8| register(RegId(id.into())).filter(|r| *r != 0);
                     let (base, index) = (register(mem.base()), register(mem.index()));
                     insn.reads.extend(base.into_iter().chain(index));
@@ -173,7 +174,7 @@ impl Isa for S390 {
             insn.memory = None;
         }
         match (&*operands, &*insn.writes) {
-            // All from one to the other are loaded.
+            // The instruction loads all registers from the first to the last.
             ([_, SysZOperand::Reg(last), _], &[first])
                 if matches!(mnemonic, "lm" | "lmy" | "lmg" | "lmh") =>
             {

@@ -82,7 +82,7 @@ fn wrong() {
         &[MRS, ADD, LDXR, ADD_VALUE, STXR, 0x35ff_ffa4, NOP],
         &[restart(0, 20)],
     );
-    // No atomic: an interrupt in between is lost.
+    // No atomic: an update of an interrupt in between is lost.
     wrong(
         "proof",
         &[MRS, ADD, LDR, ADD_VALUE, STR, NOP],
@@ -193,10 +193,10 @@ fn wrong_plain() {
         plain(0, 16),
     );
     wrong("address", &add, plain(4, 12));
-    // The end is in front of the store, or behind the instruction that follows it.
+    // The end is before the store, or behind the instruction that follows it.
     wrong("one-commit", &add, plain(0, 12));
     wrong("commit-last", &add, plain(0, 20));
-    // What is plain is not as good as an atomic if only a preemption sends it back.
+    // A section without an atomic is wrong if only a preemption restarts it.
     wrong("proof", &add, restart(0, 16));
     // ldr x5, [x1]: the variable of no CPU; ldrb w3, [x1, x0] where x3 is stored
     wrong(
@@ -265,7 +265,7 @@ fn wrong_in_publish_mode() {
     wrong("retry", &published_llsc(0x35ff_ff64), &[restart(12, 20)]);
 }
 
-/// A section in front of the end of somebody's loop is not one that is retried.
+/// The section of another loop, before the end of a loop, is not retried.
 #[test]
 fn loop_end() {
     let cbz = 0x34ff_ff83; // cbz w3, .-16

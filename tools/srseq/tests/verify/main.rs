@@ -38,7 +38,7 @@ fn something_is_left() {
     assert!(error.to_string().contains("each of the 1 sections"));
 }
 
-/// Each section that is listed must be described, and each that is described listed.
+/// Each section in the list needs a descriptor, and each descriptor must be in the list.
 #[test]
 fn table_and_list() {
     let code = bytes(&[MRS, ADD, LDADD, MRS, ADD, LDADD, NOP]);
@@ -80,7 +80,7 @@ fn with_header(
     data
 }
 
-/// What is no table, as the kernel sees it, is an error here.
+/// A table that the kernel refuses is an error here.
 #[test]
 fn one_idea_of_a_table() {
     use object::{U32, U64};
@@ -139,7 +139,7 @@ fn not_judged() {
     assert!(error.contains(".text has no contents"), "{error}");
 }
 
-/// Whatever the file is, there is an outcome or an error.
+/// Any file gives an outcome or an error.
 #[test]
 fn damaged() {
     let files = [

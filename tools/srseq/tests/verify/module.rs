@@ -20,7 +20,7 @@ pub enum Arch {
     S390,
 }
 
-/// A descriptor for a test: where it begins and its fields.
+/// A descriptor for a test: the begin of the section, and the fields.
 pub struct Described {
     pub begin: i64,
     pub len: u16,
@@ -53,14 +53,14 @@ pub fn fixup(len: u16, reg: u8) -> Described {
     }
 }
 
-/// A module with one function and descriptors for it. The n-th ADRP and what follows it are for
-/// the n-th descriptor.
+/// Makes a module with one function and descriptors for it. The n-th ADRP and the instruction
+/// after it are for the n-th descriptor.
 pub fn module(arch: Arch, code: &[u8], described: &[Described]) -> Vec<u8> {
     let listed: Vec<_> = described.iter().map(|d| d.begin).collect();
     module_of(arch, code, described, Some(&listed))
 }
 
-/// The same, with another list of operations, or none.
+/// Makes the same module with another list of operations, or none.
 pub fn module_of(
     arch: Arch,
     code: &[u8],

@@ -9,7 +9,7 @@ use crate::module::{module, options, plain, verified, Arch};
 use crate::riscv::{riscv_code, C_ADD, C_ADD_VALUE, C_LD, C_NOP, C_SD, LD_OFFSET};
 use crate::s390::{mark, AG, BR, LAAG};
 
-/// The findings of rule `outside`, and no others.
+/// Returns the findings of rule `outside`, and no others.
 fn found_outside(data: &[u8]) -> Vec<String> {
     let report = verified(data).unwrap();
     let is_it = |finding: &Finding| finding.rule == "outside";
@@ -20,7 +20,7 @@ fn found_outside(data: &[u8]) -> Vec<String> {
     report.findings.into_iter().map(|f| f.section).collect()
 }
 
-/// Of a function of arm64 that has no descriptor.
+/// Checks a function of arm64 without descriptors.
 fn outside_of(insns: &[u32]) -> usize {
     found_outside(&arm64_module(insns, &[])).len()
 }
@@ -30,7 +30,7 @@ const LDR_COUNT: u32 = 0xb940_08a6; // ldr w6, [x5, #8]
 const INC_COUNT: u32 = 0x1100_04c6; // add w6, w6, #1
 const STR_COUNT: u32 = 0xb900_08a6; // str w6, [x5, #8]
 
-/// An operation between an increment of the preemption count and no section is as it should be.
+/// An operation after an increment of the preemption count needs no section.
 #[test]
 fn outside() {
     // With a NOP, it does not look like one of `this_cpu_*()`.
@@ -38,7 +38,7 @@ fn outside() {
     assert_eq!(outside_of(&operation), 1);
     let count = [MRS_CURRENT, LDR_COUNT, INC_COUNT, STR_COUNT];
     assert_eq!(outside_of(&[&count[..], &operation].concat()), 0);
-    // Another counter than that of preemption.
+    // A counter other than that of preemption.
     assert_eq!(outside_of(&[&count[1..], &operation].concat()), 1);
     let s390 = |insns: &[&[u8]]| found_outside(&module(Arch::S390, &insns.concat(), &[])).len();
     let nop = [0x07, 0x00];
@@ -46,7 +46,7 @@ fn outside() {
     assert_eq!(s390(&[&[0xac, 0xfc, 0xf0, 0xa0], &AG, &nop, &LAAG, &BR]), 0); // stnsm
     let count = [0xeb, 1, 0x03, 0xa8, 0x00, 0x7a]; // agsi 936,1
     assert_eq!(s390(&[&count, &AG, &nop, &LAAG, &BR]), 0);
-    // What looks like one of `this_cpu_*()` is one, wherever it is.
+    // Code that looks like one of `this_cpu_*()` is one, wherever it is.
     assert_eq!(
         outside_of(
             &[
@@ -61,7 +61,7 @@ fn outside() {
     assert_eq!(s390(&[&mark(1), &AG, &LAAG, &mark(0), &BR]), 0);
 }
 
-/// An operation without an atomic is one, too, and whatever stands between its instructions.
+/// An operation without an atomic counts as well, with any code between its instructions.
 #[test]
 fn outside_without_atomic() {
     assert_eq!(
@@ -70,7 +70,7 @@ fn outside_without_atomic() {
     );
     let spread = [MRS, NOP, LDR_OFFSET, NOP, ADD_VALUE, NOP, STR_OFFSET, NOP];
     assert_eq!(outside_of(&spread), 1);
-    // Behind a call there is nothing of it left.
+    // A call ends the operation.
     assert_eq!(outside_of(&[MRS, LDR_OFFSET, BL, STR_OFFSET, NOP]), 0);
     // mov x1, x2: it is stored elsewhere.
     assert_eq!(
@@ -88,7 +88,7 @@ fn outside_without_atomic() {
     assert_eq!(s390(&[&lg, &l, &st, &BR]), 1);
     assert_eq!(s390(&[&AG, &l, &BR]), 0);
 
-    // The section that is described tells where the offset is.
+    // A section with a descriptor tells the place of the offset.
     let riscv = |insns: &[u32]| {
         let (section, len) = riscv_code(&[LD_OFFSET, C_ADD, C_LD, C_ADD_VALUE, C_SD, C_NOP]);
         let (other, _) = riscv_code(insns);
@@ -125,23 +125,23 @@ fn outside_without_atomic() {
 fn outside_on_every_path() {
     let cbz = |insns: u32| 0xb400_0005 | insns << 5; // cbz x5
     let b = |insns: u32| 0x1400_0000 | insns;
-    // What is behind the branch has the address that the function was called with.
+    // Behind the branch, the register has the address from the caller.
     assert_eq!(outside_of(&[cbz(4), MRS, ADD, b(3), LDADD, NOP, NOP]), 0);
-    // That may be, or the one of this CPU.
+    // It may be that address, or the one of this CPU.
     assert_eq!(outside_of(&[cbz(3), MRS, ADD, LDADD, NOP]), 0);
-    // The same by way of a loop.
+    // The same through a loop.
     assert_eq!(
         outside_of(&[NOP, cbz(4), MRS, ADD, NOP, LDADD, cbz(0x7_fffc), NOP]),
         0
     );
-    // Both are of this CPU.
+    // Both addresses are of this CPU.
     let both = [cbz(4), MRS, ADD, b(3), MRS, ADD, LDADD, NOP];
     assert_eq!(outside_of(&both), 1);
-    // One leaves early.
+    // One path leaves early.
     assert_eq!(outside_of(&[MRS, ADD, cbz(2), LDADD, NOP]), 1);
 }
 
-/// A function that is said to be called with preemption disabled is believed.
+/// The option --callers-disable is believed.
 #[test]
 fn callers_disable() {
     let data = arm64_module(&[MRS, ADD, LDADD, NOP], &[]);

@@ -16,7 +16,8 @@ pub const C_SD_VALUE: u32 = 0xe114; // c.sd a3, 0(a0)
 pub const SB_VALUE: u32 = 0x00d5_0023; // sb a3, 0(a0)
 pub const C_NOP: u32 = 0x0001;
 
-/// A module of riscv, and its length without what is behind its section, a C.NOP.
+/// Makes a module of riscv. Returns it with its length without the instruction behind its
+/// section, a C.NOP.
 pub fn riscv_code(insns: &[u32]) -> (Vec<u8>, u16) {
     let mut code = Vec::new();
     for insn in insns {
@@ -44,7 +45,7 @@ fn right() {
     plain(&[LD_OFFSET, C_ADD, C_LD, C_ADD_VALUE, C_SD, C_NOP]);
     // and a2, a2, t0, which ends in 0 in one scenario; sb a2, 0(a0)
     plain(&[LD_OFFSET, C_ADD, LBU, 0x0056_7633, 0x00c5_0023, C_NOP]);
-    // c.andi a2, 0: nobody can tell what was there.
+    // c.andi a2, 0: the result does not depend on the variable.
     right(
         &[LD_OFFSET, C_ADD, C_LD, 0x8a01, C_SD, C_NOP],
         Entry::PLAIN,
@@ -106,7 +107,7 @@ fn wrong() {
     // c.addi a3, 1; c.li tp, 5
     wrong("inputs", &with(2, 0x0685), Entry::PLAIN);
     wrong("inputs", &with(2, 0x4215), Entry::PLAIN);
-    // ecall; c.jr ra; auipc a2, 0, which is not the same where it is run
+    // ecall; c.jr ra; auipc a2, 0, whose result depends on its address
     wrong("straight-line", &with(3, 0x0000_0073), Entry::PLAIN);
     wrong("straight-line", &with(3, 0x8082), Entry::PLAIN);
     wrong("straight-line", &with(3, 0x0000_0617), Entry::PLAIN);

@@ -20,7 +20,7 @@ fn right() {
     assert_eq!(report.mistakes.len(), 9);
 }
 
-/// As mainline does it: no descriptor, but a mark in lowcore.
+/// Mainline's scheme: no descriptor, but a mark in lowcore.
 #[test]
 fn marked() {
     let code = [&mark(1)[..], &AG, &LAAG, &mark(0), &BR].concat();
