@@ -41,7 +41,7 @@ impl Publication {
         // If there is no text here, use an invalid instruction.
         let insn = |address: u64| {
             let code = image.code(address, 4);
-            code.map_or(0, |insn| image.arch.number(insn) as u32)
+            code.map_or(0, |insn| image.arch.facts().number(insn) as u32)
         };
         let (begin, end) = (
             section.begin,

@@ -542,7 +542,7 @@ impl Emulator {
         }
         let (address, size) = self.uc.get_data().access?;
         let size = size.min(8);
-        let in_memory = |value: u64| self.arch.bytes(value, size);
+        let in_memory = |value: u64| self.arch.facts().bytes(value, size);
         let regs = scenario.regs.iter().copied().enumerate();
         let mut candidates = Vec::new();
         let insns = subject.insns.iter().map(|(_, bytes)| bytes);
@@ -766,7 +766,7 @@ fn set_cpu(uc: &mut Unicorn<'_, State>, cpu: usize) -> Result<(), uc_error> {
     let (Some(machine), Some(subject)) = (data.machine, &data.subject) else {
         return Ok(());
     };
-    let offset = subject.arch.bytes(OFFSETS[cpu], 8);
+    let offset = subject.arch.facts().bytes(OFFSETS[cpu], 8);
     match machine.offset {
         Offset::Register(register) => uc.reg_write(register, OFFSETS[cpu]),
         Offset::Memory(places) => places

@@ -187,7 +187,9 @@ impl<'a> Layout<'a> {
         );
         let (_, data) = self.records(OPERATIONS, RECORD)?.unwrap_or_default();
         let records = data.chunks_exact(RECORD);
-        let mut begins: Vec<u64> = records.map(|record| self.arch.number(record)).collect();
+        let mut begins: Vec<u64> = records
+            .map(|record| self.arch.facts().number(record))
+            .collect();
         begins.sort_unstable();
         Ok(Some(begins))
     }
@@ -254,7 +256,7 @@ impl<'a> Layout<'a> {
         let jumps = data.chunks_exact(RECORD).enumerate().map(|(i, record)| {
             let at = place.wrapping_add((i * RECORD) as u64);
             let field = |from: usize| {
-                let distance = self.arch.number(&record[from..from + 4]) as i32;
+                let distance = self.arch.facts().number(&record[from..from + 4]) as i32;
                 at.wrapping_add(from as u64)
                     .wrapping_add_signed(distance.into())
             };
@@ -413,6 +415,7 @@ impl Image {
     pub fn parse(data: &[u8]) -> Result<Self> {
         let layout = Layout::parse(data)?;
         let arch = layout.arch;
+        let facts = arch.facts();
         let text = layout.text()?;
         let section_size = |name: &str| layout.file.section_by_name(name).map_or(0, |s| s.size());
 
@@ -423,8 +426,8 @@ impl Image {
         let entries = entries
             .chunks_exact(size_of::<Entry>())
             .map(|e| Entry {
-                begin: arch.number(&e[..4]) as i32,
-                len: arch.number(&e[4..6]) as u16,
+                begin: facts.number(&e[..4]) as i32,
+                len: facts.number(&e[4..6]) as u16,
                 kind: e[6],
                 reg: e[7],
             })
@@ -439,7 +442,7 @@ impl Image {
             built_with_sections: layout.built_with_sections()?,
             by_gcc: layout.by_gcc()?,
             rodata: section_size(".rodata"),
-            altinstructions: section_size(arch.facts().alt_section),
+            altinstructions: section_size(facts.alt_section),
             entries,
             place,
             operations: layout.operations()?,

@@ -45,6 +45,25 @@ pub struct Facts {
     pub machine: Option<&'static Machine>,
 }
 
+impl Facts {
+    /// Returns the number in some bytes of memory, 8 at most.
+    pub fn number(&self, bytes: &[u8]) -> u64 {
+        let push = |number: u64, byte: &u8| number << 8 | u64::from(*byte);
+        match self.endian {
+            Endianness::Little => bytes.iter().rev().fold(0, push),
+            Endianness::Big => bytes.iter().fold(0, push),
+        }
+    }
+
+    /// Returns a number as `len` bytes of memory, 8 at most.
+    pub fn bytes(&self, number: u64, len: usize) -> Vec<u8> {
+        match self.endian {
+            Endianness::Little => number.to_le_bytes()[..len].to_vec(),
+            Endianness::Big => number.to_be_bytes()[8 - len..].to_vec(),
+        }
+    }
+}
+
 /// The instruction of an operation that adds this CPU's offset to the address of the variable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AddsOffset {
@@ -178,8 +197,8 @@ pub trait Isa: fmt::Debug + Sync {
         self.forms_address(code)
     }
 
-    /// For a load that may get the offset of this CPU from the thread_info of `current`: returns the
-    /// loaded register, and the place in the thread_info.
+    /// For a load that may get the offset of this CPU from the thread_info of `current`: returns
+    /// the loaded register, and the place in the thread_info.
     fn load_from_thread(&self, _code: &[u8]) -> Option<(u8, i64)> {
         None
     }
@@ -198,6 +217,18 @@ pub trait Isa: fmt::Debug + Sync {
     /// Returns the length of the original and of the replacement, by the record of an alternative.
     /// Returns `None` if a function makes the replacement.
     fn alt_lengths(&self, record: &[u8]) -> Option<(usize, usize)>;
+
+    /// Decodes the record of an alternative, [`Facts::alt_record_bytes`] long.
+    fn alt_record(&self, record: &[u8]) -> Option<AltRecord> {
+        let (original_len, replacement_len) = self.alt_lengths(record)?;
+        let field = |at: usize| self.facts().number(&record[at..at + 4]) as i32;
+        Some(AltRecord {
+            original: field(0),
+            replacement: field(4),
+            original_len,
+            replacement_len,
+        })
+    }
 
     /// Returns the number that the instruction writes to the mark of this CPU, if it does so.
     fn mark(&self, _code: &[u8]) -> Option<u8> {
@@ -231,50 +262,6 @@ pub trait Isa: fmt::Debug + Sync {
     }
 }
 
-impl dyn Isa {
-    /// The number that some bytes in memory are, 8 at most.
-    pub fn number(&self, bytes: &[u8]) -> u64 {
-        number(self.facts(), bytes)
-    }
-
-    /// Decodes a record of an alternative, [`Facts::alt_record_bytes`] long.
-    pub fn alt_record(&self, record: &[u8]) -> Option<AltRecord> {
-        let (original_len, replacement_len) = self.alt_lengths(record)?;
-        let field = |at: usize| self.number(&record[at..at + 4]) as i32;
-        Some(AltRecord {
-            original: field(0),
-            replacement: field(4),
-            original_len,
-            replacement_len,
-        })
-    }
-
-    /// A number as `len` bytes in memory, 8 at most.
-    pub fn bytes(&self, number: u64, len: usize) -> Vec<u8> {
-        bytes(self.facts(), number, len)
-    }
-
-    /// Returns a kind of atomics by its name.
-    pub fn atomics(&self, name: &str) -> Option<&'static Atomics> {
-        self.facts().atomics.iter().find(|a| a.name == name)
-    }
-}
-
-fn number(facts: &Facts, bytes: &[u8]) -> u64 {
-    let push = |number: u64, byte: &u8| number << 8 | u64::from(*byte);
-    match facts.endian {
-        Endianness::Little => bytes.iter().rev().fold(0, push),
-        Endianness::Big => bytes.iter().fold(0, push),
-    }
-}
-
-fn bytes(facts: &Facts, number: u64, len: usize) -> Vec<u8> {
-    match facts.endian {
-        Endianness::Little => number.to_le_bytes()[..len].to_vec(),
-        Endianness::Big => number.to_be_bytes()[8 - len..].to_vec(),
-    }
-}
-
 /// Applies a relocation to data.
 pub fn relocate(facts: &Facts, by: &Relocation, data: &mut [u8], to: u64, here: u64) -> Option<()> {
     let (value, len) = match (by.kind(), by.size()) {
@@ -284,6 +271,6 @@ pub fn relocate(facts: &Facts, by: &Relocation, data: &mut [u8], to: u64, here: 
         _ => return Some(()),
     };
     data.get_mut(..len)?
-        .copy_from_slice(&bytes(facts, value, len));
+        .copy_from_slice(&facts.bytes(value, len));
     Some(())
 }

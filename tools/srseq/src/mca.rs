@@ -120,9 +120,9 @@ pub fn add(
     ops: &[Op],
 ) -> Result<()> {
     let disassembler = Disassembler::new(image.arch)?;
-    let triple = image.arch.facts().triple;
+    let facts = image.arch.facts();
     for op in ops.iter().filter(|op| op.bits == 64) {
-        let Some(atomics) = image.arch.atomics(&op.atomics) else {
+        let Some(atomics) = facts.atomics.iter().find(|a| a.name == op.atomics) else {
             continue;
         };
         let code = function(image, &disassembler, &op.function("loop"), atomics.patched)?;
@@ -144,7 +144,7 @@ pub fn add(
             if numbers.contains_key(&key) {
                 continue;
             }
-            match ask(triple, model, &text)? {
+            match ask(facts.triple, model, &text)? {
                 Ok(cycles) => {
                     numbers.insert(key, cycles);
                 }

@@ -537,8 +537,8 @@ fn called_disabled(image: &Image, functions: &[Scanned<'_>]) -> HashSet<u64> {
     }
 }
 
-/// Guesses the place of this CPU's offset in the thread_info, for a file without a section that would
-/// tell. Most operations load it from there.
+/// Guesses the place of this CPU's offset in the thread_info, for a file without a section that
+/// would tell. Most operations load it from there.
 fn guess_offset_at(
     image: &Image,
     disassembler: &Disassembler,

@@ -431,12 +431,11 @@ mod tests {
     #[test]
     fn alternatives_are_decoded() {
         let record = [4, 0, 0, 0, 8, 0, 0, 0, 7, 0, 12, 8];
-        let arm64: isa::Arch = &Arm64;
-        let decoded = arm64.alt_record(&record).unwrap();
+        let decoded = Arm64.alt_record(&record).unwrap();
         assert_eq!((decoded.original, decoded.replacement), (4, 8));
         assert_eq!((decoded.original_len, decoded.replacement_len), (12, 8));
         let callback = [4, 0, 0, 0, 8, 0, 0, 0, 7, 0x80, 12, 0];
-        assert!(arm64.alt_record(&callback).is_none());
+        assert!(Arm64.alt_record(&callback).is_none());
     }
 
     #[test]

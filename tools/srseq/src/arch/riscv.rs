@@ -379,8 +379,8 @@ impl Isa for Riscv {
     }
 }
 
-/// Applies a relocation. Where the linker may still remove instructions, a distance is the difference
-/// of two addresses: one relocation adds, and one subtracts.
+/// Applies a relocation. Where the linker may still remove instructions, a distance is the
+/// difference of two addresses: one relocation adds, and one subtracts.
 fn relocate(r_type: u32, data: &mut [u8], to: u64, here: u64) -> Option<()> {
     let distance = to.wrapping_sub(here);
     let set = |_: u64| to;
@@ -446,7 +446,6 @@ mod tests {
     use super::*;
 
     use crate::disasm::Disassembler;
-    use crate::isa::Arch;
 
     fn one(bytes: &[u8]) -> Insn {
         let disassembler = Disassembler::new(&Riscv).unwrap();
@@ -582,8 +581,7 @@ mod tests {
     #[test]
     fn alternatives_are_decoded() {
         let record = [4, 0, 0, 0, 0xf8, 0xff, 0xff, 0xff, 0, 0, 4, 0, 1, 0, 0, 0];
-        let riscv: Arch = &Riscv;
-        let decoded = riscv.alt_record(&record).unwrap();
+        let decoded = Riscv.alt_record(&record).unwrap();
         assert_eq!((decoded.original, decoded.replacement), (4, -8));
         assert_eq!((decoded.original_len, decoded.replacement_len), (4, 4));
     }

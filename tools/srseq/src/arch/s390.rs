@@ -68,8 +68,8 @@ static MACHINE: Machine = Machine {
 
 const READ_WRITE: Permission = Permission::READ.union(Permission::WRITE);
 
-/// Returns the address that an instruction with a long displacement accesses, if that is in lowcore,
-/// minus the relocation.
+/// Returns the address that an instruction with a long displacement accesses, if that is in
+/// lowcore, minus the relocation.
 fn lowcore_operand([base_low, low, high]: [u8; 3]) -> Option<u64> {
     let address = u64::from(high) << 12 | u64::from(base_low & 0xf) << 8 | u64::from(low);
     let in_lowcore = address & !LOWCORE_RELOCATED;
@@ -300,7 +300,6 @@ mod tests {
     use super::*;
 
     use crate::disasm::Disassembler;
-    use crate::isa::Arch;
 
     fn one(bytes: &[u8]) -> Insn {
         let disassembler = Disassembler::new(&S390).unwrap();
@@ -362,8 +361,7 @@ mod tests {
     #[test]
     fn alternatives_are_decoded() {
         let record = [0, 0, 0, 4, 0xff, 0xff, 0xff, 0xf8, 0, 0, 0, 1, 6];
-        let s390: Arch = &S390;
-        let decoded = s390.alt_record(&record).unwrap();
+        let decoded = S390.alt_record(&record).unwrap();
         assert_eq!((decoded.original, decoded.replacement), (4, -8));
         assert_eq!((decoded.original_len, decoded.replacement_len), (6, 6));
     }
