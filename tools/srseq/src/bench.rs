@@ -7,239 +7,21 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{bail, ensure, Context, Result};
-use clap::builder::NonEmptyStringValueParser;
-use serde::{Deserialize, Serialize};
+use anyhow::{ensure, Context, Result};
 
-use crate::arch::Arch;
+use crate::cli::{Bench, Sources};
 use crate::image::Image;
+use crate::isa::Arch;
 use crate::mca;
+use crate::names;
 use crate::report;
+use crate::results::{reserved_kib, Fields, Headline, Op, Results};
 
 /// The empty operation, whose counts are subtracted.
 const NOTHING: &str = "nothing";
 
 /// The size of a table that stands for a kernel of many sections.
 const MANY: u64 = 10_000;
-
-/// Sources and destinations of numbers.
-#[derive(clap::Args)]
-pub struct Sources {
-    /// A run: the name of the kernel, and the log of the guest's console
-    #[arg(long = "run", value_name = "KERNEL=LOG", required = true, value_parser = pair)]
-    pub runs: Vec<(String, String)>,
-    /// The build directory of this kernel and its modules
-    #[arg(long = "kernel", value_name = "KERNEL=DIR", required = true, value_parser = pair)]
-    pub kernels: Vec<(String, String)>,
-    /// The file to boot, in such a directory
-    #[arg(long, value_name = "FILE")]
-    image: PathBuf,
-    /// Additional facts to keep, such as versions and commands
-    #[arg(long = "about", value_name = "NAME=VALUE", value_parser = pair)]
-    about: Vec<(String, String)>,
-    /// Leave out functions whose name contains this from the sizes of kernels; may be repeated
-    #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
-    ignore: Vec<String>,
-    /// Write tables and charts into this directory, unless a number exceeds its limit
-    #[arg(long, value_name = "DIR")]
-    pub report: Option<PathBuf>,
-    /// The file for all results
-    #[arg(long, value_name = "JSON")]
-    out: PathBuf,
-}
-
-#[derive(clap::Args)]
-pub struct Args {
-    #[command(flatten)]
-    sources: Sources,
-    /// A number from another measurement, by its key; may be repeated
-    #[arg(long = "number", value_name = "KEY=NUMBER", value_parser = number)]
-    numbers: Vec<(String, f64)>,
-    /// Also ask llvm-mca for cycles
-    #[arg(long)]
-    cycles: bool,
-}
-
-fn pair(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text.split_once('=').ok_or("not NAME=VALUE")?;
-    Ok((name.to_owned(), value.to_owned()))
-}
-
-fn number(text: &str) -> Result<(String, f64), String> {
-    let (key, value) = pair(text)?;
-    let value = value.parse().map_err(|_| format!("{value} is no number"))?;
-    Ok((key, value))
-}
-
-/// One number with a limit.
-#[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
-pub struct Headline {
-    pub name: String,
-    pub value: f64,
-    pub at_most: f64,
-}
-
-impl Headline {
-    pub fn reached(&self) -> bool {
-        self.value <= self.at_most
-    }
-}
-
-/// All measured numbers. For each of them, less is better.
-#[derive(Debug, Default, Serialize, Deserialize)]
-pub struct Results {
-    pub arch: String,
-    pub about: BTreeMap<String, String>,
-    pub headline: Vec<Headline>,
-    /// The keys have the form `what/of which/...`.
-    pub numbers: BTreeMap<String, f64>,
-    /// The numbers that could not be measured, with reasons.
-    pub missing: Vec<String>,
-}
-
-impl Results {
-    pub fn read(path: &Path) -> Result<Self> {
-        let text =
-            fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-        serde_json::from_str(&text)
-            .with_context(|| format!("{} is no result of srseq bench", path.display()))
-    }
-
-    /// Whether no number of the headline exceeds its limit.
-    pub fn reached(&self) -> bool {
-        self.headline.iter().all(Headline::reached)
-    }
-
-    pub fn get(&self, key: &str) -> Option<f64> {
-        self.numbers.get(key).copied()
-    }
-
-    /// Adds a number. Two runs that measure the same number must agree.
-    pub fn put(&mut self, key: String, value: f64) -> Result<()> {
-        match self.numbers.insert(key.clone(), value) {
-            Some(before) if before != value => bail!("{key} is {before} and {value}"),
-            _ => Ok(()),
-        }
-    }
-
-    /// Adds the sizes of the kernels. Returns their architecture.
-    pub fn put_kernels(&mut self, sources: &Sources) -> Result<Arch> {
-        let mut arch = None;
-        for (name, dir) in &sources.kernels {
-            let dir = Path::new(dir);
-            let vmlinux = Image::read(&dir.join("vmlinux"))?;
-            arch = Some(vmlinux.arch);
-            let mut put =
-                |what: &str, value: u64| self.put(format!("kernel/{what}/{name}"), value as f64);
-            for (what, value) in vmlinux.report(&sources.ignore)? {
-                put(what, value)?;
-            }
-            let file = dir.join(&sources.image);
-            let size =
-                fs::metadata(&file).with_context(|| format!("cannot read {}", file.display()))?;
-            put("image_bytes", size.len())?;
-        }
-        arch.context("no kernel")
-    }
-
-    /// Adds the memory that is not available in the running kernel, from its log. The initramfs in
-    /// the kernel's directory does not count.
-    pub fn put_reserved(&mut self, sources: &Sources, kernel: &str, log: &str) -> Result<()> {
-        let reserved = reserved_kib(log);
-        let dir = sources.kernels.iter().find(|(name, _)| name == kernel);
-        let (_, dir) = dir.with_context(|| format!("where is the kernel {kernel}?"))?;
-        let initramfs = Path::new(dir).join("initramfs");
-        let key = format!("kernel/reserved_kib/{kernel}");
-        if let (None, Some(reserved)) = (self.get(&key), reserved) {
-            let file = fs::metadata(&initramfs)
-                .with_context(|| format!("cannot read {}", initramfs.display()))?;
-            let kib = reserved.saturating_sub(file.len().div_ceil(1024));
-            self.put(key, kib as f64)?;
-        }
-        Ok(())
-    }
-
-    /// Adds the remaining facts, and writes the file.
-    pub fn write(&mut self, sources: &Sources, arch: Arch) -> Result<()> {
-        self.arch = match arch {
-            Arch::Arm64 => "arm64",
-            Arch::Riscv => "riscv",
-            Arch::S390 => "s390",
-        }
-        .to_owned();
-        self.missing.sort();
-        self.missing.dedup();
-        self.about = sources.about.iter().cloned().collect();
-        fs::write(&sources.out, serde_json::to_string_pretty(self)? + "\n")
-            .with_context(|| format!("cannot write {}", sources.out.display()))
-    }
-}
-
-/// Returns the reserved memory that the kernel's log reports.
-fn reserved_kib(log: &str) -> Option<u64> {
-    log.lines().find_map(|line| {
-        let (_, rest) = line.split_once("K bss, ")?;
-        rest.split_once("K reserved")?.0.parse().ok()
-    })
-}
-
-/// The fields `name=value` of a line of a module.
-pub struct Fields<'a>(BTreeMap<&'a str, &'a str>);
-
-impl<'a> Fields<'a> {
-    pub fn of(text: &'a str) -> Self {
-        Fields(
-            text.split_whitespace()
-                .filter_map(|field| field.split_once('='))
-                .collect(),
-        )
-    }
-
-    pub fn text(&self, name: &str) -> Result<&'a str> {
-        self.0
-            .get(name)
-            .copied()
-            .with_context(|| format!("no {name}="))
-    }
-
-    pub fn number(&self, name: &str) -> Result<u64> {
-        let text = self.text(name)?;
-        text.parse()
-            .with_context(|| format!("{name}={text} is no number"))
-    }
-}
-
-/// An operation in one kernel's module.
-#[derive(Clone)]
-pub struct Op {
-    /// The prefix of the names of its functions.
-    pub unit: String,
-    pub name: String,
-    pub bits: u64,
-    /// Its scheme and its kind of atomics, as part of keys.
-    pub scheme: String,
-    pub atomics: String,
-    pub in_loop: u64,
-    pub once: u64,
-}
-
-impl Op {
-    /// Returns the key of some number of this operation.
-    pub fn key(&self, what: &str) -> String {
-        let Op {
-            name,
-            bits,
-            scheme,
-            atomics,
-            ..
-        } = self;
-        format!("{what}/{name}/{bits}/{scheme}/{atomics}")
-    }
-
-    pub fn function(&self, which: &str) -> String {
-        format!("{}_{}_{}_{which}", self.unit, self.name, self.bits)
-    }
-}
 
 /// The module's output in one run.
 #[derive(Default)]
@@ -285,7 +67,7 @@ fn parse_run(log: &str) -> Result<Run> {
                 "filter" => run.filter = Some(fields.number("insns")?),
                 "engine" => {
                     let mut numbers = BTreeMap::new();
-                    for name in ["sections", "resumed", "passed", "search"] {
+                    for name in ["sections"].into_iter().chain(names::ENGINE) {
                         numbers.insert(name, fields.number(name)?);
                     }
                     run.engine.push((fields.text("table")?.to_owned(), numbers));
@@ -351,7 +133,7 @@ fn add_run(results: &mut Results, kernel: &str, run: &Run) -> Result<()> {
             None => continue,
         };
         let sections = numbers["sections"];
-        for name in ["resumed", "passed", "search"] {
+        for name in names::ENGINE {
             let key = format!("insns/engine/{name}/{kernel}/{table}/{sections}/{atomics}");
             // The kernel does not search a table whose descriptors are published.
             if numbers[name] != 0 {
@@ -391,27 +173,22 @@ fn headline(results: &Results, arch: Arch) -> Vec<Headline> {
     let op = |op: &str, scheme: &str, atomics: &str| {
         results.get(&format!("insns/loop/{op}/64/{scheme}/{atomics}"))
     };
-    let ratio =
-        |name: &str, to: &str| Some(op(name, "table", "lse-only")? / op(name, to, "lse-only")?);
-    let atomics = match arch {
-        Arch::Arm64 => {
-            line("add, without NOPs", op("add", "table", "lse-only"), 3.0);
-            line("add, with NOPs", op("add", "table", "lse"), 6.0);
-            line("read", op("read", "table", "lse"), 2.0);
-            line("write", op("write", "table", "lse"), 2.0);
-            line("add, ratio to refresh", ratio("add", "refresh"), 0.5);
-            line("read, ratio to refresh", ratio("read", "refresh"), 0.4);
-            "lse"
-        }
-        Arch::Riscv => "rv64",
-        Arch::S390 => {
-            line("add", op("add", "table", "interlocked"), 2.0);
-            "interlocked"
-        }
-    };
+    let facts = arch.facts();
+    for bound in facts.bounds {
+        let [name, scheme, atomics] = bound.of;
+        let number = op(name, scheme, atomics);
+        let value = match bound.to {
+            None => number,
+            Some(other) => number
+                .zip(op(name, other, atomics))
+                .map(|(one, other)| one / other),
+        };
+        line(bound.name, value, bound.at_most);
+    }
+    let atomics = facts.atomics[0].name;
     let added = |which: &str| {
         let of = |kernel: &str| results.get(&format!("insns/interrupt/{which}/{kernel}/{atomics}"));
-        Some(of("table")? - of("off")?)
+        Some(of(names::TABLE)? - of(names::OFF)?)
     };
     for (name, which, at_most) in [
         (
@@ -432,29 +209,18 @@ fn headline(results: &Results, arch: Arch) -> Vec<Headline> {
     ] {
         line(name, added(which), at_most);
     }
-    // On riscv the base comes from memory, and an additional ADD forms the address.
-    let address = if arch == Arch::Riscv { 1.0 } else { 0.0 };
-    for (name, at_most) in [
-        ("add", 4.0 + address),
-        ("add_return", 4.0 + address),
-        ("xchg", 3.0 + address),
-        ("read", 2.0 + address),
-        ("write", 2.0 + address),
-    ] {
-        line(
-            &format!("{name}, plain"),
-            op(name, "plain", atomics),
-            at_most,
-        );
+    for (name, at_most) in facts.plain_bounds {
+        let value = op(name, names::PLAIN, atomics);
+        line(&format!("{name}, plain"), value, *at_most);
     }
     line(
         "added to an interrupt by the filter of plain sections",
-        results.get(&format!("insns/engine/filter/plain/{atomics}")),
+        results.get(&format!("insns/engine/filter/{}/{atomics}", names::PLAIN)),
         12.0,
     );
     line(
         "added to one that does, outside of sections, with 10,000 in the kernel",
-        engine_of_many(results, "table", atomics, "passed"),
+        engine_of_many(results, names::TABLE, atomics, "passed"),
         150.0,
     );
     lines
@@ -479,7 +245,7 @@ pub fn sizes(sources: &Sources) -> Result<Results> {
     Ok(results)
 }
 
-pub fn run(args: &Args) -> Result<Results> {
+pub fn run(args: &Bench) -> Result<Results> {
     let mut results = Results::default();
     let sources = &args.sources;
 
@@ -552,7 +318,7 @@ mod tests {
         let mut results = results(LOG).unwrap();
         let many = engine_of_many(&results, "table", "lse", "passed");
         assert_eq!(many, Some(213.0 - 123.0 + 178.0));
-        let lines = headline(&results, Arch::Arm64);
+        let lines = headline(&results, crate::arch::ALL[0]);
         let engine = lines.iter().find(|l| l.name.contains("10,000")).unwrap();
         assert!(!engine.reached());
         assert!(lines
@@ -571,7 +337,7 @@ mod tests {
         let added = |log: &str| {
             let mut results = results(LOG).unwrap();
             add_run(&mut results, "off", &parse_run(log).unwrap()).unwrap();
-            let lines = headline(&results, Arch::Arm64).into_iter();
+            let lines = headline(&results, crate::arch::ALL[0]).into_iter();
             let lines = lines.filter(|l| l.name.starts_with("added to") && l.at_most <= 6.0);
             lines.map(|l| (l.value, l.reached())).collect::<Vec<_>>()
         };

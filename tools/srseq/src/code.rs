@@ -4,11 +4,12 @@
 
 use anyhow::{Context, Result};
 
-use crate::arch::{self, Arch};
 use crate::decide::{Entry, Section};
-use crate::disasm::{Disassembler, Flow, Insn};
+use crate::disasm::Disassembler;
 use crate::emulate::{Protocol, Subject};
 use crate::image::Image;
+use crate::insn::{Flow, Insn};
+use crate::isa::Arch;
 
 /// One section with one choice of alternatives.
 pub struct Code {
@@ -39,8 +40,8 @@ impl Publication {
     fn read(image: &Image, section: &Section, descriptor: u64) -> Self {
         // If there is no text here, use an invalid instruction.
         let insn = |address: u64| {
-            let code = image.code(address, 4).and_then(<[u8]>::first_chunk);
-            code.map_or(0, |insn| u32::from_le_bytes(*insn))
+            let code = image.code(address, 4);
+            code.map_or(0, |insn| image.arch.facts().number(insn) as u32)
         };
         let (begin, end) = (
             section.begin,
@@ -96,6 +97,7 @@ impl Code {
             pos += insn.len;
         }
         Subject {
+            arch: self.arch,
             insns,
             begin: self.section.begin,
             end: self.end(),
@@ -201,25 +203,23 @@ pub fn read_code(
 /// The second list has the marks that are never removed, or removed too late for a section.
 pub fn marked_sections(image: &Image) -> (Vec<Section>, Vec<u64>) {
     let (mut sections, mut open_marks) = (Vec::new(), Vec::new());
-    if image.arch != Arch::S390 {
-        return (sections, open_marks);
-    }
     let table = image.table().ok();
     for (address, text) in image.texts() {
         let mut pos = 0;
         let mut open: Option<(usize, u8)> = None;
         while pos < text.len() {
-            match (arch::mark(&text[pos..]), open) {
+            let end = pos + image.arch.insn_len(&text[pos..]);
+            match (image.arch.mark(&text[pos..]), open) {
                 (Some(0), Some((from, reg))) => {
                     let begin = address.wrapping_add(from as u64);
                     let section = Section {
                         begin,
-                        len: (pos + 6 - from) as u16,
+                        len: (end - from) as u16,
                         kind: Entry::FIXUP,
                         reg,
                     };
                     if table.is_none_or(|t| t.find(begin).is_none()) {
-                        if pos + 6 - from <= u8::MAX.into() {
+                        if end - from <= u8::MAX.into() {
                             sections.push(section);
                         } else {
                             open_marks.push(begin);
@@ -233,7 +233,7 @@ pub fn marked_sections(image: &Image) -> (Vec<Section>, Vec<u64>) {
                 }
                 _ => {}
             }
-            pos += image.arch.insn_len(&text[pos..]);
+            pos = end;
         }
         open_marks.extend(open.map(|(from, _)| address.wrapping_add(from as u64)));
     }

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::bench::Results;
+use crate::results::Results;
 
 /// The change of one number.
 #[derive(Debug, PartialEq)]
@@ -117,7 +117,7 @@ impl fmt::Display for Comparison {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bench::Headline;
+    use crate::results::Headline;
 
     fn results(numbers: &[(&str, f64)]) -> Results {
         let line = |&(name, value): &(&str, f64)| Headline {

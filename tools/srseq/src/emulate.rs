@@ -16,14 +16,12 @@
 use std::collections::BTreeSet;
 
 use anyhow::{anyhow, Result};
-use unicorn_engine::unicorn_const::{
-    uc_error, Arch as UcArch, HookType, MemType, Mode, Permission,
-};
-use unicorn_engine::{RegisterARM64, RegisterRISCV, RegisterS390X, Unicorn};
+use unicorn_engine::unicorn_const::{uc_error, HookType, MemType, Permission};
+use unicorn_engine::Unicorn;
 
-use crate::arch::{self, Arch};
 use crate::decide::{Entry, Resume, Section};
-use crate::riscv;
+use crate::isa::{Arch, Machine, Offset};
+use crate::mistake::Mistake;
 
 /// The offsets of the two CPUs' copies.
 const OFFSETS: [u64; 2] = [0x0100_0000, 0x0200_0000];
@@ -40,10 +38,6 @@ const SHIFT: u64 = 0x10;
 const CODE: u64 = 0x4000_0000;
 const CODE_SIZE: u64 = 0x0100_0000;
 const PAGE: u64 = 0x1000;
-/// The target of riscv's tp. Only the word with the offset has a meaning.
-const THREAD: u64 = 0x0001_0800;
-/// A CLREX, which the return from an exception implies.
-const CLREX: u64 = 0x3000_0000;
 /// More instructions than any section executes.
 const RUNAWAY: usize = 500;
 
@@ -56,52 +50,10 @@ pub enum Protocol {
     Marked,
 }
 
-/// A mistake that the proof must find.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Mistake {
-    /// The section is in no table, or the kernel ignores the mark.
-    NoResume,
-    /// The kernel looks for plain sections only on the way out of a preemption.
-    PreemptedOnly,
-    /// The end is one instruction too early.
-    EndShort,
-    /// The end is one instruction too late.
-    EndLong,
-    /// The restart point is one instruction too late.
-    RestartLate,
-    /// Fixup before the address is formed.
-    FixupEarly,
-    /// Fixup in the wrong direction.
-    FixupSign,
-    /// Fixup as if the task came from another CPU.
-    FixupCpu,
-    /// Fixup of another register.
-    FixupRegister,
-    /// The CPU of the exit is compared with itself, so no task was ever moved.
-    WrongCpu,
-}
-
-impl Mistake {
-    pub const ALL: [(Mistake, &'static str); 10] = [
-        (Mistake::NoResume, "no resume"),
-        (Mistake::PreemptedOnly, "no look if nothing was preempted"),
-        (Mistake::EndShort, "end one instruction short"),
-        (Mistake::EndLong, "end one instruction long"),
-        (Mistake::RestartLate, "restart one instruction late"),
-        (Mistake::FixupEarly, "fixup before the address is formed"),
-        (Mistake::FixupSign, "fixup with the wrong sign"),
-        (Mistake::FixupCpu, "fixup from the wrong old CPU"),
-        (Mistake::FixupRegister, "fixup of another register"),
-        (
-            Mistake::WrongCpu,
-            "the CPU of the exit compared with itself",
-        ),
-    ];
-}
-
 /// The code of a section, and the code around it that may run on the way.
 #[derive(Clone, Debug)]
 pub struct Subject {
+    pub arch: Arch,
     /// The instructions: address and bytes, ascending. The last ones may be behind the end, if
     /// they are the section's own retry.
     pub insns: Vec<(u64, Vec<u8>)>,
@@ -163,6 +115,7 @@ impl Subject {
             Mistake::FixupRegister => fixup && described,
             // A plain section is restarted whatever the CPU is.
             Mistake::WrongCpu => self.kind() != Entry::PLAIN,
+            _ => false,
         }
     }
 
@@ -217,15 +170,13 @@ impl Subject {
             // arch/s390/include/asm/entry-percpu.h of Linux 7.3
             Protocol::Marked if mark == 0 => Resume::Continue,
             Protocol::Marked => match self.insn(pc) {
-                Some((_, bytes)) if Arch::S390.forms_address(bytes).is_some() => Resume::Continue,
+                Some((_, bytes)) if self.arch.forms_address(bytes).is_some() => Resume::Continue,
                 _ => Resume::Fixup { reg: mark, delta },
             },
         };
         if mistake == Some(Mistake::FixupEarly) {
-            if let Some(reg) = self
-                .insn(pc)
-                .and_then(|(_, bytes)| Arch::S390.forms_address(bytes))
-            {
+            let insn = self.insn(pc);
+            if let Some(reg) = insn.and_then(|(_, bytes)| self.arch.forms_address(bytes)) {
                 resume = Resume::Fixup { reg, delta };
             }
         }
@@ -301,12 +252,11 @@ impl Scenario {
     fn random(arch: Arch, seed: u64) -> Self {
         // Each byte of a register takes another value in another scenario. An operation makes no
         // difference with some values, and none if it is done twice.
-        let mut regs: Vec<_> = (0..arch.regs().into())
+        let mut regs: Vec<_> = (0..arch.facts().regs.into())
             .map(|nr: u64| VARIABLES + SHIFT * (seed % 2) + STRIDE * nr)
             .collect();
-        if arch == Arch::Riscv {
-            regs[0] = 0;
-            regs[usize::from(riscv::TP)] = THREAD;
+        for &(nr, value) in arch.facts().machine.map_or(&[][..], |m| m.fixed) {
+            regs[usize::from(nr)] = value;
         }
         // An operation whose mask has one bit changes nothing in one of two memories, and changes
         // something in the inverted one.
@@ -385,6 +335,8 @@ pub struct Failure {
 
 #[derive(Default)]
 struct State {
+    /// `None` only before the first section.
+    machine: Option<&'static Machine>,
     /// The difference between the emulator's addresses and those of the kernel.
     bias: u64,
     subject: Option<Subject>,
@@ -410,6 +362,7 @@ struct State {
 /// A machine.
 pub struct Emulator {
     arch: Arch,
+    machine: &'static Machine,
     uc: Unicorn<'static, State>,
     next_code: u64,
 }
@@ -419,35 +372,20 @@ fn uc_failed(error: uc_error) -> anyhow::Error {
 }
 
 impl Emulator {
-    pub fn new(arch: Arch) -> Result<Self> {
-        let (uc_arch, mode, model) = match arch {
-            // UC_CPU_ARM64_MAX, for LSE; UC_CPU_S390X_MAX
-            Arch::Arm64 => (UcArch::ARM64, Mode::LITTLE_ENDIAN, 3),
-            // UC_CPU_RISCV64_ANY
-            Arch::Riscv => (UcArch::RISCV, Mode::RISCV64, 0),
-            Arch::S390 => (UcArch::S390X, Mode::BIG_ENDIAN, 36),
-        };
-        let mut uc = Unicorn::new_with_data(uc_arch, mode, State::default()).map_err(uc_failed)?;
+    pub fn new(arch: Arch, machine: &'static Machine) -> Result<Self> {
+        let uc = Unicorn::new_with_data(machine.arch, machine.mode, State::default());
+        let mut uc = uc.map_err(uc_failed)?;
         let mut set_up = || -> Result<(), uc_error> {
-            uc.ctl_set_cpu_model(model)?;
+            uc.ctl_set_cpu_model(machine.model)?;
             uc.mem_map(CODE, CODE_SIZE as usize, Permission::ALL)?;
             for place in Memory::PLACES {
                 uc.mem_map(place, PAGE as usize, Permission::READ | Permission::WRITE)?;
             }
-            match arch {
-                Arch::Arm64 => {
-                    uc.mem_map(CLREX, PAGE as usize, Permission::ALL)?;
-                    uc.mem_write(CLREX, &0xd503_3f5f_u32.to_le_bytes())?;
-                }
-                Arch::Riscv => {
-                    let place = THREAD & !(PAGE - 1);
-                    uc.mem_map(place, 2 * PAGE as usize, Permission::READ)?;
-                }
-                Arch::S390 => {
-                    for lowcore in [0, arch::LOWCORE_RELOCATED] {
-                        uc.mem_map(lowcore, PAGE as usize, Permission::READ | Permission::WRITE)?;
-                    }
-                }
+            for &(place, size, permission) in machine.memory {
+                uc.mem_map(place, size as usize, permission)?;
+            }
+            if let Some((place, code)) = machine.returned {
+                uc.mem_write(place, code)?;
             }
             uc.add_code_hook(CODE, CODE + CODE_SIZE - 1, |uc, address, _| {
                 before(uc, address)
@@ -457,7 +395,7 @@ impl Emulator {
                 0,
                 u64::MAX,
                 |uc, _: MemType, address, size, _| {
-                    if address >= PAGE + arch::LOWCORE_RELOCATED {
+                    if address >= VARIABLES {
                         uc.get_data_mut().access.get_or_insert((address, size));
                     }
                     true
@@ -468,6 +406,7 @@ impl Emulator {
         set_up().map_err(uc_failed)?;
         Ok(Emulator {
             arch,
+            machine,
             uc,
             next_code: CODE,
         })
@@ -557,13 +496,14 @@ impl Emulator {
 
     fn set_up(&mut self, subject: &Subject, mistake: Option<Mistake>) -> Result<()> {
         if self.next_code + 0x400 > CODE + CODE_SIZE {
-            *self = Self::new(self.arch)?;
+            *self = Self::new(self.arch, self.machine)?;
         }
         let bias = self.place(subject).map_err(uc_failed)?;
         *self.uc.get_data_mut() = State {
             bias,
             subject: Some(subject.clone()),
             mistake,
+            machine: Some(self.machine),
             ..State::default()
         };
         Ok(())
@@ -578,26 +518,16 @@ impl Emulator {
             .last()
             .map_or(0, |(at, b)| at.wrapping_add(b.len() as u64));
         let len = last.wrapping_sub(first) + 2 * MARGIN;
-        let nops = self.arch.nop().repeat(len as usize / self.arch.nop().len());
+        let nop = self.arch.facts().nop;
+        let nops = nop.repeat(len as usize / nop.len());
         self.uc.mem_write(self.next_code, &nops)?;
         let bias = first.wrapping_sub(self.next_code + MARGIN);
         for (at, bytes) in &subject.insns {
-            self.uc
-                .mem_write(at.wrapping_sub(bias), &self.executable(bytes))?;
+            let code = self.arch.executable(bytes);
+            self.uc.mem_write(at.wrapping_sub(bias), &code)?;
         }
         self.next_code += len.next_multiple_of(MARGIN);
         Ok(bias)
-    }
-
-    /// The emulated CPU is not at EL2, so MRS of TPIDR_EL2 becomes MRS of TPIDR_EL1.
-    fn executable(&self, bytes: &[u8]) -> Vec<u8> {
-        if let (Arch::Arm64, Some(&insn)) = (self.arch, bytes.first_chunk()) {
-            let insn = u32::from_le_bytes(insn);
-            if insn & !0x1f == 0xd53c_d040 {
-                return (0xd538_d080 | insn & 0x1f).to_le_bytes().to_vec();
-            }
-        }
-        bytes.to_vec()
     }
 
     /// Returns a scenario in which a comparison succeeds. The compared value depends on the
@@ -612,17 +542,11 @@ impl Emulator {
         }
         let (address, size) = self.uc.get_data().access?;
         let size = size.min(8);
-        let in_memory = |value: u64| match self.arch {
-            Arch::Arm64 | Arch::Riscv => value.to_le_bytes()[..size].to_vec(),
-            Arch::S390 => value.to_be_bytes()[8 - size..].to_vec(),
-        };
+        let in_memory = |value: u64| self.arch.facts().bytes(value, size);
         let regs = scenario.regs.iter().copied().enumerate();
         let mut candidates = Vec::new();
-        if subject
-            .insns
-            .iter()
-            .any(|(_, bytes)| pairs(self.arch, bytes))
-        {
+        let insns = subject.insns.iter().map(|(_, bytes)| bytes);
+        if insns.clone().any(|insn| self.arch.compares_pair(insn)) {
             for (_, one) in regs.clone() {
                 for (_, other) in regs.clone() {
                     let value = [in_memory(one), in_memory(other)].concat();
@@ -630,10 +554,7 @@ impl Emulator {
                 }
             }
         } else {
-            let constants = subject
-                .insns
-                .iter()
-                .filter_map(|(_, bytes)| arch::compared_with(self.arch, bytes));
+            let constants = insns.filter_map(|insn| self.arch.compared_with(insn));
             candidates.extend(
                 constants
                     .chain([0])
@@ -646,7 +567,7 @@ impl Emulator {
                 // The stored value may have the same last byte, but never these bits.
                 let other = low | 5;
                 candidates.push(scenario.with(address, &in_memory(other), Some((nr, other))));
-                if self.arch == Arch::S390 && size == 4 {
+                if self.machine.rotates && size == 4 {
                     // A rotation brings a part of a word to its left end.
                     candidates.extend([0, 8, 16, 24].map(|by| {
                         let rotated = (reg as u32).rotate_left(by);
@@ -758,9 +679,7 @@ impl Emulator {
                 format!("an access that the operation never makes, at {at:#x}: {error:?}")
             }
             Ok(_) if data.runaway => "does not end".to_owned(),
-            Ok(_) if self.arch == Arch::S390 && self.marked() => {
-                "ends with a register marked".to_owned()
-            }
+            Ok(_) if self.marked() => "ends with a register marked".to_owned(),
             Ok(outcome) => return Ok(outcome),
         };
         let events = events.iter().map(|(_, event)| *event);
@@ -771,10 +690,9 @@ impl Emulator {
     }
 
     fn marked(&self) -> bool {
-        [0, arch::LOWCORE_RELOCATED].iter().any(|lowcore| {
+        self.machine.marks.iter().any(|place| {
             let mut byte = [0];
-            let place = lowcore + arch::LOWCORE_MARK;
-            self.uc.mem_read(place, &mut byte).is_err() || byte != [0]
+            self.uc.mem_read(*place, &mut byte).is_err() || byte != [0]
         })
     }
 
@@ -789,16 +707,15 @@ impl Emulator {
             self.uc.mem_write(*place, copy)?;
         }
         for (nr, &value) in (0..).zip(&scenario.regs) {
-            self.uc.reg_write(register(self.arch, nr), value)?;
+            self.uc.reg_write((self.machine.register)(nr), value)?;
         }
-        if self.arch == Arch::S390 {
-            for lowcore in [0, arch::LOWCORE_RELOCATED] {
-                self.uc.mem_write(lowcore + arch::LOWCORE_MARK, &[0])?;
-            }
-            // The addressing mode of 64 bits.
-            self.uc.reg_write(RegisterS390X::PSWM, 0x1_8000_0000)?;
+        for place in self.machine.marks {
+            self.uc.mem_write(*place, &[0])?;
         }
-        set_cpu(&mut self.uc, self.arch, cpu)?;
+        for &(register, value) in self.machine.control {
+            self.uc.reg_write(register, value)?;
+        }
+        set_cpu(&mut self.uc, cpu)?;
 
         let data = self.uc.get_data_mut();
         data.cpu = cpu;
@@ -819,8 +736,8 @@ impl Emulator {
                 Some(address) => pc = address,
                 None => break,
             }
-            if self.arch == Arch::Arm64 {
-                self.uc.emu_start(CLREX, CLREX + 4, 0, 0)?;
+            if let Some((place, code)) = self.machine.returned {
+                self.uc.emu_start(place, place + code.len() as u64, 0, 0)?;
             }
         }
 
@@ -828,12 +745,12 @@ impl Emulator {
             return Err(error);
         }
         let mut regs = Vec::new();
-        for nr in 0..self.arch.regs() {
+        for nr in 0..self.arch.facts().regs {
             let dead = subject.dead.contains(&nr);
             regs.push(if dead {
                 0
             } else {
-                self.uc.reg_read(register(self.arch, nr))?
+                self.uc.reg_read((self.machine.register)(nr))?
             });
         }
         Ok(Outcome {
@@ -844,57 +761,25 @@ impl Emulator {
     }
 }
 
-/// Whether an instruction compares two registers at once.
-fn pairs(arch: Arch, bytes: &[u8]) -> bool {
-    match (arch, bytes) {
-        // LDXP, CASP
-        (Arch::Arm64, &[a, b, c, d]) => {
-            let insn = u32::from_le_bytes([a, b, c, d]);
-            insn & 0xffe0_8000 == 0xc860_0000 || insn & 0xbfa0_7c00 == 0x0820_7c00
-        }
-        // CDSG
-        (Arch::S390, bytes) => bytes.first() == Some(&0xeb) && bytes.last() == Some(&0x3e),
-        _ => false,
-    }
-}
-
-fn register(arch: Arch, nr: u8) -> i32 {
-    match arch {
-        // X29 and X30 have numbers of their own.
-        Arch::Arm64 if nr == 29 => RegisterARM64::X29 as i32,
-        Arch::Arm64 if nr == 30 => RegisterARM64::X30 as i32,
-        Arch::Arm64 => RegisterARM64::X0 as i32 + i32::from(nr),
-        Arch::Riscv => RegisterRISCV::X0 as i32 + i32::from(nr),
-        Arch::S390 => RegisterS390X::R0 as i32 + i32::from(nr),
-    }
-}
-
-fn arch_of(uc: &Unicorn<'_, State>) -> Arch {
-    match uc.get_arch() {
-        UcArch::RISCV => Arch::Riscv,
-        UcArch::S390X => Arch::S390,
-        _ => Arch::Arm64,
-    }
-}
-
-fn set_cpu(uc: &mut Unicorn<'_, State>, arch: Arch, cpu: usize) -> Result<(), uc_error> {
-    match arch {
-        Arch::Arm64 => uc.reg_write(RegisterARM64::TPIDR_EL1, OFFSETS[cpu]),
-        Arch::Riscv => {
-            let subject = uc.get_data().subject.as_ref();
-            let load = subject.and_then(|s| riscv::load_from_tp(&s.insn(s.begin)?.1));
+fn set_cpu(uc: &mut Unicorn<'_, State>, cpu: usize) -> Result<(), uc_error> {
+    let data = uc.get_data();
+    let (Some(machine), Some(subject)) = (data.machine, &data.subject) else {
+        return Ok(());
+    };
+    let offset = subject.arch.facts().bytes(OFFSETS[cpu], 8);
+    match machine.offset {
+        Offset::Register(register) => uc.reg_write(register, OFFSETS[cpu]),
+        Offset::Memory(places) => places
+            .iter()
+            .try_for_each(|place| uc.mem_write(*place, &offset)),
+        Offset::Thread(thread) => {
+            let first = subject.insn(subject.begin);
+            let load = first.and_then(|(_, bytes)| subject.arch.load_from_thread(bytes));
             match load {
-                Some((_, offset)) => {
-                    let place = THREAD.wrapping_add_signed(offset);
-                    uc.mem_write(place, &OFFSETS[cpu].to_le_bytes())
-                }
+                Some((_, at)) => uc.mem_write(thread.wrapping_add_signed(at), &offset),
                 None => Ok(()),
             }
         }
-        Arch::S390 => [0, arch::LOWCORE_RELOCATED].iter().try_for_each(|lowcore| {
-            let place = lowcore + arch::LOWCORE_OFFSET;
-            uc.mem_write(place, &OFFSETS[cpu].to_be_bytes())
-        }),
     }
 }
 
@@ -908,7 +793,6 @@ fn read_memory(uc: &Unicorn<'_, State>) -> Result<Memory, uc_error> {
 
 /// Called before each instruction.
 fn before(uc: &mut Unicorn<'_, State>, address: u64) {
-    let arch = arch_of(uc);
     let data = uc.get_data_mut();
     let pc = address.wrapping_add(data.bias);
     let Some(subject) = &data.subject else {
@@ -931,10 +815,9 @@ fn before(uc: &mut Unicorn<'_, State>, address: u64) {
             data.events.remove(0);
             let resumed = interrupt(uc, pc, event);
             let data = uc.get_data_mut();
-            // The machine can change a register without a stop. A stop costs s390 its condition
-            // code.
+            // A register can be changed in passing.
             let resume_at = match resumed {
-                Ok(None) if arch == Arch::S390 => None,
+                Ok(None) if data.machine.is_some_and(|m| m.unstoppable) => None,
                 Ok(resumed) => Some(resumed.unwrap_or(pc)),
                 Err(error) => {
                     data.error = Some(error);
@@ -957,9 +840,9 @@ fn before(uc: &mut Unicorn<'_, State>, address: u64) {
 
 /// Interrupts the task. Returns the restart point if the task is restarted.
 fn interrupt(uc: &mut Unicorn<'_, State>, pc: u64, event: Event) -> Result<Option<u64>, uc_error> {
-    let arch = arch_of(uc);
     let memory = read_memory(uc)?;
     let data = uc.get_data_mut();
+    let machine = data.machine;
     let nr = data.observed.len();
     data.observed.push(memory.clone());
     data.interrupted_at.push(pc);
@@ -978,12 +861,10 @@ fn interrupt(uc: &mut Unicorn<'_, State>, pc: u64, event: Event) -> Result<Optio
     }
 
     let mut mark = 0;
-    if arch == Arch::S390 {
-        for lowcore in [0, arch::LOWCORE_RELOCATED] {
-            let mut byte = [0];
-            uc.mem_read(lowcore + arch::LOWCORE_MARK, &mut byte)?;
-            mark |= byte[0];
-        }
+    for place in machine.map_or(&[][..], |m| m.marks) {
+        let mut byte = [0];
+        uc.mem_read(*place, &mut byte)?;
+        mark |= byte[0];
     }
     let old = uc.get_data().cpu;
     let new = if event == Event::Migrate {
@@ -991,7 +872,7 @@ fn interrupt(uc: &mut Unicorn<'_, State>, pc: u64, event: Event) -> Result<Optio
     } else {
         old
     };
-    set_cpu(uc, arch, new)?;
+    set_cpu(uc, new)?;
     let data = uc.get_data_mut();
     data.cpu = new;
     let delta = OFFSETS[new].wrapping_sub(OFFSETS[old]);
@@ -1006,8 +887,10 @@ fn interrupt(uc: &mut Unicorn<'_, State>, pc: u64, event: Event) -> Result<Optio
         Resume::Continue => {}
         Resume::Restart { pc } => return Ok(Some(pc)),
         Resume::Fixup { reg, delta } => {
-            let value = uc.reg_read(register(arch, reg))?;
-            uc.reg_write(register(arch, reg), value.wrapping_add(delta))?;
+            if let Some(register) = machine.map(|m| (m.register)(reg)) {
+                let value = uc.reg_read(register)?;
+                uc.reg_write(register, value.wrapping_add(delta))?;
+            }
         }
     }
     Ok(None)

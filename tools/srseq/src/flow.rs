@@ -8,9 +8,10 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use crate::arch::Goes;
-use crate::disasm::{Disassembler, Insn, Memory};
+use crate::disasm::Disassembler;
 use crate::image::{Function, Image};
+use crate::insn::{Goes, Insn, Memory};
+use crate::isa::AddsOffset;
 
 /// The maximum distance from the instruction that gets this CPU's offset to the end of an
 /// operation, in instructions.
@@ -246,16 +247,14 @@ impl<'a> Body<'a> {
     ) -> Option<Access> {
         /// The maximum number of instructions of an operation behind the address.
         const LONGEST: usize = 8;
-        /// Loads and stores of s390 that operations use, and that compilers rarely make of other
-        /// code.
-        const RARELY_COMPILED: [&str; 5] = ["llgc", "llgf", "llgh", "stc", "sth"];
         /// The maximum number of instructions between a load and a store that are no atomic.
         const BETWEEN: usize = 3;
         let origin = self.address.wrapping_add(pos as u64);
         let mut insns = disassembler.prefix(&self.text[pos..], origin).skip(1);
         let mut insn = insns.next()?;
-        // AG adds the offset to the address.
-        let mut formed = self.image.arch.adds_offset();
+        let facts = self.image.arch.facts();
+        let first_adds = facts.adds == AddsOffset::First;
+        let mut formed = first_adds;
         if !formed && insn.adds && insn.writes == [reg] && insn.reads.contains(&reg) {
             formed = true;
             insn = insns.next()?;
@@ -270,12 +269,9 @@ impl<'a> Body<'a> {
             return None;
         }
         let access = |at, what| Some(Access { origin, at, what });
-        if self.image.arch.adds_offset() && insn.loads != insn.stores {
-            let mnemonic = insn.text.split(' ').next().unwrap_or_default();
-            if RARELY_COMPILED.contains(&mnemonic) {
-                let what = if insn.loads { What::Load } else { What::Store };
-                return access(insn.address, what);
-            }
+        if insn.loads != insn.stores && facts.rarely_compiled.contains(&insn.mnemonic()) {
+            let what = if insn.loads { What::Load } else { What::Store };
+            return access(insn.address, what);
         }
         match (insn.loads, insn.stores) {
             (true, false) => {}
@@ -285,11 +281,10 @@ impl<'a> Body<'a> {
             _ => return access(insn.address, What::of(&insn)),
         }
         let loads_address = insn.writes.contains(&reg);
-        if loads_address && !self.image.arch.adds_offset() {
+        if loads_address && !first_adds {
             return access(insn.address, What::Load);
         }
-        let only_atomics =
-            self.image.arch.adds_offset() || formed && self.image.arch.adds_while_accessing();
+        let only_atomics = first_adds || formed && facts.adds == AddsOffset::Access;
         for (between, next) in insns.take(LONGEST).enumerate() {
             let what = What::of(&next);
             if next.stores && next.memory == Some(place) {

@@ -11,23 +11,13 @@ use std::process::{Command, Stdio};
 
 use anyhow::{bail, Context, Result};
 
-use crate::arch::Arch;
-use crate::bench::Op;
-use crate::disasm::{Disassembler, Flow, Insn};
+use crate::disasm::Disassembler;
 use crate::image::Image;
+use crate::insn::{Flow, Insn};
+use crate::results::Op;
 
 /// The number of simulated turns.
 const TURNS: u32 = 1000;
-
-/// Returns the models of CPUs with this kind of atomics.
-fn models(atomics: &str) -> &'static [&'static str] {
-    match atomics {
-        "llsc" => &["cortex-a57"],
-        "rv64" => &["sifive-u74", "sifive-p670", "xiangshan-nanhu"],
-        "interlocked" => &["z13", "z14", "z15", "z16"],
-        _ => &["neoverse-n1", "neoverse-v1", "thunderx2t99", "a64fx"],
-    }
-}
 
 /// Returns the target of a branch, if it is another one of these instructions.
 fn target(insn: &Insn, insns: &[Insn]) -> Option<u64> {
@@ -68,13 +58,13 @@ fn function(
     image: &Image,
     disassembler: &Disassembler,
     name: &str,
-    lse: bool,
+    patched: bool,
 ) -> Result<Vec<Insn>> {
     let (address, size) = image
         .function(name)
         .with_context(|| format!("no function {name}"))?;
     let size = usize::try_from(size)?;
-    let code = match lse {
+    let code = match patched {
         true => image.alternative_code(address, size).map(|(code, _)| code),
         false => image.code(address, size).map(<[u8]>::to_vec),
     };
@@ -130,16 +120,14 @@ pub fn add(
     ops: &[Op],
 ) -> Result<()> {
     let disassembler = Disassembler::new(image.arch)?;
-    let triple = match image.arch {
-        Arch::Arm64 => "aarch64-linux-gnu",
-        Arch::Riscv => "riscv64-linux-gnu",
-        Arch::S390 => "s390x-linux-gnu",
-    };
+    let facts = image.arch.facts();
     for op in ops.iter().filter(|op| op.bits == 64) {
-        let lse = op.atomics.starts_with("lse");
-        let code = function(image, &disassembler, &op.function("loop"), lse)?;
+        let Some(atomics) = facts.atomics.iter().find(|a| a.name == op.atomics) else {
+            continue;
+        };
+        let code = function(image, &disassembler, &op.function("loop"), atomics.patched)?;
         let nothing = format!("{}_nothing_loop", op.unit);
-        let nothing = function(image, &disassembler, &nothing, lse)?;
+        let nothing = function(image, &disassembler, &nothing, atomics.patched)?;
         let nothing = loops(&nothing).next().map_or(0, <[Insn]>::len);
         // llvm-mca must simulate the executed instructions.
         let executed = nothing + op.in_loop as usize;
@@ -151,12 +139,12 @@ pub fn add(
         };
         let lines: Vec<_> = turn.iter().map(|insn| source(insn, &code)).collect();
         let text = format!("0:\n{}\n", lines.join("\n"));
-        for model in models(&op.atomics) {
+        for model in atomics.models {
             let key = op.key(&format!("cycles/{model}"));
             if numbers.contains_key(&key) {
                 continue;
             }
-            match ask(triple, model, &text)? {
+            match ask(facts.triple, model, &text)? {
                 Ok(cycles) => {
                     numbers.insert(key, cycles);
                 }
@@ -173,7 +161,7 @@ mod tests {
 
     fn insns(words: &[u32]) -> Vec<Insn> {
         let code: Vec<u8> = words.iter().flat_map(|w| w.to_le_bytes()).collect();
-        Disassembler::new(Arch::Arm64)
+        Disassembler::new(crate::arch::ALL[0])
             .unwrap()
             .decode(&code, 0x1000)
             .unwrap()

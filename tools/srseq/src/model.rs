@@ -15,6 +15,7 @@ use std::collections::BTreeSet;
 use stateright::{Checker, Expectation, HasDiscoveries, Model, Property};
 
 use crate::decide::{Entry, Resume, Section};
+use crate::mistake::Mistake;
 
 const CPUS: usize = 2;
 /// The number of interrupts and faults in one run. One can make a commit fail, and the other
@@ -107,76 +108,27 @@ impl Scheme {
     }
 }
 
-/// A mistake that an implementation could make.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Mistake {
-    NoResume,
-    PreemptedOnly,
-    NoNmi,
-    EndShort,
-    EndLong,
-    StaleRetry,
-    NoSave,
-    ModuleNotSearched,
-    FixupEarly,
-    FixupSign,
-    FixupCpu,
-    WrongCpu,
-    InnerCpu,
-    BothExits,
-}
-
-impl Mistake {
-    pub const ALL: [(Mistake, &'static str); 14] = [
-        (Mistake::NoResume, "no resume"),
-        (Mistake::PreemptedOnly, "no look if nothing was preempted"),
-        (Mistake::NoNmi, "no look on the way out of NMIs"),
-        (Mistake::EndShort, "end one instruction short"),
-        (Mistake::EndLong, "end one instruction long"),
-        (Mistake::StaleRetry, "LL/SC retry to the stale address"),
-        (
-            Mistake::NoSave,
-            "entry does not save what is published or marked",
-        ),
-        (Mistake::ModuleNotSearched, "module table not searched"),
-        (Mistake::FixupEarly, "fixup before the address is formed"),
-        (Mistake::FixupSign, "fixup with the wrong sign"),
-        (Mistake::FixupCpu, "fixup from the wrong old CPU"),
-        (
-            Mistake::WrongCpu,
-            "the CPU of the exit compared with itself",
-        ),
-        (
-            Mistake::InnerCpu,
-            "a fault that compares from its handler's end",
-        ),
-        (
-            Mistake::BothExits,
-            "a fault whose preemption moves the register, too",
-        ),
-    ];
-
-    /// Whether the mistake can be made in a scheme, and makes a difference there.
-    fn applies_to(self, scheme: Scheme) -> bool {
-        let fixup = scheme.kind() == Entry::FIXUP;
-        let marked = scheme == Scheme::Marked;
-        let llsc = matches!(scheme, Scheme::TableLlSc | Scheme::PublishLlSc);
-        match self {
-            Mistake::NoResume => true,
-            Mistake::PreemptedOnly | Mistake::NoNmi => scheme == Scheme::Plain,
-            // An exclusive store after an exception fails by itself.
-            Mistake::EndShort => !marked && !llsc,
-            // Behind a fixup the register is dead.
-            Mistake::EndLong => !fixup,
-            Mistake::StaleRetry => llsc,
-            Mistake::NoSave => scheme.publishes() || marked,
-            Mistake::ModuleNotSearched => !scheme.publishes() && !marked,
-            Mistake::FixupEarly | Mistake::FixupSign | Mistake::FixupCpu => fixup,
-            // A plain section is restarted whatever the CPU is.
-            Mistake::WrongCpu | Mistake::InnerCpu => scheme != Scheme::Plain,
-            // A second restart does no harm.
-            Mistake::BothExits => fixup,
-        }
+/// Whether a mistake can be made in a scheme, and makes a difference there.
+fn applies_to(mistake: Mistake, scheme: Scheme) -> bool {
+    let fixup = scheme.kind() == Entry::FIXUP;
+    let marked = scheme == Scheme::Marked;
+    let llsc = matches!(scheme, Scheme::TableLlSc | Scheme::PublishLlSc);
+    match mistake {
+        Mistake::NoResume => true,
+        Mistake::PreemptedOnly | Mistake::NoNmi => scheme == Scheme::Plain,
+        // An exclusive store after an exception fails by itself.
+        Mistake::EndShort => !marked && !llsc,
+        // Behind a fixup the register is dead.
+        Mistake::EndLong => !fixup,
+        Mistake::StaleRetry => llsc,
+        Mistake::NoSave => scheme.publishes() || marked,
+        Mistake::ModuleNotSearched => !scheme.publishes() && !marked,
+        Mistake::FixupEarly | Mistake::FixupSign | Mistake::FixupCpu => fixup,
+        // A plain section is restarted whatever the CPU is.
+        Mistake::WrongCpu | Mistake::InnerCpu => scheme != Scheme::Plain,
+        // A second restart does no harm.
+        Mistake::BothExits => fixup,
+        _ => false,
     }
 }
 
@@ -899,7 +851,7 @@ impl Row {
 pub fn rows() -> impl Iterator<Item = Row> {
     Scheme::ALL.into_iter().flat_map(|(scheme, scheme_name)| {
         let mistakes = Mistake::ALL.into_iter();
-        let mistakes = mistakes.filter(move |(mistake, _)| mistake.applies_to(scheme));
+        let mistakes = mistakes.filter(move |(mistake, _)| applies_to(*mistake, scheme));
         std::iter::once(None)
             .chain(mistakes.map(Some))
             .map(move |mistake| Row {

@@ -10,44 +10,29 @@ use std::path::Path;
 use anyhow::{anyhow, Context, Result};
 use plotters::prelude::*;
 
-use crate::bench::{Headline, Results};
+use crate::arch;
+use crate::names;
+use crate::results::{Headline, Results};
 
 /// Tables and charts have this order. Each scheme has a colour that is visible on white and on
 /// black.
 const SCHEMES: [(&str, RGBColor); 9] = [
-    ("preempt", RGBColor(208, 100, 78)),
-    ("irq-off", RGBColor(190, 135, 40)),
-    ("publish", RGBColor(190, 135, 40)),
-    ("mviy", RGBColor(190, 135, 40)),
-    ("mviy-all", RGBColor(150, 120, 190)),
-    ("refresh", RGBColor(90, 135, 205)),
-    ("percpu-vm", RGBColor(130, 130, 130)),
-    ("table", RGBColor(35, 150, 135)),
-    ("plain", RGBColor(100, 165, 60)),
+    (names::PREEMPT, RGBColor(208, 100, 78)),
+    (names::IRQ_OFF, RGBColor(190, 135, 40)),
+    (names::PUBLISH, RGBColor(190, 135, 40)),
+    (names::MVIY, RGBColor(190, 135, 40)),
+    (names::MVIY_ALL, RGBColor(150, 120, 190)),
+    (names::REFRESH, RGBColor(90, 135, 205)),
+    (names::PERCPU_VM, RGBColor(130, 130, 130)),
+    (names::TABLE, RGBColor(35, 150, 135)),
+    (names::PLAIN, RGBColor(100, 165, 60)),
 ];
 
-const OPS: [&str; 8] = [
-    "read",
-    "write",
-    "add",
-    "add_return",
-    "and",
-    "or",
-    "xchg",
-    "cmpxchg",
-];
-
-/// The kernel without sections.
-const OFF: &str = "off";
-
-/// The kinds of atomics, and their names.
-const ATOMICS: [(&str, &str); 5] = [
-    ("lse", "LSE, patched at boot (with NOPs)"),
-    ("lse-only", "LSE, known at build time (without NOPs)"),
-    ("llsc", "LL/SC"),
-    ("interlocked", "Interlocked updates"),
-    ("rv64", "RV64"),
-];
+/// Returns the kinds of atomics of all architectures, and their titles.
+fn atomics() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let all = arch::ALL.into_iter().flat_map(|arch| arch.facts().atomics);
+    all.map(|atomics| (atomics.name, atomics.title))
+}
 
 /// The grey of text, which is readable on white and on black.
 const GREY: RGBColor = RGBColor(125, 125, 125);
@@ -91,7 +76,7 @@ fn operations(results: &Results, what: &str, atomics: &str) -> Option<String> {
     let get = |op: &str, bits: u32, scheme: &str| {
         results.get(&format!("{what}/{op}/{bits}/{scheme}/{atomics}"))
     };
-    let all = || OPS.iter().flat_map(|op| [(*op, 32), (*op, 64)]);
+    let all = || names::OPS.iter().flat_map(|op| [(*op, 32), (*op, 64)]);
     let schemes: Vec<&str> = SCHEMES
         .iter()
         .map(|(scheme, _)| *scheme)
@@ -139,21 +124,21 @@ fn matrix(results: &Results, prefix: &str, of: &str) -> Option<String> {
 /// operation saves.
 fn break_even(results: &Results, atomics: &str) -> Option<String> {
     let filter = results.get(&format!("insns/engine/filter/plain/{atomics}"))?;
-    let others = ["preempt", "irq-off", "refresh", "table"];
+    let others = [names::PREEMPT, names::IRQ_OFF, names::REFRESH, names::TABLE];
     let get =
         |op: &str, scheme: &str| results.get(&format!("insns/loop/{op}/64/{scheme}/{atomics}"));
     let others: Vec<&str> = others
         .into_iter()
-        .filter(|scheme| OPS.iter().any(|op| get(op, scheme).is_some()))
+        .filter(|scheme| names::OPS.iter().any(|op| get(op, scheme).is_some()))
         .collect();
     let mut rows = vec![vec!["operation".to_owned()]];
     rows[0].extend(others.iter().map(|scheme| format!("instead of {scheme}")));
-    for op in OPS {
+    for op in names::OPS {
         let mut row = vec![format!("{op}, 8 bytes")];
         row.extend(
             others
                 .iter()
-                .map(|scheme| match (get(op, scheme), get(op, "plain")) {
+                .map(|scheme| match (get(op, scheme), get(op, names::PLAIN)) {
                     (Some(other), Some(plain)) if other > plain => number(filter / (other - plain)),
                     (Some(_), Some(_)) => "never".to_owned(),
                     _ => String::new(),
@@ -187,7 +172,7 @@ fn headline(lines: &[Headline]) -> String {
 /// Formats the results for the terminal.
 pub fn text(results: &Results) -> String {
     let mut out = String::new();
-    for (atomics, title) in ATOMICS {
+    for (atomics, title) in atomics() {
         if let Some(table) = operations(results, "insns/loop", atomics) {
             let _ = writeln!(out, "Instructions in a loop. {title}:\n{table}");
         }
@@ -240,7 +225,7 @@ fn rest(results: &Results, charts: &[(String, String)]) -> String {
         ("bytes/rodata", "Bytes of tables"),
     ] {
         section(&mut out, title, '=');
-        for (atomics, how) in ATOMICS {
+        for (atomics, how) in atomics() {
             if let Some(table) = operations(results, what, atomics) {
                 section(&mut out, how, '-');
                 let _ = writeln!(out, "{table}");
@@ -255,7 +240,7 @@ fn rest(results: &Results, charts: &[(String, String)]) -> String {
     if !models.is_empty() {
         section(&mut out, "Cycles of a turn of the loop, by llvm-mca", '=');
         for model in models {
-            for (atomics, how) in ATOMICS {
+            for (atomics, how) in atomics() {
                 if let Some(table) = operations(results, &format!("cycles/{model}"), atomics) {
                     section(&mut out, &format!("{model}: {how}"), '-');
                     let _ = writeln!(out, "{table}");
@@ -286,7 +271,7 @@ fn rest(results: &Results, charts: &[(String, String)]) -> String {
             let _ = writeln!(out, "{table}");
         }
     }
-    for (atomics, how) in ATOMICS {
+    for (atomics, how) in atomics() {
         if let Some(table) = break_even(results, atomics) {
             let title = "Operations per interrupt that pay for the filter";
             section(&mut out, &format!("{title}. {how}"), '=');
@@ -315,10 +300,10 @@ fn work(results: &Results) -> Option<String> {
         }
     }
     let all: BTreeSet<&str> = works.values().flat_map(|row| row.keys().copied()).collect();
-    let others = || all.iter().copied().filter(|kernel| *kernel != OFF);
+    let others = || all.iter().copied().filter(|kernel| *kernel != names::OFF);
     let mut rows = vec![vec!["unit of work".to_owned()]];
     rows[0].extend(all.iter().map(|kernel| (*kernel).to_owned()));
-    rows[0].extend(others().map(|kernel| format!("{kernel}/{OFF}")));
+    rows[0].extend(others().map(|kernel| format!("{kernel}/{}", names::OFF)));
     rows[0].push("rounds +%".to_owned());
     for (work, row) in &works {
         let mut line = vec![work.replace('_', " ")];
@@ -327,7 +312,7 @@ fn work(results: &Results) -> Option<String> {
                 .map(|k| row.get(k).map_or(String::new(), |v| number(*v))),
         );
         line.extend(
-            others().map(|kernel| match (row.get(kernel), row.get(OFF)) {
+            others().map(|kernel| match (row.get(kernel), row.get(names::OFF)) {
                 (Some(value), Some(off)) => format!("{:.4}", value / off),
                 _ => String::new(),
             }),
@@ -382,7 +367,7 @@ struct Bars {
 
 impl Bars {
     fn of(results: &Results, atomics: &str) -> Option<Self> {
-        let groups = OPS.map(|op| {
+        let groups = names::OPS.map(|op| {
             let bars = SCHEMES.iter().filter_map(|&(scheme, colour)| {
                 let key = format!("insns/loop/{op}/64/{scheme}/{atomics}");
                 Some(Bar {
@@ -466,7 +451,7 @@ pub fn write_defconfig(results: &Results, dir: &Path) -> Result<()> {
 /// Writes `ARCH.rst` and its charts.
 pub fn write(results: &Results, dir: &Path) -> Result<()> {
     let mut charts = Vec::new();
-    for (atomics, how) in ATOMICS {
+    for (atomics, how) in atomics() {
         if let Some(bars) = Bars::of(results, atomics) {
             let name = format!("{}-{atomics}.svg", results.arch);
             write_file(dir, &name, &bars.svg()?)?;

@@ -4,13 +4,14 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use crate::arch::{self, Arch};
 use crate::code::{Code, Publication};
 use crate::decide::{Section, Table};
-use crate::disasm::{Disassembler, Flow, Insn};
+use crate::disasm::Disassembler;
 use crate::flow::{Access, Body, What};
 use crate::image::{Function, Image};
-use crate::riscv;
+use crate::insn::{Flow, Insn};
+use crate::isa::{AddsOffset, Stored};
+use crate::mistake::Mistake;
 
 /// A broken rule, the address of the instruction, and a message.
 pub type Broken = (&'static str, u64, String);
@@ -58,14 +59,14 @@ pub fn look(code: &Code) -> Vec<Broken> {
     broken
 }
 
-/// The name of a mistake, and how it is made.
-type Made = (&'static str, fn(&mut Publication));
+/// A mistake, and how it is made.
+type Made = (Mistake, fn(&mut Publication));
 
 /// Mistakes that [`look_at_publication`] must find.
 pub const UNPUBLISHED: [Made; 3] = [
-    ("not published", |p| p.front[2] = arch::NOP),
-    ("another one published", |p| p.descriptor ^= 8),
-    ("not taken back", |p| p.behind = [arch::NOP; 2]),
+    (Mistake::NotPublished, |p| p.front[2] = 0),
+    (Mistake::AnotherPublished, |p| p.descriptor ^= 8),
+    (Mistake::NotTakenBack, |p| p.behind = [0; 2]),
 ];
 
 /// Checks the code around a section of publish mode. The kernel resumes a task only if the task
@@ -73,16 +74,15 @@ pub const UNPUBLISHED: [Made; 3] = [
 pub fn look_at_publication(code: &Code, publication: &Publication) -> Option<Broken> {
     let begin = code.section.begin;
     let [first, second, store] = publication.front;
-    let formed = arch::formed([first, second], begin.wrapping_sub(12));
-    let stored = arch::stored(store);
-    let (Some((reg, descriptor)), Some((source, base, offset))) = (formed, stored) else {
+    let formed = code.arch.formed([first, second], begin.wrapping_sub(12));
+    let (Some((reg, descriptor)), Some(stored)) = (formed, code.arch.stored(store)) else {
         return Some((
             "publish",
             begin,
             "the instructions in front do not publish it".into(),
         ));
     };
-    if source != reg || descriptor != publication.descriptor {
+    if stored.source != Some(reg) || descriptor != publication.descriptor {
         return Some((
             "publish",
             begin,
@@ -92,7 +92,7 @@ pub fn look_at_publication(code: &Code, publication: &Publication) -> Option<Bro
             ),
         ));
     }
-    let overwrites = |insn: &&Insn| insn.writes.iter().any(|r| [base, reg].contains(r));
+    let overwrites = |insn: &&Insn| insn.writes.iter().any(|r| [stored.base, reg].contains(r));
     if let Some(insn) = code.insns.iter().find(overwrites) {
         return Some((
             "publish",
@@ -100,8 +100,12 @@ pub fn look_at_publication(code: &Code, publication: &Publication) -> Option<Bro
             "it overwrites a register that publishes the section".into(),
         ));
     }
-    let back = Some((arch::XZR, base, offset));
-    let taken_back = publication.behind.map(arch::stored).contains(&back);
+    let back = Some(Stored {
+        source: None,
+        ..stored
+    });
+    let behind = publication.behind.map(|insn| code.arch.stored(insn));
+    let taken_back = behind.contains(&back);
     (!taken_back).then(|| {
         (
             "publish",
@@ -192,7 +196,8 @@ fn look_at_fixup(code: &Code, inside: &[Insn], broken: &mut Vec<Broken>) {
     let Some((first, rest)) = unmarked.split_first() else {
         return;
     };
-    if Arch::S390.forms_address(bytes_at(first)) != Some(reg) {
+    let forms = code.arch.forms_address(bytes_at(first));
+    if forms != Some(reg) || code.arch.facts().adds != AddsOffset::First {
         broken.push((
             "register",
             first.address,
@@ -532,8 +537,8 @@ fn called_disabled(image: &Image, functions: &[Scanned<'_>]) -> HashSet<u64> {
     }
 }
 
-/// Guesses the place of this CPU's offset in riscv's thread_info, for a file without a section
-/// that would tell. Most operations load it from there.
+/// Guesses the place of this CPU's offset in the thread_info, for a file without a section that
+/// would tell. Most operations load it from there.
 fn guess_offset_at(
     image: &Image,
     disassembler: &Disassembler,
@@ -542,12 +547,9 @@ fn guess_offset_at(
     /// This many do not agree by chance.
     const ENOUGH: usize = 3;
     let mut counts: BTreeMap<i64, usize> = BTreeMap::new();
-    if image.arch != Arch::Riscv {
-        return None;
-    }
     for body in functions.iter().map(|f| &f.body) {
         for (_, pos) in body.insns() {
-            let Some((reg, at)) = riscv::load_from_tp(&body.text()[pos..]) else {
+            let Some((reg, at)) = image.arch.load_from_thread(&body.text()[pos..]) else {
                 continue;
             };
             let operation = body.operation(disassembler, pos, reg);
@@ -559,7 +561,7 @@ fn guess_offset_at(
 }
 
 /// Finds operations on per-CPU memory that are in no section. `marked` are the sections without a
-/// descriptor. `offset_at` is the place of the offset in riscv's thread_info.
+/// descriptor. `offset_at` is the place of the offset in the thread_info, if it is there.
 ///
 /// There are two kinds: a read, modify and write within a few instructions from the one that gets
 /// the offset of this CPU; and, in a kernel that has sections, the exact instructions of

@@ -7,13 +7,15 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::cli::Stat;
+use crate::decide::Entry;
+use crate::names;
 use anyhow::{anyhow, bail, ensure, Context, Result};
-use clap::value_parser;
 
 /// The guest's prefix of each of its lines.
 const SAID: &str = "srseq: ";
@@ -21,36 +23,6 @@ const EVENT: &str = "sched_rseq_resume";
 
 /// Lines between two headers if there is no terminal.
 const SCREEN: usize = 24;
-
-#[derive(clap::Args)]
-pub struct Args {
-    /// Seconds between two lines. Without it there is only the first line, the average since boot
-    #[arg(conflicts_with = "stream", value_parser = value_parser!(u64).range(1..))]
-    interval: Option<u64>,
-    /// The number of lines, with the first one
-    #[arg(value_parser = value_parser!(u64).range(1..))]
-    count: Option<u64>,
-    /// Also print a line for each CPU
-    #[arg(long)]
-    per_cpu: bool,
-    /// Also print the N sections that were resumed most often, by the trace event
-    /// sched_rseq_resume
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    top: usize,
-    /// The directory of the module
-    #[arg(
-        long,
-        value_name = "DIR",
-        default_value = "/sys/kernel/debug/sched_rseq"
-    )]
-    debugfs: PathBuf,
-    /// The mount point of tracefs
-    #[arg(long, value_name = "DIR", default_value = "/sys/kernel/tracing")]
-    tracefs: PathBuf,
-    /// Read the console of a guest that prints snapshots; "-" is standard input
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["debugfs", "tracefs"])]
-    stream: Option<PathBuf>,
-}
 
 /// All counters at one time.
 #[derive(Debug, Default, PartialEq)]
@@ -184,11 +156,11 @@ impl Trace {
         let (kind, old, new) = (field("kind")?, field("old_cpu")?, field("new_cpu")?);
         let moved = u64::from(number(old)? != number(new)?);
         let resumed = self.sections.entry(short(section)).or_default();
-        *match kind.as_str() {
+        *match names::kind_of(kind) {
+            Some(Entry::FIXUP) => &mut resumed.fixup,
             // A plain section is restarted as well.
-            "restart" | "plain" => &mut resumed.restart,
-            "fixup" => &mut resumed.fixup,
-            _ => bail!("kind={kind} is not known"),
+            Some(_) => &mut resumed.restart,
+            None => bail!("kind={kind} is not known"),
         } += 1;
         resumed.moved += moved;
         Ok(())
@@ -240,7 +212,7 @@ struct View<W> {
 }
 
 impl<W: Write> View<W> {
-    fn new(out: W, args: &Args) -> Self {
+    fn new(out: W, args: &Stat) -> Self {
         let screen =
             terminal_size::terminal_size().map_or(SCREEN, |(_, height)| usize::from(height.0));
         View {
@@ -522,7 +494,7 @@ fn uptime() -> Result<u64> {
     Ok((seconds * 1e9) as u64)
 }
 
-fn watch(args: &Args, mut view: View<impl Write>) -> Result<()> {
+fn watch(args: &Stat, mut view: View<impl Write>) -> Result<()> {
     let trace_lines = match args.top {
         0 => None,
         _ => Some(trace_pipe(&args.tracefs)?),
@@ -548,7 +520,7 @@ fn watch(args: &Args, mut view: View<impl Write>) -> Result<()> {
 }
 
 /// Returns whether nothing was wrong with the input.
-pub fn run(args: &Args, out: impl Write) -> Result<bool> {
+pub fn run(args: &Stat, out: impl Write) -> Result<bool> {
     let view = View::new(out, args);
     let errors = &mut io::stderr();
     match &args.stream {
@@ -798,53 +770,8 @@ mod tests {
     }
 
     #[test]
-    fn debugfs() {
-        let dir = std::env::temp_dir().join(format!("srseq-stat-{}", std::process::id()));
-        let files = dir.join("sched_rseq");
-        let why_not = || format!("{:#}", look(&files, 1).unwrap_err());
-
-        assert!(why_not().contains("debugfs is not mounted at"));
-        fs::create_dir_all(dir.join("other")).unwrap();
-        assert!(why_not().contains("sched_rseq.ko is not loaded"));
-        fs::create_dir_all(&files).unwrap();
-        fs::write(files.join("stats"), "exit:      7\ncs:       1\n").unwrap();
-        fs::write(
-            files.join("stats_percpu"),
-            "cpu  exit cs\n0     3  1\n1     4  0\n",
-        )
-        .unwrap();
-        let snapshot = look(&files, 1).unwrap();
-        assert_eq!(snapshot.names, ["exit", "cs"]);
-        assert_eq!(snapshot.total, [7, 1]);
-        assert_eq!(snapshot.cpus[&1], [4, 0]);
-        fs::write(files.join("stats"), "exit 7\n").unwrap();
-        assert_eq!(why_not(), "stats: no name: number");
-        fs::remove_dir_all(&dir).unwrap();
-
+    fn no_permission() {
         let denied = io::Error::from(io::ErrorKind::PermissionDenied);
-        assert!(why(&denied, &files).contains("only root"));
-    }
-
-    #[test]
-    fn tracefs() {
-        let dir = std::env::temp_dir().join(format!("srseq-trace-{}", std::process::id()));
-        let event = dir.join("events/sched_rseq/sched_rseq_resume");
-        let why_not = || format!("{:#}", trace_pipe(&dir).unwrap_err());
-
-        assert!(why_not().contains("tracefs is not mounted at"));
-        fs::create_dir_all(dir.join("events")).unwrap();
-        assert!(why_not().contains("the kernel has no trace event"));
-        fs::create_dir_all(&event).unwrap();
-        fs::write(event.join("enable"), "0\n").unwrap();
-        assert!(why_not().contains("the trace event is off: echo 1 >"));
-        fs::write(event.join("enable"), "1\n").unwrap();
-        fs::write(dir.join("trace_pipe"), "a\nb\n").unwrap();
-        let lines: Vec<String> = trace_pipe(&dir)
-            .unwrap()
-            .iter()
-            .map(Result::unwrap)
-            .collect();
-        assert_eq!(lines, ["a", "b"]);
-        fs::remove_dir_all(&dir).unwrap();
+        assert!(why(&denied, Path::new("/debug/sched_rseq")).contains("only root"));
     }
 }

@@ -8,8 +8,9 @@ use std::fs;
 
 use anyhow::{ensure, Context, Result};
 
-use crate::bench::{Fields, Results, Sources};
+use crate::cli::Sources;
 use crate::report;
+use crate::results::{Fields, Results};
 
 /// The empty work, whose counts are subtracted.
 const NOTHING: &str = "nothing";

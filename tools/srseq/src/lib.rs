@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What `srseq` does. It is a library for the sake of the tests in `tests/`.
+
+mod arch;
+mod bench;
+mod cli;
+mod code;
+mod commands;
+mod compare;
+mod disasm;
+mod emulate;
+mod file;
+mod flow;
+mod image;
+mod insn;
+mod isa;
+mod matrix;
+mod mca;
+mod mistake;
+mod model;
+mod names;
+mod report;
+mod results;
+mod rules;
+mod stat;
+mod verify;
+mod workloads;
+
+/// The kernel's own decision code, from the same file.
+#[path = "../../../rust/kernel/sched_rseq/decide.rs"]
+#[allow(dead_code)]
+mod decide;
+
+pub use commands::main;
+pub use decide::Entry;
+pub use verify::{verify_data, Caught, Finding, Options, Report};

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Operations outside of sections.
+
+use srseq::{verify_data, Finding};
+
+use crate::arm64::{arm64_module, ADD, ADD_VALUE, BL, LDADD, LDR_OFFSET, MRS, NOP, STR_OFFSET};
+use crate::module::{module, options, plain, verified, Arch};
+use crate::riscv::{riscv_code, C_ADD, C_ADD_VALUE, C_LD, C_NOP, C_SD, LD_OFFSET};
+use crate::s390::{mark, AG, BR, LAAG};
+
+/// Returns the findings of rule `outside`, and no others.
+fn found_outside(data: &[u8]) -> Vec<String> {
+    let report = verified(data).unwrap();
+    let is_it = |finding: &Finding| finding.rule == "outside";
+    assert!(
+        report.findings.iter().all(is_it) && report.outside.is_empty(),
+        "{report}"
+    );
+    report.findings.into_iter().map(|f| f.section).collect()
+}
+
+/// Checks a function of arm64 without descriptors.
+fn outside_of(insns: &[u32]) -> usize {
+    found_outside(&arm64_module(insns, &[])).len()
+}
+
+const MRS_CURRENT: u32 = 0xd538_4105; // mrs x5, sp_el0
+const LDR_COUNT: u32 = 0xb940_08a6; // ldr w6, [x5, #8]
+const INC_COUNT: u32 = 0x1100_04c6; // add w6, w6, #1
+const STR_COUNT: u32 = 0xb900_08a6; // str w6, [x5, #8]
+
+/// An operation after an increment of the preemption count needs no section.
+#[test]
+fn outside() {
+    // With a NOP, it does not look like one of `this_cpu_*()`.
+    let operation = [MRS, NOP, ADD, LDADD, NOP];
+    assert_eq!(outside_of(&operation), 1);
+    let count = [MRS_CURRENT, LDR_COUNT, INC_COUNT, STR_COUNT];
+    assert_eq!(outside_of(&[&count[..], &operation].concat()), 0);
+    // A counter other than that of preemption.
+    assert_eq!(outside_of(&[&count[1..], &operation].concat()), 1);
+    let s390 = |insns: &[&[u8]]| found_outside(&module(Arch::S390, &insns.concat(), &[])).len();
+    let nop = [0x07, 0x00];
+    assert_eq!(s390(&[&AG, &nop, &LAAG, &BR]), 1);
+    assert_eq!(s390(&[&[0xac, 0xfc, 0xf0, 0xa0], &AG, &nop, &LAAG, &BR]), 0); // stnsm
+    let count = [0xeb, 1, 0x03, 0xa8, 0x00, 0x7a]; // agsi 936,1
+    assert_eq!(s390(&[&count, &AG, &nop, &LAAG, &BR]), 0);
+    // Code that looks like one of `this_cpu_*()` is one, wherever it is.
+    assert_eq!(
+        outside_of(
+            &[
+                &[MRS_CURRENT, LDR_COUNT, INC_COUNT, STR_COUNT][..],
+                &[MRS, ADD, LDADD, NOP][..]
+            ]
+            .concat()
+        ),
+        1
+    );
+    assert_eq!(s390(&[&count, &AG, &LAAG, &BR]), 1);
+    assert_eq!(s390(&[&mark(1), &AG, &LAAG, &mark(0), &BR]), 0);
+}
+
+/// An operation without an atomic counts as well, with any code between its instructions.
+#[test]
+fn outside_without_atomic() {
+    assert_eq!(
+        outside_of(&[MRS, LDR_OFFSET, ADD_VALUE, STR_OFFSET, NOP]),
+        1
+    );
+    let spread = [MRS, NOP, LDR_OFFSET, NOP, ADD_VALUE, NOP, STR_OFFSET, NOP];
+    assert_eq!(outside_of(&spread), 1);
+    // A call ends the operation.
+    assert_eq!(outside_of(&[MRS, LDR_OFFSET, BL, STR_OFFSET, NOP]), 0);
+    // mov x1, x2: it is stored elsewhere.
+    assert_eq!(
+        outside_of(&[MRS, LDR_OFFSET, 0xaa02_03e1, STR_OFFSET, NOP]),
+        0
+    );
+    // Only loaded: ldr x3, [x0, x1]
+    assert_eq!(outside_of(&[MRS, 0xf861_6803, NOP, NOP]), 0);
+
+    let s390 = |insns: &[&[u8]]| found_outside(&module(Arch::S390, &insns.concat(), &[])).len();
+    let asi = [0xeb, 0x01, 0x10, 0x00, 0x00, 0x6a]; // asi 0(%r1),1
+    let (l, st) = ([0x58, 0x20, 0x10, 0x00], [0x50, 0x20, 0x10, 0x00]); // 0(%r1)
+    let lg = [0xe3, 0x10, 0x03, 0xb8, 0x00, 0x04]; // lg %r1,952
+    assert_eq!(s390(&[&AG, &asi, &BR]), 1);
+    assert_eq!(s390(&[&lg, &l, &st, &BR]), 1);
+    assert_eq!(s390(&[&AG, &l, &BR]), 0);
+
+    // A section with a descriptor tells the place of the offset.
+    let riscv = |insns: &[u32]| {
+        let (section, len) = riscv_code(&[LD_OFFSET, C_ADD, C_LD, C_ADD_VALUE, C_SD, C_NOP]);
+        let (other, _) = riscv_code(insns);
+        let code = [section, other].concat();
+        found_outside(&module(Arch::Riscv, &code, &[plain(0, len)])).len()
+    };
+    // auipc a1, 0; c.add a0, a1
+    assert_eq!(
+        riscv(&[
+            LD_OFFSET,
+            0x0000_0597,
+            C_ADD,
+            C_LD,
+            C_ADD_VALUE,
+            C_SD,
+            C_NOP
+        ]),
+        1
+    );
+    // ld a0, 32(tp): another field
+    assert_eq!(
+        riscv(&[0x0202_3503, C_ADD, C_LD, C_ADD_VALUE, C_SD, C_NOP]),
+        0
+    );
+    // csrci sstatus, 2
+    assert_eq!(
+        riscv(&[0x1001_7073, LD_OFFSET, C_NOP, C_ADD, C_LD, C_SD, C_NOP]),
+        0
+    );
+}
+
+/// Where a path joins that comes with another address, nothing is known.
+#[test]
+fn outside_on_every_path() {
+    let cbz = |insns: u32| 0xb400_0005 | insns << 5; // cbz x5
+    let b = |insns: u32| 0x1400_0000 | insns;
+    // Behind the branch, the register has the address from the caller.
+    assert_eq!(outside_of(&[cbz(4), MRS, ADD, b(3), LDADD, NOP, NOP]), 0);
+    // It may be that address, or the one of this CPU.
+    assert_eq!(outside_of(&[cbz(3), MRS, ADD, LDADD, NOP]), 0);
+    // The same through a loop.
+    assert_eq!(
+        outside_of(&[NOP, cbz(4), MRS, ADD, NOP, LDADD, cbz(0x7_fffc), NOP]),
+        0
+    );
+    // Both addresses are of this CPU.
+    let both = [cbz(4), MRS, ADD, b(3), MRS, ADD, LDADD, NOP];
+    assert_eq!(outside_of(&both), 1);
+    // One path leaves early.
+    assert_eq!(outside_of(&[MRS, ADD, cbz(2), LDADD, NOP]), 1);
+}
+
+/// The option --callers-disable is believed.
+#[test]
+fn callers_disable() {
+    let data = arm64_module(&[MRS, ADD, LDADD, NOP], &[]);
+    let mut options = options(false);
+    options.callers_disable.push("function".to_owned());
+    let report = verify_data(&data, "test", &options).unwrap();
+    assert!(report.good() && report.outside.len() == 1);
+}
