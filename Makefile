@@ -2,7 +2,7 @@
 
 export ARCH MODE KSRC O SMP CHECK
 
-# What can run in parallel does so inside each of these.
+# Each of these runs its own steps in parallel.
 .NOTPARALLEL:
 .PHONY: help run test prove torture verify selftests bench workloads defconfig stat shell doctor kernel module series tree patches scenarios clean distclean
 
@@ -71,52 +71,54 @@ distclean:
 
 #? sched_rseq: restartable sequences for the kernel's per-CPU operations
 #?
-#?   make run        install what is missing, build kernel and module, boot them
-#?                   in QEMU, torture per-CPU operations, print the counters
-#?   make test       what can be checked; ends in one line of counts. With ARCH=, all
-#?                   of that one; several as in ARCH="arm64 s390". Only so is x86_64
-#?                   tested (which has no sections, but the API for Rust), and only
-#?                   with ARCH=riscv alone its benchmarks. MODE=publish adds that mode
+#?   make run        install what is missing, build kernel and modules, boot them in
+#?                   QEMU, torture per-CPU operations, print the counters
+#?   make test       run all checks; ends in one line of counts. ARCH= selects the checks
+#?                   of one architecture, or of several, as in ARCH="arm64 s390". Some
+#?                   run only on demand: x86_64 with ARCH=x86_64 (it has no sections, but
+#?                   the API for Rust), riscv's benchmarks with ARCH=riscv alone, and
+#?                   publish mode with MODE=publish
 #?
-#?   make prove      all that shows that nothing is lost: the model, every section,
-#?                   the torture in all modes, and the mistakes each must find
-#?   make torture    threads, interrupts, CPU hotplug and modules that come and go,
-#?                   all at the same per-CPU variables, for SECONDS= seconds
-#?   make verify     prove every section of the kernel that was built: run its
-#?                   instructions in an emulator and interrupt it at each one
-#?   make selftests  tests that the kernel brings along: user space's rseq, per-CPU
-#?                   operations, kprobes, torture of locks and RCU under CPU hotplug
-#?   make bench      count the instructions of each per-CPU operation, as each known
-#?                   scheme does it; writes Documentation/benchmarks/
+#?   make prove      show that nothing is lost: the model, every section, the torture in
+#?                   all modes, and the deliberate mistakes that each must find
+#?   make torture    run threads, interrupts, CPU hotplug and module loads on the same
+#?                   per-CPU variables, for SECONDS= seconds
+#?   make verify     prove every section of the built kernel: run its instructions in an
+#?                   emulator and interrupt it at each one
+#?   make selftests  run the kernel's own tests: user space's rseq, per-CPU operations,
+#?                   kprobes, torture of locks and RCU under CPU hotplug
+#?   make bench      count the instructions of each per-CPU operation in each known
+#?                   scheme; writes Documentation/benchmarks/
 #?   make workloads  count the instructions of fork, TCP, kmalloc and others on kernels
 #?                   that differ in the scheme only; writes Documentation/benchmarks/
-#?   make defconfig  sizes of the whole default kernel of arm64 or s390 with each scheme
-#?                   but publish; takes hours, writes Documentation/benchmarks/
-#?   make stat       what the module counts in the guest each second, live, while
-#?                   torture runs there for SECONDS= seconds
-#?   make shell      the guest's shell, with the module loaded
-#?   make doctor     every tool: found, needed, where from
-#?   make kernel     the patched kernel
-#?   make module     the modules
-#?   make series     the git-am-able patch series, checked with checkpatch.pl
-#?   make tree       the series as a git tree, build/tree, with a commit for each patch,
-#?                   to edit it in; FILES= names more kernel files that it shall have
+#?   make defconfig  measure the sizes of the default kernel of arm64 or s390 with each
+#?                   scheme except publish; takes hours, writes Documentation/benchmarks/
+#?   make stat       show the module's counters in the guest each second, live, with
+#?                   torture for SECONDS= seconds
+#?   make shell      start the guest's shell, with the module loaded
+#?   make doctor     list every tool: found, needed, where from
+#?   make kernel     build the patched kernel
+#?   make module     build the modules
+#?   make series     write the patch series for git am, and check it with checkpatch.pl
+#?   make tree       make a git tree of the series, build/tree, with one commit for each
+#?                   patch, to edit them; FILES= adds kernel files
 #?   make patches    write the commits of build/tree back to patches/ and the new files
-#?   make scenarios  make run and make torture on more kernels: KASAN, RT, lazy, ...
+#?   make scenarios  do make run and make torture on more kernels: KASAN, RT, lazy, ...
 #?   make clean      remove what was built; downloads stay
 #?   make distclean  remove everything
 #?
 #? Variables:
 #?   ARCH=arm64      the guest's architecture: arm64, s390 or riscv
-#?   MODE=table      how operations are made up: table; on arm64 plain (without atomic
-#?                   instructions) and publish (the RFC's way), on s390 mviy
-#?                   (mainline's); on riscv there is only plain
-#?   KSRC=DIR        a Linux 7.3 tree to start from; it is copied, not changed
-#?   O=DIR           where everything goes (build); not inside a kernel tree
-#?   SECONDS=N       how long make torture (2) and make stat (10) take, by the guest's clock
-#?   CHECK=PATTERN   make test runs only the checks whose name matches, as CHECK="kunit-*",
-#?                   and what they need
-#?   SMP=2           CPUs of the guest, 2 to 8
-#?   CPU= MACHINE=   the guest's, as QEMU names them: CPU=cortex-a57 is without LSE,
-#?                   MACHINE=virt,virtualization=on starts arm64 at EL2
-#?   SHOTS=300       interruptions of each operation in make run
+#?   MODE=           the kind of sections. arm64: plain (without atomic instructions; the
+#?                   default), table, publish (the scheme of the RFC). s390: table (the
+#?                   default), mviy (mainline's scheme). riscv: plain
+#?   KSRC=DIR        the Linux 7.3 tree to start from; it is copied, not changed
+#?   O=DIR           the directory for all output (build); not inside a kernel tree
+#?   SECONDS=N       the duration of make torture (2) and make stat (10), by the guest's
+#?                   clock
+#?   CHECK=PATTERN   make test runs only the checks whose names match, as in
+#?                   CHECK="kunit-*", and the checks and builds that these need
+#?   SMP=2           the number of CPUs of the guest, 2 to 8
+#?   CPU= MACHINE=   the guest's CPU and machine, as QEMU names them: CPU=cortex-a57 has
+#?                   no LSE, MACHINE=virt,virtualization=on starts arm64 at EL2
+#?   SHOTS=300       the number of interruptions of each operation in make run

@@ -2,7 +2,7 @@
 /*
  * In-kernel restartable sequences: the kernel's own table.
  *
- * The engine is rust/kernel/sched_rseq.rs; here is what it needs from C.
+ * rust/kernel/sched_rseq.rs is the engine. This file has the C code that it needs.
  */
 #include <linux/bitmap.h>
 #include <linux/export.h>
@@ -19,9 +19,9 @@
 
 /*
  * scripts/sorttable.c sorts the kernel's table at build time, and
- * kernel/module/sched_rseq.c those of modules at load.  In publish mode the
- * code itself holds addresses of records, so they stay where the linker put
- * them; the search is then linear, but only slow paths search.
+ * kernel/module/sched_rseq.c sorts the table of a module when it is loaded. In
+ * publish mode the code holds addresses of descriptors, so the tables stay as the
+ * linker left them. The search is then linear, but only slow paths search.
  */
 static struct sched_rseq_table kernel_table(void)
 {
@@ -33,13 +33,13 @@ static struct sched_rseq_table kernel_table(void)
 }
 
 /**
- * sched_rseq_find_table - find the table that describes an address of code
+ * sched_rseq_find_table - Find the table that describes an address of code
  * @addr:	the address
  * @table:	where to store it
  *
- * Context: Any. A module's table is valid as long as @addr keeps the module
- * from going away: the caller is about to return there, or holds a reference
- * or the RCU read lock.
+ * Context: Any. A module's table is valid as long as the module stays. The caller
+ * makes sure of that: it is about to return to @addr, or holds a reference or the
+ * RCU read lock.
  *
  * Return: true if @addr is kernel or module text.
  */
@@ -53,10 +53,12 @@ bool sched_rseq_find_table(unsigned long addr, struct sched_rseq_table *table)
 }
 
 /**
- * sched_rseq_in_section - is this address inside a critical section?
+ * sched_rseq_in_section - Test whether an address is inside a critical section
  * @addr:	the address
  *
  * Context: Any.
+ *
+ * Return: true if it is.
  */
 bool sched_rseq_in_section(unsigned long addr)
 {
@@ -67,19 +69,19 @@ bool sched_rseq_in_section(unsigned long addr)
 }
 
 /**
- * sched_rseq_walk_sections - call a function for each section, from a position on
- * @pos:	the position, 0 at the start; it becomes that of the section for which
+ * sched_rseq_walk_sections - Call a function for each section, from a position on
+ * @pos:	the position, 0 at the start; afterwards that of the section for which
  *		@fn returned non-zero, or the end
- * @fn:		the function; non-zero ends the walk
+ * @fn:	the function; non-zero ends the walk
  * @data:	its last argument
  *
- * A walk can go on where another one ended. If a module is loaded or unloaded
+ * A walk can continue where another one ended. If a module is loaded or unloaded
  * between the two, some sections may be visited twice or not at all. Sections of
- * freed init text of modules are left out; they have a position, though.
+ * freed init text of modules are left out, but they have a position.
  *
- * Context: Task context, may sleep. @fn is called under module_mutex for modules.
+ * Context: Task context, may sleep. For modules, @fn is called under module_mutex.
  *
- * Return: what the last call of @fn returned.
+ * Return: the result of the last call of @fn.
  */
 int sched_rseq_walk_sections(unsigned long *pos, sched_rseq_section_fn fn, void *data)
 {
@@ -96,22 +98,33 @@ int sched_rseq_walk_sections(unsigned long *pos, sched_rseq_section_fn fn, void 
 }
 EXPORT_SYMBOL_GPL(sched_rseq_walk_sections);
 
+static int __init sched_rseq_init(void)
+{
+	pr_info("sched_rseq: mode %s, %u critical sections\n",
+		SCHED_RSEQ_MODE, kernel_table().nr);
+	return 0;
+}
+early_initcall(sched_rseq_init);
+
 #ifdef CONFIG_SCHED_RSEQ_PLAIN
-/* All bits are set until somebody has looked which ones have to be. */
+/* All bits are set until sched_rseq_filter_init() clears those that no section needs. */
 unsigned long sched_rseq_filter[BITS_TO_LONGS(SCHED_RSEQ_FILTER_BITS)] __read_mostly = {
 	[0 ... BITS_TO_LONGS(SCHED_RSEQ_FILTER_BITS) - 1] = ~0UL,
 };
 
 /**
- * sched_rseq_filter_add - note where the plain sections of a table are
+ * sched_rseq_filter_add - Set the filter's bits of the plain sections of a table
  * @table:	the table
- * @filter:	what to note it in
+ * @filter:	the filter
  *
  * Context: Any.
  */
 void sched_rseq_filter_add(const struct sched_rseq_table *table, unsigned long *filter)
 {
-	/* What takes the end for later than it is must be asked there. */
+	/*
+	 * The engine with the mistake END_LONG also looks at the instruction behind
+	 * the section, so set its bit as well.
+	 */
 	unsigned int more = IS_ENABLED(CONFIG_SCHED_RSEQ_BREAK) ? SCHED_RSEQ_INSN_BYTES : 0;
 
 	for (unsigned int i = 0; i < table->nr; i++) {
@@ -128,11 +141,11 @@ void sched_rseq_filter_add(const struct sched_rseq_table *table, unsigned long *
 }
 
 /**
- * sched_rseq_filter_rebuild - forget where there are no plain sections any more
+ * sched_rseq_filter_rebuild - Clear the filter's bits that no section needs
  *
  * A bit that some section needs stays set all the time.
  *
- * Context: Task context, module_mutex is held, or there are no modules yet.
+ * Context: Task context. module_mutex is held, or there are no modules yet.
  */
 void sched_rseq_filter_rebuild(void)
 {

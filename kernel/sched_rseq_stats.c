@@ -6,16 +6,17 @@
 #include <linux/percpu.h>
 #include <linux/sched_rseq.h>
 
-/* Each CPU counts in its own, with interrupts disabled; others may read it. */
+/* Each CPU changes its own counters only, with interrupts disabled. Any CPU may read them. */
 DEFINE_PER_CPU(struct sched_rseq_stats, sched_rseq_stats);
 EXPORT_PER_CPU_SYMBOL_GPL(sched_rseq_stats);
 
-/* What every exit would pay for is counted only while somebody looks. */
+/* Events of every exit are counted only while the statistics are in use. */
 DEFINE_STATIC_KEY_FALSE(sched_rseq_stats_key);
 
 /*
  * Called with interrupts disabled, on the way out of an interrupt. With plain
- * sections also on the way out of an NMI, which may have interrupted that.
+ * sections it is also called on the way out of an NMI, which may have interrupted
+ * another call.
  */
 static void inc(unsigned long __percpu *count)
 {
@@ -44,12 +45,12 @@ void __sched_rseq_note_exit(struct pt_regs *regs)
 }
 
 /**
- * sched_rseq_stats_trace_exits - count exits to kernel mode, or stop that
+ * sched_rseq_stats_trace_exits - Start or stop counting exits to kernel mode
  * @on:		whether to count them
  *
- * Counting them, the preemptions among them, and the entries that saved a
- * published pointer, makes each interrupt a little slower. All else is counted
- * always: it happens on paths that found a section.
+ * This makes each interrupt a little slower. It counts exits, the exits that
+ * preempted, and the entries that saved a published pointer. All other counters
+ * always count, because they are on paths that have found a section.
  *
  * Context: Task context, may sleep.
  */

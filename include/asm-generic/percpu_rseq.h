@@ -3,8 +3,8 @@
  * this_cpu operations for architectures whose per-CPU operations are critical
  * sections (linux/sched_rseq.h).
  *
- * asm/percpu_rseq.h includes this file and defines, for the widths sz of 8, 16,
- * 32 and 64 bits and with base the address of a per-CPU symbol:
+ * asm/percpu_rseq.h includes this file. It defines the following, for the widths sz
+ * of 8, 16, 32 and 64 bits. base is the address of a per-CPU symbol:
  *
  *   unsigned long __percpu_rseq_read_sz(unsigned long base)
  *   void __percpu_rseq_write_sz(unsigned long base, u64 val)
@@ -14,13 +14,14 @@
  *   unsigned long __percpu_rseq_cmpxchg_sz(unsigned long base, u64 old, u64 new)
  *   u128 __percpu_rseq_cmpxchg128(unsigned long base, u128 old, u128 new)
  *
- * the last one unless it defines __PERCPU_RSEQ_NO_CMPXCHG128.
+ * It need not define the last one if it defines __PERCPU_RSEQ_NO_CMPXCHG128.
  *
- * Arguments are zero-extended from the width, except that val of a write or xchg may
- * have any bits above it. What is returned counts up to the width.
+ * Arguments are zero-extended from the width. The exception is val of a write or
+ * xchg, which may have any bits above the width. A returned value counts up to the
+ * width only.
  *
- * An operation does what "*ptr op= val" does in the type of the variable: to a
- * pointer it adds elements, and in a bool it leaves 0 or 1.
+ * An operation does what "*ptr op= val" does in the type of the variable. An
+ * addition to a pointer adds elements, and a bool ends up as 0 or 1.
  */
 #ifndef _ASM_GENERIC_PERCPU_RSEQ_H
 #define _ASM_GENERIC_PERCPU_RSEQ_H
@@ -30,8 +31,8 @@
 #include <linux/types.h>
 
 /*
- * Values go through a union, not a cast, so that pointers, bool, enums and
- * structs of these sizes do as well as integers.
+ * Values go through a union, not a cast. So pointers, bool, enums and structs of
+ * these sizes work as integers do.
  */
 #define __rseq_read(sz, pcp)						\
 ({									\
@@ -51,21 +52,21 @@
 })
 
 /*
- * Where the type tells that a variable may be misaligned, refuse what reads, modifies
- * and writes it. An atomic faults there. A plain section would start over for ever if
- * the kernel emulates the misaligned access: each one ends in an exception, which
- * restarts the section.
+ * Refuse an operation that reads, modifies and writes a variable whose type shows
+ * that it may be misaligned. There an atomic faults. A plain section would restart
+ * for ever if the kernel emulates the misaligned access: each emulation ends in an
+ * exception, which restarts the section.
  */
 #define __rseq_assert_aligned(sz, pcp)					\
 	static_assert(8 * sizeof(pcp) != (sz) || 8 * __alignof__(pcp) >= (sz), \
 		      "this per-CPU variable may be misaligned")
 
-/* A cut to the width that sparse does not take for a mistake if val is a constant. */
-#define __rseq_cut(sz, val)	((__force u64)(val) & (u##sz)-1)
+/* Cut a value to the width. sparse accepts this form for a constant val. */
+#define __rseq_cut(sz, val)	((__force u64)(val) & (u##sz)~0)
 
 #define __rseq_is_bool(pcp)	__same_type(TYPEOF_UNQUAL(pcp), bool)
 
-/* What an addition of val adds: a pointer counts in elements. */
+/* The number to add for val: a pointer counts in elements. */
 #define __rseq_addend(sz, pcp, val)					\
 ({									\
 	TYPEOF_UNQUAL(pcp) rseq_zero__ = (TYPEOF_UNQUAL(pcp))0;		\
@@ -106,7 +107,7 @@
 	rseq_r__.v;							\
 })
 
-/* The sum of a bool and val is 1 unless it is 0, which no addition of bytes gives. */
+/* The sum of a bool and val is 1 unless it is 0. An addition of bytes does not give that. */
 #define __rseq_add_return_bool(pcp, val)				\
 ({									\
 	unsigned long rseq_p__ = (__force unsigned long)&(pcp);		\

@@ -1,21 +1,24 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * In-kernel restartable sequences: critical sections that the kernel knows by
- * address, and that a task which was moved resumes at a point that is still
- * right.
+ * In-kernel restartable sequences.
  *
- * A critical section is the instructions [begin, end). The commit is the one
- * that makes the operation visible. A task whose saved PC lies in [begin, end)
- * may have formed the address of another CPU's variable. If it was preempted and
- * runs again on another CPU, it is either restarted at the section's first
- * instruction, or the register that holds the per-CPU address is moved to the new
- * CPU's copy (fixup). For a restart the commit is the last instruction of the
- * section, so that it has not been executed. A plain section loads, computes and
- * stores, without an atomic: it is restarted by every interrupt, preempted or not.
+ * The kernel knows each critical section by its address. A task that was moved to
+ * another CPU inside a section resumes at a point that is right on the new CPU.
  *
- * The sections are described in the linker section __sched_rseq; the asm that
- * makes up a section emits its own descriptor (linux/sched_rseq_types.h,
- * asm/percpu_rseq.h). The decision is in rust/kernel/sched_rseq.rs.
+ * A critical section is the instructions [begin, end). The commit is the
+ * instruction that makes the operation visible. A task whose saved PC lies in
+ * [begin, end) may have formed the address of another CPU's variable. If the task
+ * was moved, the engine resumes it in one of two ways. Restart sets the PC to the
+ * section's first instruction: the commit is the last instruction, so it was not
+ * executed. Fixup moves the register that holds the per-CPU address to the new
+ * CPU's copy.
+ *
+ * A plain section loads, computes and stores, without an atomic. Every interruption
+ * restarts it, whether or not the task was preempted.
+ *
+ * The linker section __sched_rseq has a descriptor for each critical section. The
+ * asm of a section emits its descriptor (linux/sched_rseq_types.h,
+ * asm/percpu_rseq.h). rust/kernel/sched_rseq.rs is the engine.
  */
 #ifndef _LINUX_SCHED_RSEQ_H
 #define _LINUX_SCHED_RSEQ_H
@@ -54,7 +57,7 @@ static inline unsigned long sched_rseq_begin(const struct sched_rseq_entry *entr
 	return (unsigned long)&entry->begin + entry->begin;
 }
 
-/* How many instructions stand before the one at @addr in a section. */
+/* Count the instructions of a section that stand before the one at @addr. */
 static inline unsigned int sched_rseq_nr_insns(unsigned long begin, unsigned long addr)
 {
 	unsigned int nr = 0;
@@ -64,7 +67,18 @@ static inline unsigned int sched_rseq_nr_insns(unsigned long begin, unsigned lon
 	return nr;
 }
 
-/* The kernel's own descriptors: from the linker script, sorted by scripts/sorttable.c. */
+/* The name of the mode: the kind of sections, and how they are resumed */
+#if defined(CONFIG_SCHED_RSEQ_PLAIN)
+#define SCHED_RSEQ_MODE "plain"
+#elif defined(CONFIG_SCHED_RSEQ_PUBLISH)
+#define SCHED_RSEQ_MODE "publish"
+#elif defined(CONFIG_SCHED_RSEQ_MVIY)
+#define SCHED_RSEQ_MODE "mviy"
+#else
+#define SCHED_RSEQ_MODE "table"
+#endif
+
+/* The kernel's own table: from the linker script, sorted by scripts/sorttable.c. */
 extern const struct sched_rseq_entry __start___sched_rseq[], __stop___sched_rseq[];
 
 /* Rust: rust/kernel/sched_rseq.rs */
@@ -73,7 +87,7 @@ bool sched_rseq_contains(const struct sched_rseq_table *table, unsigned long add
 const char *sched_rseq_check(const struct sched_rseq_entry *entry,
 			     unsigned long text, unsigned long text_size);
 
-/* What the architecture says against a descriptor of a module, or NULL; see check_entry(). */
+/* Return why the architecture refuses a module's descriptor, or NULL; see check_entry(). */
 const char *arch_sched_rseq_check(const struct sched_rseq_entry *entry);
 
 /* kernel/sched/core.c */
@@ -84,9 +98,9 @@ bool sched_rseq_find_table(unsigned long addr, struct sched_rseq_table *table);
 bool sched_rseq_in_section(unsigned long addr);
 
 /**
- * struct sched_rseq_place - where a section is, for somebody to read
+ * struct sched_rseq_place - the place of a section in words
  * @owner:	"vmlinux" or the name of a module
- * @symbol:	the symbol at or before the section, or NULL to look for it by other means
+ * @symbol:	the symbol at or before the section, or NULL if kallsyms must find it
  * @offset:	bytes from @symbol to the section
  * @size:	bytes from @symbol to the next one
  */
@@ -139,10 +153,10 @@ static inline int sched_rseq_module_finalize(struct module *mod) { return 0; }
 #include <linux/bitops.h>
 
 /*
- * Which pieces of text a plain section may be in. Address bits above those that
- * choose the bit are not looked at, so that modules, wherever they are, need no
- * test of their own; what has the bit in common with a section is found out by
- * the search.
+ * The filter has a bit for each piece of text in which a plain section may be. It
+ * ignores the address bits above those that select the bit, so modules need no test
+ * of their own, wherever they are. The search sorts out addresses that share a bit
+ * with a section.
  */
 #define SCHED_RSEQ_FILTER_SHIFT	6
 #define SCHED_RSEQ_FILTER_BITS	BIT(16)
@@ -158,13 +172,13 @@ static __always_inline unsigned long sched_rseq_filter_bit(unsigned long addr)
 void __sched_rseq_interrupted(struct pt_regs *regs, unsigned long pc);
 
 /**
- * sched_rseq_interrupted - send who was interrupted in a plain section back
- * @regs:	the interrupted context; of user mode, too
+ * sched_rseq_interrupted - Restart an interrupted plain section
+ * @regs:	the interrupted context, which may be user mode
  *
- * To be called once, at any time, by each entry that returns to kernel mode and
- * can have run code that uses per-CPU variables.
+ * Each entry that returns to kernel mode must call this once, if it can have run
+ * code that uses per-CPU variables. The time of the call makes no difference.
  *
- * Context: Interrupts are disabled, NMIs may be not. RCU is watching.
+ * Context: Interrupts are disabled, NMIs may be enabled. RCU is watching.
  */
 static __always_inline void sched_rseq_interrupted(struct pt_regs *regs)
 {
@@ -177,7 +191,7 @@ static __always_inline void sched_rseq_interrupted(struct pt_regs *regs)
 	}
 }
 
-/* Rust, too */
+/* Rust: rust/kernel/sched_rseq.rs */
 bool sched_rseq_find_plain(unsigned long addr, unsigned long *begin, unsigned long *end);
 
 /* kernel/sched_rseq.c */
@@ -220,20 +234,20 @@ static __always_inline void sched_rseq_restore(const struct pt_regs *regs,
 
 #ifdef CONFIG_SCHED_RSEQ_BREAK
 /*
- * Deliberately broken engines, for tests that must catch them: the mistakes
- * that the parameter sched_rseq_broken= chooses from.
+ * Deliberately broken engines, for tests that must find the mistake. The parameter
+ * sched_rseq_broken= selects one.
  */
 enum sched_rseq_break {
 	SCHED_RSEQ_BREAK_NOTHING,
-	SCHED_RSEQ_BREAK_NO_RESUME,	/* as if the hook were not there */
+	SCHED_RSEQ_BREAK_NO_RESUME,	/* the hook does nothing */
 	SCHED_RSEQ_BREAK_END_SHORT,	/* end is one instruction too early */
 	SCHED_RSEQ_BREAK_END_LONG,	/* end is one instruction too late */
 	SCHED_RSEQ_BREAK_NO_MODULE,	/* the tables of modules are not searched */
 	SCHED_RSEQ_BREAK_FIXUP_EARLY,	/* fixup before the address is formed */
 	SCHED_RSEQ_BREAK_FIXUP_SIGN,	/* fixup the wrong way */
 	SCHED_RSEQ_BREAK_FIXUP_OLD_CPU,	/* fixup from the wrong CPU */
-	SCHED_RSEQ_BREAK_MOVED_ONLY,	/* plain: no look if nothing was moved */
-	SCHED_RSEQ_BREAK_NO_NMI,	/* plain: no look on the way out of NMIs */
+	SCHED_RSEQ_BREAK_MOVED_ONLY,	/* plain: no search if nothing was moved */
+	SCHED_RSEQ_BREAK_NO_NMI,	/* plain: no search on the way out of NMIs */
 	SCHED_RSEQ_BREAK_WRONG_CPU,	/* the CPU of the exit is compared with itself */
 };
 
@@ -245,13 +259,13 @@ extern unsigned int sched_rseq_broken;
 /**
  * sched_rseq_resume - Resume the critical section of a task that was moved
  * @regs:	registers of the interrupted kernel code
- * @old_cpu:	the CPU on which it was interrupted, which is not this one
+ * @old_cpu:	the CPU on which the task was interrupted, which is not this one
  *
  * Context: Interrupts are disabled until the return to @regs. RCU is watching.
  */
 static __always_inline void sched_rseq_resume(struct pt_regs *regs, unsigned int old_cpu)
 {
-	/* If nothing is published there is no section. */
+	/* If nothing is published, the task is in no section. */
 	if (!IS_ENABLED(CONFIG_SCHED_RSEQ_PUBLISH) || sched_rseq_published(regs))
 		__sched_rseq_resume(regs, sched_rseq_pc(regs), old_cpu);
 }
@@ -259,19 +273,19 @@ static __always_inline void sched_rseq_resume(struct pt_regs *regs, unsigned int
 /**
  * sched_rseq_moved - Resume the critical section of a task if the task was moved
  * @regs:	registers of the interrupted kernel code, or NULL if an outer exit
- *		resumes it
- * @cpu:	the CPU on which it was interrupted
+ *		resumes the task
+ * @cpu:	the CPU on which the task was interrupted
  *
- * On the CPU on which the section formed its address the address is right, and
- * there is nothing to do: see Documentation/core-api/sched_rseq.rst. The caller
- * reads @cpu before interrupts are enabled for the first time behind the entry,
- * and calls this function after they were disabled for the last time.
+ * On the CPU on which the section formed its address, the address is right and
+ * nothing has to be done: see Documentation/core-api/sched_rseq.rst. The caller
+ * reads @cpu before it enables interrupts for the first time after the entry. It
+ * calls this function after it has disabled interrupts for the last time.
  *
  * Context: Interrupts are disabled until the return to @regs. RCU is watching.
  */
 static __always_inline void sched_rseq_moved(struct pt_regs *regs, unsigned int cpu)
 {
-	/* With marks the architecture does it. */
+	/* With marks, the architecture's exit code does the fixup. */
 	if (IS_ENABLED(CONFIG_SCHED_RSEQ_MVIY))
 		return;
 #ifdef CONFIG_SCHED_RSEQ_BREAK
@@ -284,7 +298,7 @@ static __always_inline void sched_rseq_moved(struct pt_regs *regs, unsigned int 
 
 #endif /* CONFIG_SCHED_RSEQ */
 
-/* What is counted; the names are those of debugfs' sched_rseq/stats. */
+/* The counters, by their names in debugfs' sched_rseq/stats. */
 enum sched_rseq_stat {
 	SCHED_RSEQ_STAT_EXIT,
 	SCHED_RSEQ_STAT_PREEMPT,
@@ -296,13 +310,13 @@ enum sched_rseq_stat {
 	SCHED_RSEQ_NR_STATS,
 };
 
-/* The last bin of the boundary histogram also counts what lies beyond it. */
+/* The last bin of the boundary histogram also counts all later instructions. */
 #define SCHED_RSEQ_NR_BOUNDARIES	16
 
 /**
  * struct sched_rseq_stats - the counters of one CPU
  * @count:	indexed by enum sched_rseq_stat
- * @boundary:	by instruction of its section at which a task was found
+ * @boundary:	indexed by the instruction of the section at which a task was found
  */
 struct sched_rseq_stats {
 	unsigned long	count[SCHED_RSEQ_NR_STATS];
@@ -320,10 +334,10 @@ void sched_rseq_stats_trace_exits(bool on);
 void __sched_rseq_note_exit(struct pt_regs *regs);
 
 /**
- * sched_rseq_note_exit - count an exit to kernel mode
+ * sched_rseq_note_exit - Count an exit to kernel mode
  * @regs:	the interrupted context
  *
- * One NOP unless somebody looks at the statistics.
+ * This is one NOP unless the statistics are in use.
  */
 static __always_inline void sched_rseq_note_exit(struct pt_regs *regs)
 {
@@ -331,7 +345,7 @@ static __always_inline void sched_rseq_note_exit(struct pt_regs *regs)
 		__sched_rseq_note_exit(regs);
 }
 
-/* Count an exit that called the scheduler; as cheap as sched_rseq_note_exit(). */
+/* Count an exit that called the scheduler. As cheap as sched_rseq_note_exit(). */
 static __always_inline void sched_rseq_note_preempt(void)
 {
 	if (static_branch_unlikely(&sched_rseq_stats_key))

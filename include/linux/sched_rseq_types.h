@@ -2,12 +2,13 @@
 /*
  * The descriptor of a critical section, and the one macro that emits it.
  *
- * For C and, without the struct and the macro, for assembly. See linux/sched_rseq.h.
+ * C uses all of this file. Assembly uses it without the struct and the macro. See
+ * linux/sched_rseq.h.
  */
 #ifndef _LINUX_SCHED_RSEQ_TYPES_H
 #define _LINUX_SCHED_RSEQ_TYPES_H
 
-/* How a section is resumed: struct sched_rseq_entry::kind. */
+/* How the engine resumes a section: struct sched_rseq_entry::kind. */
 #define SCHED_RSEQ_RESTART	0
 #define SCHED_RSEQ_FIXUP	1
 #define SCHED_RSEQ_PLAIN	2
@@ -26,7 +27,8 @@
  *		branch that retries the commit
  * @kind:	SCHED_RSEQ_RESTART, SCHED_RSEQ_FIXUP or SCHED_RSEQ_PLAIN
  * @reg:	SCHED_RSEQ_FIXUP: number of the register that holds the per-CPU
- *		address everywhere but on the first instruction, which forms it
+ *		address. The first instruction forms the address, so the register
+ *		holds it from the second instruction on
  */
 struct sched_rseq_entry {
 	s32	begin;
@@ -36,14 +38,14 @@ struct sched_rseq_entry {
 };
 
 /*
- * SCHED_RSEQ_RECORD() - describe a section, in inline assembly
+ * SCHED_RSEQ_RECORD() - Emit the descriptor of a section, in inline assembly
  *
- * @begin, @len and @reg are expressions of the assembler, @kind is one of the macros
- * above. The local label 779 is the descriptor.
+ * @begin, @len and @reg are expressions of the assembler. @kind is one of the
+ * macros above. The local label 779 is the descriptor.
  *
- * The address of the section also goes into .sched_rseq_ops, which is in the file
- * and never in memory. The build compares it with the table, so that a descriptor
- * cannot get lost: an operation without one would lose updates.
+ * The macro also writes the address of the section into .sched_rseq_ops. That list
+ * is in the file and never in memory. The build compares it with the table, so that
+ * no descriptor gets lost: an operation without a descriptor would lose updates.
  */
 #define SCHED_RSEQ_RECORD(begin, len, kind, reg)			\
 	"	.pushsection __sched_rseq, \"a\"\n"			\

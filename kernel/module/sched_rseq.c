@@ -33,7 +33,7 @@ static void swap_entry(void *a, void *b, int size)
 	y->begin = tmp.begin - delta;
 }
 
-/* Mostly true: the assembler emits descriptors in the order of the text. */
+/* This is the common case: the assembler emits descriptors in the order of the text. */
 static bool is_sorted(const struct sched_rseq_entry *entries, unsigned int nr)
 {
 	for (unsigned int i = 1; i < nr; i++) {
@@ -44,9 +44,9 @@ static bool is_sorted(const struct sched_rseq_entry *entries, unsigned int nr)
 }
 
 /*
- * Once a module is loaded its table stays as it is: an interrupt reads it under no
- * lock. Descriptors of init text that was freed stay, too. They do no
- * harm, as a table is only searched for addresses that are in its module's text.
+ * The table of a loaded module does not change, because an interrupt reads it
+ * without a lock. Descriptors of freed init text stay as well. They do no harm: a
+ * table is only searched for addresses in its module's text.
  */
 static struct sched_rseq_table module_table(const struct module *mod)
 {
@@ -57,7 +57,10 @@ static struct sched_rseq_table module_table(const struct module *mod)
 	};
 }
 
-/* The part of a module's text that @addr is in, or NULL. A copy in each caller is 200 bytes. */
+/*
+ * Return the part of a module's text that contains @addr, or NULL. Not inline: each
+ * copy would take 200 bytes.
+ */
 static noinline const struct module_memory *text_at(const struct module *mod, unsigned long addr)
 {
 	for_each_mod_mem_type(type) {
@@ -77,7 +80,7 @@ const char * __weak arch_sched_rseq_check(const struct sched_rseq_entry *entry)
 	return NULL;
 }
 
-/* Returns what is wrong with a descriptor, or NULL. */
+/* Return what is wrong with a descriptor, or NULL. */
 static const char *check_entry(struct module *mod, const struct sched_rseq_entry *entry)
 {
 	const struct module_memory *mem = text_at(mod, sched_rseq_begin(entry));
@@ -90,10 +93,12 @@ static const char *check_entry(struct module *mod, const struct sched_rseq_entry
 
 #ifdef CONFIG_KALLSYMS
 /*
- * The symbols in the text of one module, in the order of their addresses. kallsyms
- * scans all symbols of a module for each address, so the cost of naming all sections
- * would be the product of the two. A reader comes back for more, so the order stays
- * until another module's is wanted. module_mutex protects it.
+ * The symbols in the text of one module, in the order of their addresses.
+ *
+ * kallsyms scans all symbols of a module for each address. So the cost of naming
+ * all sections would be the product of both numbers. The order is kept until a
+ * reader wants that of another module, because a reader comes back for more.
+ * module_mutex protects it.
  */
 static struct {
 	const struct module	*mod;
@@ -103,7 +108,7 @@ static struct {
 	unsigned int		*order;
 } symbols;
 
-/* How many modules were loaded: the next one may be where the last one was. */
+/* The number of loads. It tells apart two modules that have had the same address. */
 static atomic_t nr_loads;
 
 static void count_load(void)
@@ -111,7 +116,7 @@ static void count_load(void)
 	atomic_inc(&nr_loads);
 }
 
-/* Of symbols with the same address kallsyms takes the first one, so it comes last. */
+/* kallsyms takes the first one of symbols with the same address, so that one comes last. */
 static int cmp_symbol(const void *a, const void *b, const void *symtab)
 {
 	unsigned int x = *(const unsigned int *)a, y = *(const unsigned int *)b;
@@ -153,7 +158,7 @@ static bool sort_symbols(const struct module *mod, const struct mod_kallsyms *ka
 	return true;
 }
 
-/* As find_kallsyms_symbol(). */
+/* Like find_kallsyms_symbol(). */
 static void find_symbol_at(const struct module *mod, unsigned long addr,
 			   struct sched_rseq_place *place)
 {
@@ -167,7 +172,7 @@ static void find_symbol_at(const struct module *mod, unsigned long addr,
 	if (!sort_symbols(mod, kallsyms))
 		return;
 
-	/* The first one behind @addr */
+	/* Find the first symbol behind @addr. */
 	high = symbols.nr;
 	while (low < high) {
 		unsigned int middle = low + (high - low) / 2;
@@ -199,9 +204,9 @@ static void find_symbol_at(const struct module *mod, unsigned long addr,
 
 #ifdef CONFIG_SCHED_RSEQ_PLAIN
 /*
- * The loader's flush of the instruction cache, which is still to come, has all
- * CPUs take an interrupt: none executes the module's text and then sees the
- * filter as it was.
+ * The loader flushes the instruction cache after this, and the flush sends an
+ * interrupt to all CPUs. So no CPU executes the module's text and still sees the
+ * old filter.
  */
 static void filter_module(struct module *mod)
 {
@@ -214,7 +219,7 @@ static void filter_module(struct module *mod)
 	mod->sched_rseq_filtered = true;
 }
 
-/* A descriptor of init text that was freed stays out: other text may have taken its place. */
+/* A descriptor of freed init text stays out: other text may have taken its place. */
 static void add_to_filter(const struct module *mod, unsigned long *filter)
 {
 	struct sched_rseq_table one = { .nr = 1 };
@@ -233,8 +238,9 @@ void sched_rseq_module_filter_add(unsigned long *filter)
 
 	list_for_each_entry(mod, &modules, list) {
 		/*
-		 * Without module_mutex the loader writes the table's address and length
-		 * while the module is on the list. It is only looked at after that:
+		 * The loader writes the table's address and length without
+		 * module_mutex, while the module is on the list. Ignore the table
+		 * until it is complete:
 		 *
 		 *	loader of one			module_mutex: another goes
 		 *	1. length
@@ -249,8 +255,8 @@ void sched_rseq_module_filter_add(unsigned long *filter)
 }
 
 /**
- * sched_rseq_module_free - forget where the sections of a module were
- * @mod:	a module that is gone from the list, or was not loaded after all
+ * sched_rseq_module_free - Clear the filter's bits that only this module needed
+ * @mod:	a module that has left the list, or whose load failed
  *
  * Context: Task context, module_mutex is held.
  */
@@ -262,10 +268,11 @@ void sched_rseq_module_free(struct module *mod)
 }
 
 /**
- * sched_rseq_filter_restore - Clear the bits that a test has set without need
+ * sched_rseq_filter_restore - Clear the filter's bits that a test has set
+ * needlessly
  *
- * A test may set bits of the filter at any time. It must not write back a copy:
- * a module that was loaded meanwhile has set bits of its own.
+ * A test may set bits of the filter at any time. It must not write back a copy: a
+ * module that was loaded meanwhile has set bits of its own.
  *
  * Context: Task context. Takes module_mutex.
  */
@@ -279,12 +286,13 @@ static void filter_module(struct module *mod) { }
 #endif
 
 /*
- * The rule for a table: one section, in memory, with contents, that consists of
- * whole and aligned descriptors. scripts/sorttable.c and srseq have the same rule.
- * Unless all symbols were stripped, there is also the list of what it must describe.
- * An address there has the size of a descriptor.
+ * Find the table in a module's file and check it. @table becomes the section, or
+ * NULL if there is none. Returns what is wrong, or NULL.
  *
- * Returns what is wrong, or NULL. @table is the section, or NULL without one.
+ * A table is one section, loaded, with contents, of whole and aligned descriptors.
+ * scripts/sorttable.c and srseq have the same rule. Unless all symbols were
+ * stripped, there is also the list of the sections that the table must describe.
+ * Each has an entry there that is as large as a descriptor.
  */
 static const char *find_table(const struct load_info *info, const Elf_Shdr **table)
 {
@@ -319,14 +327,14 @@ static const char *find_table(const struct load_info *info, const Elf_Shdr **tab
 }
 
 /**
- * sched_rseq_module_find - find the table of a module
+ * sched_rseq_module_find - Find the table of a module
  * @mod:	a module that is being loaded; its sections are in place
  * @info:	what the loader knows about its file
  *
  * Context: Task context, under no lock.
  *
- * Return: 0, with or without a table, or -ENOEXEC if the table is not as it must
- * be; the log says why.
+ * Return: 0, with or without a table, or -ENOEXEC if the table is malformed; the
+ * log says why.
  */
 int sched_rseq_module_find(struct module *mod, const struct load_info *info)
 {
@@ -346,13 +354,13 @@ int sched_rseq_module_find(struct module *mod, const struct load_info *info)
 }
 
 /**
- * sched_rseq_module_finalize - check and sort the descriptors of a module
- * @mod:	a module that is being loaded; relocations are done, nothing of
- *		it has run yet
+ * sched_rseq_module_finalize - Check and sort the descriptors of a module
+ * @mod:	a module that is being loaded; its relocations are done, and none of its
+ *		code has run yet
  *
  * Context: Task context, under no lock.
  *
- * Return: 0, or -ENOEXEC if a descriptor is malformed; the log says which.
+ * Return: 0, or -ENOEXEC if a descriptor is malformed; the log says which one.
  */
 int sched_rseq_module_finalize(struct module *mod)
 {
@@ -400,16 +408,17 @@ bool sched_rseq_module_table(unsigned long addr, struct sched_rseq_table *table)
 }
 
 /**
- * sched_rseq_walk_module_sections - the part of sched_rseq_walk_sections() for modules
+ * sched_rseq_walk_module_sections - Do the part of sched_rseq_walk_sections() for modules
  * @from:	position of the first section of the first module
  * @pos:	as there
  * @fn:		as there
  * @data:	as there
  *
- * Context: Task context, may sleep. Takes module_mutex, as a reader of /proc/modules
- * does: no module comes or goes, and no RCU reader keeps others waiting.
+ * Context: Task context, may sleep. Takes module_mutex, as a reader of
+ * /proc/modules does. So no module is loaded or unloaded meanwhile, and no long RCU
+ * reader delays others.
  *
- * Return: what the last call of @fn returned.
+ * Return: the result of the last call of @fn.
  */
 int sched_rseq_walk_module_sections(unsigned long from, unsigned long *pos,
 				    sched_rseq_section_fn fn, void *data)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * KUnit tests of per-CPU operations that are restartable sequences: each
- * operation and width against plain arithmetic, and what the kernel does with
- * the sections around them.
+ * KUnit tests of per-CPU operations that are restartable sequences. They compare
+ * each operation and width with plain arithmetic, and check what the kernel does
+ * with the sections of the operations.
  */
 #include <kunit/test.h>
 #include <linux/anon_inodes.h>
@@ -29,8 +29,8 @@
 #include <asm/irq_regs.h>
 
 /*
- * Edge values, truncated to the width: zero, one, sign bits and all ones of
- * each width, and values with garbage above the narrower widths.
+ * Edge values, truncated to the width: zero, one, sign bits and all ones of each
+ * width. Some have garbage above the narrower widths.
  */
 static const u64 srk_values[] = {
 	0, 1, 2, 0x7f, 0x80, 0xff, 0x100, 0x7fff, 0x8000, 0xffff, 0x10000,
@@ -40,9 +40,9 @@ static const u64 srk_values[] = {
 };
 
 /*
- * The tests stay on one CPU, so that what is checked is the copy that was used.
- * The variable has neighbours on both sides, which no operation may touch.
- * What is returned is compared as a u64, to see how it is extended.
+ * The tests stay on one CPU, so they check the copy that the operation used. The
+ * variable has neighbours on both sides, which no operation may touch. The tests
+ * compare a returned value as a u64, to see how it is extended.
  */
 #define SRK_OPS(bits)							\
 struct srk_guarded_##bits {						\
@@ -128,9 +128,10 @@ SRK_OPS(32)
 SRK_OPS(64)
 
 /*
- * Constants that an instruction can just contain, or just not. arm64 adds and subtracts
- * 12 bits, as they are or times 4096, and has masks that are one run of ones, rotated
- * and repeated. riscv has 12 bits with a sign, and s390 adds 8 bits with a sign.
+ * Constants that an instruction can just contain, or just not. arm64 adds and
+ * subtracts 12 bits, as they are or times 4096. Its masks are one run of ones,
+ * rotated and repeated. riscv has 12 bits with a sign, and s390 adds 8 bits with a
+ * sign.
  */
 #define SRK_CONSTANTS(X)						\
 	X(0) X(1) X(-1) X(5) X(127) X(-129)				\
@@ -143,7 +144,7 @@ SRK_OPS(64)
 #define SRK_COMMA(constant)	constant,
 static const u64 srk_constants[] = { SRK_CONSTANTS(SRK_COMMA) };
 
-/* What operations with a constant left in the variable and returned. */
+/* The variable after operations with a constant, and their return values */
 struct srk_results {
 	u64 add, and, or, add_return[2], cmpxchg[2];
 };
@@ -261,7 +262,7 @@ static void srk_types(struct kunit *test)
 	migrate_disable();
 	this_cpu_write(srk_bool, true);
 	KUNIT_EXPECT_TRUE(test, this_cpu_read(srk_bool));
-	/* Any value that is not zero is true, whatever its low byte. */
+	/* Any value except zero is true, whatever its low byte is. */
 	this_cpu_write(srk_bool, 0x100);
 	KUNIT_EXPECT_TRUE(test, this_cpu_read(srk_bool));
 	KUNIT_EXPECT_TRUE(test, this_cpu_xchg(srk_bool, false));
@@ -284,7 +285,7 @@ static void srk_types(struct kunit *test)
 	migrate_enable();
 }
 
-/* A bool becomes 0 or 1: what "var op= val" makes of it. */
+/* A bool becomes 0 or 1, as with "var op= val". */
 #define SRK_BOOL(test, op, this_cpu_op, var, val) do {			\
 	bool want = var;						\
 									\
@@ -323,7 +324,7 @@ static noinline void srk_one_bool(struct kunit *test, bool var, int val)
 	KUNIT_EXPECT_EQ(test, *(u8 *)&got, (u8)var);
 	KUNIT_EXPECT_EQ(test, *(u8 *)this_cpu_ptr(&srk_bool), (u8)want);
 
-	/* The comparison is one of bools. */
+	/* The comparison treats both sides as bool. */
 	*this_cpu_ptr(&srk_bool) = var;
 	got = this_cpu_cmpxchg(srk_bool, val, 0x200);
 	KUNIT_EXPECT_EQ(test, *(u8 *)&got, (u8)var);
@@ -354,7 +355,7 @@ static void srk_pointer(struct kunit *test)
 	migrate_enable();
 }
 
-/* No integers, but of a size that there is an operation for. */
+/* These are no integers, but have a size for which there is an operation. */
 #define SRK_STRUCT(bytes)						\
 struct srk_struct_##bytes {						\
 	u8 b[bytes];							\
@@ -412,7 +413,7 @@ static void srk_one_cmpxchg128(struct kunit *test, u64 high, u64 low)
 	const u128 val = (u128)high << 64 | low, high_bit = (u128)1 << 127;
 	u128 *var = this_cpu_ptr(&srk_u128);
 
-	/* Differs in one half only, in either half, and not at all. */
+	/* The values differ in one half only, in either half, and not at all. */
 	*var = val;
 	KUNIT_EXPECT_TRUE(test, this_cpu_cmpxchg128(srk_u128, val ^ 1, ~val) == val);
 	KUNIT_EXPECT_TRUE(test, *var == val);
@@ -457,7 +458,7 @@ static int srk_search_section(const struct sched_rseq_place *place,
 	return 0;
 }
 
-/* Looks for the sections from @search->start on. */
+/* Search for the sections from @search->start on. */
 static void srk_search(struct kunit *test, struct srk_search *search)
 {
 	unsigned long pos = 0;
@@ -466,7 +467,7 @@ static void srk_search(struct kunit *test, struct srk_search *search)
 	KUNIT_ASSERT_EQ(test, sched_rseq_walk_sections(&pos, srk_search_section, search), 0);
 }
 
-/* The section of @function in this file, which may be built as a module. */
+/* Find the section of @function in this file, which may be built as a module. */
 static void srk_find(struct kunit *test, void *function, struct srk_search *search)
 {
 	*search = (struct srk_search) {
@@ -509,7 +510,7 @@ static int srk_walk_section(const struct sched_rseq_place *place,
 	return 0;
 }
 
-/* A walk in pieces visits what one from the start to the end does. */
+/* A walk in pieces visits the same sections as one walk from the start to the end. */
 static void srk_walk(struct kunit *test)
 {
 	struct srk_walk whole = { .room = UINT_MAX };
@@ -538,7 +539,7 @@ static void srk_walk(struct kunit *test)
 }
 
 #ifdef CONFIG_KPROBES
-/* Changed by functions of which the compiler sees no call. */
+/* Functions change this whose calls the compiler does not see. */
 static unsigned int srk_hits;
 
 static int srk_handler(struct kprobe *p, struct pt_regs *regs)
@@ -547,7 +548,7 @@ static int srk_handler(struct kprobe *p, struct pt_regs *regs)
 	return 0;
 }
 
-/* Probes an address while the section in this file is executed. */
+/* Probe an address while the section in this file is executed. */
 static int srk_probe(struct kunit *test, unsigned long addr)
 {
 	struct kprobe p = { .addr = (kprobe_opcode_t *)addr, .pre_handler = srk_handler };
@@ -567,8 +568,8 @@ static int srk_probe(struct kunit *test, unsigned long addr)
 }
 
 /*
- * Refused at each instruction of a section, unless it is marked, and accepted
- * just behind it.
+ * A kprobe is refused at each instruction of a section, unless the section is
+ * marked. It is accepted just behind the section.
  */
 static void srk_kprobe(struct kunit *test)
 {
@@ -583,7 +584,7 @@ static void srk_kprobe(struct kunit *test)
 #endif
 
 #ifdef CONFIG_SCHED_RSEQ_PLAIN
-/* Whoever is interrupted in a section is sent back, and nobody else. */
+/* The engine restarts a context that was interrupted in a section, and no other. */
 static void srk_interrupted(struct kunit *test)
 {
 	unsigned long begin = 0, end = 0;
@@ -627,7 +628,7 @@ static int srk_filter_section(const struct sched_rseq_place *place,
 	return 0;
 }
 
-/* No section is filtered out, and most of the rest is. */
+/* The filter lets all sections pass, and removes most other addresses. */
 static void srk_filter(struct kunit *test)
 {
 	unsigned int bits, plain = 0;
@@ -642,14 +643,17 @@ static void srk_filter(struct kunit *test)
 }
 
 #ifdef CONFIG_KPROBES
-/* At least so long srk_probe_engine() has all exits search: time to load a module. */
+/*
+ * The least time for which srk_probe_engine() makes all exits search, so that a
+ * module can be loaded meanwhile.
+ */
 static unsigned int srk_probe_ms;
 module_param_named(probe_ms, srk_probe_ms, uint, 0444);
 
 /*
- * A kprobe on the function that looks for sections, while each exit to the
- * kernel calls it. The exit from the kprobe itself must not. Modules may come
- * and go meanwhile.
+ * Put a kprobe on the function that looks for sections, while each exit to the
+ * kernel calls it. The exit from the kprobe itself must not call it. Modules may be
+ * loaded and unloaded meanwhile.
  */
 static void srk_probe_engine(struct kunit *test)
 {
@@ -664,7 +668,10 @@ static void srk_probe_engine(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, register_kprobe(&p), 0);
 	least = jiffies + msecs_to_jiffies(srk_probe_ms);
 	end = least + HZ;
-	/* Again and again: when a module goes, the bits without need are cleared. */
+	/*
+	 * Set the bits again and again: the unload of a module clears those that no
+	 * section needs.
+	 */
 	while (time_before(jiffies, READ_ONCE(srk_hits) < 10 ? end : least)) {
 		bitmap_fill(sched_rseq_filter, SCHED_RSEQ_FILTER_BITS);
 		cpu_relax();
@@ -691,7 +698,7 @@ struct srk_events {
 	unsigned int	nr;
 };
 
-/* A resume that is told of; others' sections may be interrupted meanwhile, too. */
+/* Count the events of the section. Other sections may be interrupted meanwhile. */
 static void srk_event(void *data, unsigned long pc, unsigned long begin, unsigned int kind,
 		      unsigned int old_cpu)
 {
@@ -700,7 +707,7 @@ static void srk_event(void *data, unsigned long pc, unsigned long begin, unsigne
 	events->nr += begin == events->begin;
 }
 
-/* What @attr counts on this CPU while the operation is executed. */
+/* Return what @attr counts on this CPU while the operation is executed. */
 static u64 srk_count(struct kunit *test, struct perf_event_attr *attr)
 {
 	bool traced = IS_ENABLED(CONFIG_TRACEPOINTS);
@@ -725,7 +732,10 @@ static u64 srk_count(struct kunit *test, struct perf_event_attr *attr)
 		unregister_trace_sched_rseq_resume(srk_event, &events);
 		tracepoint_synchronize_unregister();
 	}
-	/* Who reads an event is woken by an interrupt, which puts back what was hit. */
+	/*
+	 * No event: an interrupt wakes a reader of events, and would enable the
+	 * breakpoint again.
+	 */
 	KUNIT_EXPECT_EQ(test, events.nr, 0);
 	count = perf_event_read_value(event, &enabled, &running);
 	KUNIT_EXPECT_EQ(test, this_cpu_read(srk_watched), 3 * SRK_TURNS);
@@ -733,7 +743,7 @@ static u64 srk_count(struct kunit *test, struct perf_event_attr *attr)
 	return count;
 }
 
-/* A watchpoint on the variable is hit once in each turn, and lets it go on. */
+/* A watchpoint on the variable is hit once in each turn, and the task continues. */
 static void srk_watchpoint(struct kunit *test)
 {
 	static const u32 types[] = { HW_BREAKPOINT_R, HW_BREAKPOINT_W, HW_BREAKPOINT_RW };
@@ -760,7 +770,7 @@ static void srk_breakpoint_at(struct perf_event_attr *attr, unsigned long addr)
 	attr->bp_type = HW_BREAKPOINT_X;
 }
 
-/* So is a breakpoint on each of its instructions. */
+/* The same is true of a breakpoint on each instruction of the section. */
 static void srk_breakpoint(struct kunit *test)
 {
 	struct perf_event_attr attr;
@@ -776,8 +786,8 @@ static void srk_breakpoint(struct kunit *test)
 }
 
 /*
- * Also if there is another in front of the section, which has all of them
- * suspended until it was stepped over, into the section.
+ * The same is true with another breakpoint before the section. That one suspends
+ * all breakpoints until the task has stepped over it, into the section.
  */
 static void srk_breakpoint_next(struct kunit *test)
 {
@@ -807,7 +817,7 @@ static void srk_breakpoint_next(struct kunit *test)
 #define SRK_TRACED_STEPS
 /*
  * The entry of a debug exception calls these tracepoints if interrupts were
- * enabled. So each step through a section would, if it were not silent.
+ * enabled. Each step through a section would call them if the step were visible.
  */
 static DEFINE_PER_CPU(unsigned long, srk_traced);
 
@@ -821,7 +831,7 @@ static void srk_irqs_on(void *data, unsigned long ip, unsigned long parent_ip)
 {
 }
 
-/* The readers that each of the two counters of tracepoints sees. */
+/* Sum up the readers of each of the two counters of tracepoints. */
 static int srk_sum_readers(void *sums)
 {
 	for (unsigned int idx = 0; idx < 2; idx++) {
@@ -840,9 +850,9 @@ static int srk_sum_readers(void *sums)
 }
 
 /*
- * No reader is left over, or tracepoint_synchronize_unregister() would never
- * return. A preempted task may be a reader for a while. After a failure the
- * counters are put right, for this test to come to its end.
+ * No reader may be left over, or tracepoint_synchronize_unregister() would never
+ * return. A preempted task may be a reader for a while. After a failure this
+ * function corrects the counters, so that the test can end.
  */
 static void srk_expect_no_readers(struct kunit *test)
 {
@@ -908,7 +918,7 @@ static void srk_step(struct kunit *test)
 		traced = this_cpu_read(srk_traced);
 	}
 	KUNIT_EXPECT_EQ(test, watched, 3 * (SRK_TURNS + traced));
-	/* Each breakpoint was hit, and its exception was traced. */
+	/* Each breakpoint was hit, and each exception was traced. */
 	KUNIT_EXPECT_GE(test, traced, 2 * SRK_TURNS);
 	for (unsigned int i = 0; i < 2; i++) {
 		KUNIT_EXPECT_GE(test, perf_event_read_value(events[i], &enabled, &running),
@@ -925,7 +935,7 @@ static void srk_step(struct kunit *test)
 #endif
 
 #ifdef CONFIG_SCHED_RSEQ_PLAIN
-/* A turn of an operation; returns what it added to the variable's lower 63 bits. */
+/* Do one turn of an operation. Returns what it added to the variable's lower 63 bits. */
 #define SRK_TURN(name, ...)						\
 static noinline u64 srk_turn_##name(void)				\
 {									\
@@ -959,12 +969,12 @@ static const struct srk_op {
 
 KUNIT_ARRAY_PARAM_DESC(srk_plain_op, srk_plain_ops, name);
 
-/* What interrupted the operation, and adds, too. */
+/* The interrupt handlers, which add as well */
 static struct {
 	struct srk_search	section;
 	u64			adds;
 	u64			nmis;
-	/* By instruction, and elsewhere. */
+	/* Hits by instruction of the section, and hits elsewhere */
 	u64			at[8];
 } srk_others;
 
@@ -988,7 +998,7 @@ static void srk_others_start(void)
 	srk_set_64(0);
 }
 
-/* Nothing is lost of what operations added, and the section was hit everywhere. */
+/* No addition of an operation is lost, and each instruction of the section was hit. */
 static void srk_others_end(struct kunit *test, u64 turns, u64 added)
 {
 	unsigned long begin = srk_others.section.begin;
@@ -1014,9 +1024,9 @@ static enum hrtimer_restart srk_timer_fn(struct hrtimer *timer)
 }
 
 /*
- * Code that takes some instructions more or less, or a timer that ticks every 100
- * of them, as on riscv, or a counter that overflows at regular intervals would
- * fall into step with the loop.
+ * Vary the number of instructions of a turn. Otherwise the loop would fall into
+ * step with a timer that ticks every 100 instructions, as on riscv, or with a
+ * counter that overflows at regular intervals.
  */
 static void srk_phase(u32 turn)
 {
@@ -1036,7 +1046,7 @@ static void srk_phase(u32 turn)
 		asm volatile(".rept 32\n nop\n .endr");
 }
 
-/* Interrupts that preempt nothing, after delays that differ by an instruction. */
+/* Interrupt without preempting, after delays that differ by an instruction. */
 static void srk_shots(struct kunit *test, bool idle)
 {
 	const struct srk_op *op = test->param_value;
@@ -1049,7 +1059,7 @@ static void srk_shots(struct kunit *test, bool idle)
 	migrate_disable();
 	srk_others_start();
 	preempt_disable();
-	/* As the idle task does, the entry code takes another way then. */
+	/* For the idle task, the entry code takes another path. */
 	if (idle)
 		current->flags |= PF_IDLE;
 	for (int shot = 0; shot < 300; shot++) {
@@ -1090,7 +1100,7 @@ static void srk_overflow(struct perf_event *event, struct perf_sample_data *data
 	srk_add_too(instruction_pointer(regs));
 }
 
-/* Perf takes so many between two ticks, which interrupts have to be enabled for. */
+/* Perf takes this many samples between two ticks. For a tick, interrupts must be enabled. */
 #define SRK_SAMPLES	16
 
 static void srk_sample(struct kunit *test, bool irqs_disabled)
@@ -1116,8 +1126,8 @@ static void srk_sample(struct kunit *test, bool irqs_disabled)
 }
 
 /*
- * The overflow of a counter of cycles is an NMI where the architecture has that,
- * and comes with interrupts disabled, too.
+ * The overflow of a counter of cycles is an NMI on some architectures. It then
+ * comes with interrupts disabled as well.
  */
 static void srk_nmi(struct kunit *test)
 {
@@ -1125,7 +1135,7 @@ static void srk_nmi(struct kunit *test)
 		.type		= PERF_TYPE_HARDWARE,
 		.config		= PERF_COUNT_HW_CPU_CYCLES,
 		.size		= sizeof(attr),
-		/* Longer than it takes to handle one. */
+		/* This is longer than the handler takes. */
 		.sample_period	= 50021,
 		.pinned		= 1,
 	};
@@ -1151,7 +1161,7 @@ static void srk_nmi(struct kunit *test)
 #endif
 
 #ifdef CONFIG_ARM64
-/* What the handler of the fault does: moves the task, once. */
+/* The handler of the fault moves the task, once. */
 static struct {
 	unsigned int	away;
 	unsigned int	faults;
@@ -1194,9 +1204,9 @@ static unsigned long srk_map(struct kunit *test, unsigned long size)
 }
 
 /*
- * A section takes a fault, whose handler moves the task: the exit of that fault,
- * and no interrupt's, has to restart the section. A fault that comes back is one on
- * user memory, so that is where the copies of a variable pretend to be.
+ * A section takes a fault, whose handler moves the task. The exit of that fault
+ * must restart the section, and not the exit of an interrupt. Only a fault on user
+ * memory returns, so the copies of a variable pretend to be there.
  */
 static void srk_fault(struct kunit *test)
 {
@@ -1234,7 +1244,7 @@ static void srk_fault(struct kunit *test)
 #endif
 
 #ifdef CONFIG_S390
-/* Sections that nobody executes, one for each register; 4 bytes, 2 instructions. */
+/* Sections that no code executes, one for each register; 4 bytes, 2 instructions */
 #define SRK_REGISTER(nr)						\
 	"771:	nopr	%%r0\n"						\
 	"	nopr	%%r0\n"						\
@@ -1252,7 +1262,7 @@ static noinline void srk_registers(void)
 	: : );
 }
 
-/* As if a task had come from another CPU into each section: one register moves. */
+/* Pretend that a task has come from another CPU into each section: one register moves. */
 static void srk_fixup(struct kunit *test)
 {
 	struct srk_search s = { .start = (unsigned long)srk_registers };
@@ -1269,7 +1279,10 @@ static void srk_fixup(struct kunit *test)
 	cpu = get_cpu();
 	other = cpumask_any_but(cpu_possible_mask, cpu);
 	delta = per_cpu_offset(cpu) - per_cpu_offset(other);
-	/* The records are in the order of the sections; the search found the last. */
+	/*
+	 * The descriptors are in the order of the sections, and the search found
+	 * the last one.
+	 */
 	s.begin -= s.len * (NUM_GPRS - 1);
 	for (unsigned int nr = 0; nr < NUM_GPRS; nr++, s.begin += s.len) {
 		struct pt_regs regs = { };
@@ -1277,7 +1290,7 @@ static void srk_fixup(struct kunit *test)
 		for (unsigned int i = 0; i < NUM_GPRS; i++)
 			regs.gprs[i] = i;
 		local_irq_disable();
-		/* At the first instruction the address is not yet formed. */
+		/* At the first instruction the address is not formed yet. */
 		regs.psw.addr = s.begin;
 		sched_rseq_resume(&regs, other);
 		regs.psw.addr = s.begin + 2;

@@ -39,7 +39,7 @@ __rust_helper void rust_helper_preempt_enable(void)
 	preempt_enable();
 }
 
-/* For architectures without code of their own in rust/kernel/percpu/. */
+/* For architectures without their own code in rust/kernel/percpu/. */
 #define PERCPU_VAR(type, ptr)	(*(__force type __percpu *)(ptr))
 
 #define RUST_HELPER_PERCPU(type)							\

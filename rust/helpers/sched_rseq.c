@@ -29,7 +29,7 @@ __rust_helper unsigned int rust_helper_sched_rseq_nr_insns(unsigned long begin,
 	return sched_rseq_nr_insns(begin, addr);
 }
 
-/* Whether a single step comes next, as after a breakpoint or watchpoint. */
+/* Test whether a single step comes next, as after a breakpoint or watchpoint. */
 __rust_helper bool rust_helper_sched_rseq_stepped(const struct pt_regs *regs)
 {
 #ifdef CONFIG_ARM64
@@ -37,6 +37,12 @@ __rust_helper bool rust_helper_sched_rseq_stepped(const struct pt_regs *regs)
 #else
 	return false;
 #endif
+}
+
+/* Without kallsyms, this is the address. */
+__rust_helper void rust_helper_sched_rseq_symbol(char *buffer, size_t size, unsigned long addr)
+{
+	snprintf(buffer, size, "%pS", (void *)addr);
 }
 
 __rust_helper bool rust_helper_sched_rseq_in_nmi(void)

@@ -2,7 +2,7 @@
 
 #include <linux/percpu.h>
 
-/* How Rust names operands and registers. */
+/* Rust's names of operands and registers */
 #undef __RSEQ_ARG
 #define __RSEQ_ARG(name)	"{" #name "}"
 

@@ -2,28 +2,28 @@
 
 //! Per-CPU variables.
 //!
-//! A per-CPU variable has a copy for each possible CPU, and whoever uses it works on the copy of
-//! the CPU it is on. Counters that many CPUs write are what it is for: there is no contention, and
-//! no atomic towards other CPUs is needed.
+//! A per-CPU variable has a copy for each possible CPU. A task works on the copy of the CPU on
+//! which it is. The main use is a counter that many CPUs write: there is no contention, and the
+//! operation need not be atomic towards other CPUs.
 //!
-//! | to have one | |
+//! | to get one | |
 //! |---|---|
 //! | [`define_per_cpu!`](crate::define_per_cpu) | static, of this module |
 //! | [`declare_per_cpu!`](crate::declare_per_cpu) | static, of C |
 //! | [`DynamicPerCpu`] | allocated |
 //!
-//! All of these are a [`PerCpu<T>`], whose methods are the operations. Which there are depends on
-//! `T`: integers, [`bool`] and raw pointers are read and written as a whole and are safe to use
-//! from any context, preemption enabled or not, without a guard. (From NMIs only where [`NMI_SAFE`]
-//! is true.) For all else there are [`Shared`] and [`Exclusive`].
+//! Each of these is a [`PerCpu<T>`], whose methods are the operations. `T` decides which
+//! operations there are. Integers, [`bool`] and raw pointers are read and written as a whole. Any
+//! context may use them without a guard, with preemption enabled or not. (NMIs may use them only
+//! where [`NMI_SAFE`] is true.) All other types need [`Shared`] or [`Exclusive`].
 //!
 //! # What it compiles to
 //!
-//! The operations are C's `this_cpu_*()`: each works on the copy of the CPU that it commits on and
-//! is atomic towards interrupts of that CPU. On arm64, riscv and s390 they share their asm with C
-//! and are critical sections like those, see [`crate::sched_rseq`]; on x86-64 they are an
-//! instruction each; elsewhere, or without `CONFIG_SCHED_RSEQ`, they call C. For a `u64` these are,
-//! once the address and the arguments are in registers:
+//! The operations are C's `this_cpu_*()`. Each works on the copy of the CPU on which it commits,
+//! and is atomic towards interrupts of that CPU. On arm64, riscv and s390 they share their asm
+//! with C and are critical sections, see [`crate::sched_rseq`]. On x86-64 each is one instruction.
+//! Elsewhere, or without `CONFIG_SCHED_RSEQ`, they call C. The instructions for a `u64`, with the
+//! address and the arguments in registers:
 //!
 //! | | arm64 | s390 | x86-64 |
 //! |---|---|---|---|
@@ -36,7 +36,7 @@
 //! | `xchg` | `mrs`, `add`, `swp` | `ag`, `lg`, `csg`, `jl` | `mov`, then `cmpxchg` in a loop |
 //! | `cmpxchg` | `mrs`, `add`, `mov`, `cas` | `ag`, `csg` | `cmpxchg` |
 //!
-//! With `CONFIG_SCHED_RSEQ_PLAIN` there is no atomic, and riscv has nothing else:
+//! With `CONFIG_SCHED_RSEQ_PLAIN` there is no atomic. riscv has only this:
 //!
 //! | | arm64 | riscv |
 //! |---|---|---|
@@ -48,8 +48,8 @@
 //! | `xchg` | `mrs`, `ldr`, `str` | `ld`, `add`, `ld`, `sd` |
 //! | `cmpxchg` | `mrs`, `ldr`, `cmp`, `b.ne`, `str` | `ld`, `add`, `ld`, `bne`, `sd` |
 //!
-//! On arm64 one to three NOPs stand in front of the LSE atomic, because a CPU without LSE executes
-//! a loop of LDXR and STXR in the same place.
+//! On arm64 one to three NOPs stand before the LSE atomic, because a CPU without LSE executes a
+//! loop of LDXR and STXR in the same place.
 //!
 //! C header: [`include/linux/percpu-defs.h`](srctree/include/linux/percpu-defs.h)
 
@@ -113,8 +113,7 @@ mod private {
     pub trait Sealed {}
 }
 
-/// A type that per-CPU variables can be of: integers, [`bool`], raw pointers, [`Shared`] and
-/// [`Exclusive`].
+/// A type of per-CPU variables: integers, [`bool`], raw pointers, [`Shared`] and [`Exclusive`].
 ///
 /// # Examples
 ///
@@ -137,13 +136,13 @@ mod private {
 /// Any task may use the variable by the operations of [`PerCpu`], at any time, and may drop it.
 pub unsafe trait Value: private::Sealed + 'static {}
 
-/// Whether an NMI may use the operations of [`PerCpu`] on a variable that others use.
+/// Whether an NMI may use the operations of [`PerCpu`] on a variable that other contexts use.
 ///
-/// This is true where the architecture says so (`CONFIG_ARCH_HAS_NMI_SAFE_THIS_CPU_OPS`), and with
-/// `CONFIG_SCHED_RSEQ`. Elsewhere an operation loads, computes and stores with interrupts disabled.
-/// An NMI comes nevertheless. If it writes the variable between the load and the store, the store
-/// overwrites what the NMI wrote. If the variable is larger than a `usize`, the NMI may also read a
-/// value that is half old, half new.
+/// This is true where the architecture selects `CONFIG_ARCH_HAS_NMI_SAFE_THIS_CPU_OPS`, and with
+/// `CONFIG_SCHED_RSEQ`. Elsewhere an operation loads, computes and stores with interrupts
+/// disabled. An NMI can still come. If the NMI writes the variable between the load and the store,
+/// the store overwrites its value. If the variable is larger than a `usize`, the NMI may also read
+/// a value that is half old, half new.
 ///
 /// # Examples
 ///
@@ -168,7 +167,7 @@ pub const NMI_SAFE: bool = cfg!(any(
     CONFIG_SCHED_RSEQ
 ));
 
-/// The CPUs that can ever be there, which are those that have a copy of each per-CPU variable.
+/// Returns the CPUs that can ever exist. These have a copy of each per-CPU variable.
 ///
 /// # Examples
 ///
@@ -188,16 +187,16 @@ pub fn possible_cpus() -> impl Iterator<Item = CpuId> {
 ///
 /// Tasks, softirqs and interrupt handlers may call the operations on integers, [`bool`] and
 /// pointers, with preemption or interrupts enabled or disabled. NMIs may call them where
-/// [`NMI_SAFE`] is true. Elsewhere an NMI must not use a variable that others use, or updates get
-/// lost; memory safety does not depend on it.
+/// [`NMI_SAFE`] is true. Elsewhere an NMI must not use a variable that other contexts use, or
+/// updates get lost. Memory safety does not depend on it.
 ///
-/// No operation sleeps, fails or panics. What another CPU does to its copy meanwhile is seen or
-/// not: there is no ordering between CPUs.
+/// No operation sleeps, fails or panics. There is no ordering between CPUs: an operation may or
+/// may not see what another CPU does to its copy meanwhile.
 ///
 /// # Safety
 ///
-/// The variable at [`Place::address`] is of type `T`, has a value on each possible CPU, and is used
-/// only in ways that go with those of this trait.
+/// The variable at [`Place::address`] is of type `T` and has a value on each possible CPU. Its
+/// other users access it only in ways that are compatible with the operations of this trait.
 ///
 /// # Examples
 ///
@@ -206,15 +205,15 @@ pub fn possible_cpus() -> impl Iterator<Item = CpuId> {
 ///
 /// define_per_cpu!(static LEVEL: i32 = 5);
 ///
-/// // On one CPU, which `get` and the like may be on in turn if the task moves.
+/// // This changes one CPU's copy. The next operation may be on another CPU.
 /// LEVEL.sub(7);
 /// assert_eq!(LEVEL.sum().rem_euclid(5), 3);
 ///
-/// // Whatever this returns: it was right on the CPU it came from.
+/// // The result was right on the CPU of the operation.
 /// let _ = LEVEL.add_return(1);
 /// ```
 ///
-/// Pointers are not to count with:
+/// A pointer does not count:
 ///
 /// ```ignore (does not compile: E0277)
 /// # use kernel::{define_per_cpu, percpu::PerCpu};
@@ -222,7 +221,7 @@ pub fn possible_cpus() -> impl Iterator<Item = CpuId> {
 /// NEXT.inc();
 /// ```
 ///
-/// There is no reference to an integer, which operations write to:
+/// There is no reference to an integer, because operations write to it:
 ///
 /// ```ignore (does not compile: E0277)
 /// # use kernel::{define_per_cpu, percpu::{CpuGuard, PerCpu}};
@@ -231,7 +230,7 @@ pub fn possible_cpus() -> impl Iterator<Item = CpuId> {
 /// let level: &i32 = LEVEL.shared(&guard);
 /// ```
 pub unsafe trait PerCpu<T: Value>: Place + Sized {
-    /// A pointer to the variable.
+    /// Returns a pointer to the variable.
     ///
     /// # Examples
     ///
@@ -247,7 +246,7 @@ pub unsafe trait PerCpu<T: Value>: Place + Sized {
         PerCpuPtr::new(self.address().cast())
     }
 
-    /// The same variable, of a type that does not tell which it is.
+    /// Returns the same variable, as a type that does not name it.
     ///
     /// # Examples
     ///
@@ -265,8 +264,8 @@ pub unsafe trait PerCpu<T: Value>: Place + Sized {
     where
         Self: Copy + 'static,
     {
-        // SAFETY: By the safety requirements of this trait and of `Place`. What can be copied and
-        // borrows nothing may be kept forever, and the variable with it.
+        // SAFETY: By the safety requirements of this trait and of `Place`. A type that can be
+        // copied and borrows nothing may be kept for ever, so the variable lives for ever.
         unsafe { StaticPerCpu::from_ptr(self.ptr()) }
     }
 
@@ -310,7 +309,7 @@ pub unsafe trait PerCpu<T: Value>: Place + Sized {
         unsafe { T::Word::this_cpu_write(self, val.into_word()) }
     }
 
-    /// Writes the variable and returns what it was.
+    /// Writes the variable and returns its old value.
     ///
     /// # Examples
     ///
@@ -330,8 +329,8 @@ pub unsafe trait PerCpu<T: Value>: Place + Sized {
         unsafe { T::from_word(T::Word::this_cpu_xchg(self, val.into_word())) }
     }
 
-    /// Writes `new` if the variable is `old`. Returns what it was: as [`Ok`] if it was `old`, else
-    /// as [`Err`].
+    /// Writes `new` if the variable is `old`. Returns the old value, as [`Ok`] if it was `old`,
+    /// otherwise as [`Err`].
     ///
     /// # Examples
     ///
@@ -515,8 +514,8 @@ pub unsafe trait PerCpu<T: Value>: Place + Sized {
         unsafe { T::from_word(T::Word::this_cpu_add_return(self, val.into_word())) }
     }
 
-    /// Reads the copy of `cpu`; [`None`] if there can be no such CPU. On 32-bit machines a 64-bit
-    /// value may be half old, half new.
+    /// Reads the copy of `cpu`. Returns [`None`] if that CPU cannot exist. On 32-bit machines a
+    /// 64-bit value may be half old, half new.
     ///
     /// # Examples
     ///
@@ -534,12 +533,12 @@ pub unsafe trait PerCpu<T: Value>: Place + Sized {
     {
         let copy = self.ptr().on_cpu(cpu)?.cast::<T::Word>();
         // SAFETY: By the safety requirements of this trait there is a value. That CPU may write
-        // meanwhile: this is C's READ_ONCE().
+        // meanwhile, so this is C's READ_ONCE().
         Some(unsafe { T::from_word(copy.read_volatile()) })
     }
 
-    /// The sum over all possible CPUs; wraps around, so that what one CPU added and another
-    /// subtracted is 0. The copies are read one after the other.
+    /// Returns the sum over all possible CPUs; wraps around. So an addition on one CPU and the
+    /// same subtraction on another make 0. The copies are read one after the other.
     ///
     /// # Examples
     ///
@@ -559,7 +558,7 @@ pub unsafe trait PerCpu<T: Value>: Place + Sized {
             .fold(T::ZERO, T::wrapping_add)
     }
 
-    /// This CPU's copy of a [`Shared`], while the guard keeps the task on the CPU.
+    /// Returns this CPU's copy of a [`Shared`], while the guard keeps the task on the CPU.
     ///
     /// # Examples
     ///
@@ -580,12 +579,12 @@ pub unsafe trait PerCpu<T: Value>: Place + Sized {
     where
         T: Share,
     {
-        // SAFETY: By the safety requirements of this trait there is a value, and only shared
-        // references to it are given out. It lives as long as `self`.
+        // SAFETY: By the safety requirements of this trait there is a value, and there are only
+        // shared references to it. It lives as long as `self`.
         unsafe { &*self.ptr().this_cpu() }
     }
 
-    /// The copy of `cpu` of a [`Shared`]; [`None`] if there can be no such CPU.
+    /// Returns the copy of `cpu` of a [`Shared`], or [`None`] if that CPU cannot exist.
     ///
     /// # Examples
     ///
@@ -607,7 +606,7 @@ pub unsafe trait PerCpu<T: Value>: Place + Sized {
 
     /// Lends this CPU's copy of an [`Exclusive`] to `f`. Fails with `EBUSY` if it is lent already.
     ///
-    /// May be called from any context. `f` runs with preemption disabled, so it must not sleep.
+    /// Any context may call this. `f` runs with preemption disabled, so it must not sleep.
     ///
     /// # Examples
     ///

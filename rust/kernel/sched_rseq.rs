@@ -2,17 +2,17 @@
 
 //! In-kernel restartable sequences.
 //!
-//! A task that was moved to another CPU inside a critical section of kernel text, that is, with a
-//! saved program counter in `[begin, end)`, may have formed the address of the old CPU's variable.
-//! On the way back to it the engine here finds the section and either restarts it, for it has not
-//! committed, or fixes up the register that holds the address. A plain section has also loaded what
-//! it is about to store, so it is restarted by whatever interrupts it.
+//! A task may be moved to another CPU inside a critical section of kernel text, that is, with its
+//! saved program counter in `[begin, end)`. It may then have formed the address of the old CPU's
+//! variable. On the way back to the task the engine finds the section. It restarts the section,
+//! which has not committed, or it fixes up the register that holds the address. A plain section
+//! has also loaded the value that it is about to store, so every interruption restarts it.
 //!
-//! The engine is called with interrupts disabled, before the return to the interrupted kernel code:
-//! [`__sched_rseq_resume`] if the task was moved since it was interrupted,
-//! `__sched_rseq_interrupted()` always, but for what a filter in C keeps away from it. C reads the
-//! program counter, compares the CPUs, and passes both on. The engine does not allocate, lock or
-//! panic.
+//! C calls the engine with interrupts disabled, before the return to the interrupted kernel code.
+//! It calls [`__sched_rseq_resume`] if the task was moved since it was interrupted. It always
+//! calls `__sched_rseq_interrupted()`, except for the addresses that a filter in C removes. C
+//! reads the program counter, compares the CPUs, and passes both on. The engine does not allocate,
+//! lock or panic.
 //!
 //! C header: [`include/linux/sched_rseq.h`](srctree/include/linux/sched_rseq.h)
 
@@ -50,12 +50,12 @@ static_assert!(Entry::PLAIN as u32 == bindings::SCHED_RSEQ_PLAIN);
 /// The smallest distance between two instructions, in bytes.
 pub const INSN_BYTES: u64 = bindings::SCHED_RSEQ_INSN_BYTES as u64;
 
-/// The section that a descriptor in memory describes.
+/// Returns the section that a descriptor in memory describes.
 fn section_of(entry: &Entry) -> Section {
     entry.at((&raw const *entry).addr() as u64)
 }
 
-/// Makes a [`Table`] of what C describes.
+/// Makes a [`Table`] of C's description.
 ///
 /// # Safety
 ///
@@ -79,10 +79,10 @@ fn stat_inc(which: bindings::sched_rseq_stat) {
     let _ = which;
 }
 
-/// How many instructions of a section stand before `addr`, which is in it or at its end.
+/// Counts the instructions of a section before `addr`, which is in it or at its end.
 #[inline]
 fn nr_insns(section: &Section, addr: u64) -> u32 {
-    // SAFETY: What is between the two is kernel text.
+    // SAFETY: The bytes between the two addresses are kernel text.
     unsafe { bindings::sched_rseq_nr_insns(section.begin as c_ulong, addr as c_ulong) }
 }
 
@@ -96,7 +96,7 @@ fn boundary_inc(section: &Section, pc: u64) {
     let _ = (section, pc);
 }
 
-// About `declare_trace!`, which passes the arguments on from an unsafe block.
+// `declare_trace!` passes the arguments on from an unsafe block.
 #[allow(clippy::macro_metavars_in_unsafe)]
 mod trace {
     use super::*;
@@ -116,8 +116,8 @@ mod trace {
     }
 }
 
-/// Finds the descriptor of the section that contains the address `pc`, which is about to be
-/// returned to. The task that returns there keeps its module from going away.
+/// Finds the descriptor of the section that contains the address `pc`, to which a task is about to
+/// return. That task keeps its module from going away.
 ///
 /// # Safety
 ///
@@ -125,7 +125,7 @@ mod trace {
 #[cfg(not(CONFIG_SCHED_RSEQ_PUBLISH))]
 #[inline]
 unsafe fn find<'a>(_regs: *mut bindings::pt_regs, pc: u64) -> Option<&'a Entry> {
-    // SAFETY: The task that is about to return to that address keeps its module.
+    // SAFETY: The task that is about to return to that address keeps its module from going away.
     unsafe { find_entry(pc) }
 }
 
@@ -139,12 +139,13 @@ unsafe fn find<'a>(_regs: *mut bindings::pt_regs, pc: u64) -> Option<&'a Entry> 
 unsafe fn find<'a>(regs: *mut bindings::pt_regs, pc: u64) -> Option<&'a Entry> {
     // SAFETY: By the safety requirements of this function.
     let entry: *const Entry = unsafe { bindings::sched_rseq_published(regs) }.cast();
-    // SAFETY: A published pointer is null or the address of a descriptor of the code that published
-    // it, and the task that is about to return to that code keeps it.
+    // SAFETY: A published pointer is null or the address of a descriptor of the code that
+    // published it. The task that is about to return to that code keeps the code from going away.
     let entry = unsafe { entry.as_ref() }?;
     if !section_of(entry).contains(pc) {
-        // Published and then committed. A section whose commit can fail publishes again before it
-        // retries, so that the pointer can go whatever the task does next.
+        // The section published its descriptor and has committed. A section whose commit can fail
+        // publishes again before it retries. So the pointer can be dropped, whatever the task does
+        // next.
         stat_inc(bindings::sched_rseq_stat_SCHED_RSEQ_STAT_CLEAR);
         // SAFETY: As above.
         unsafe { bindings::sched_rseq_unpublish(regs) };
@@ -159,19 +160,19 @@ mod broken {
     use super::*;
 
     fn is(variant: bindings::sched_rseq_break) -> bool {
-        // SAFETY: A plain integer that C defines, and writes before the first initcall only.
+        // SAFETY: A plain integer of C, which is written before the first initcall only.
         let asked_for = unsafe { (&raw const bindings::sched_rseq_broken).read_volatile() };
         asked_for == variant
     }
 
-    /// Whether `pc` is the last instruction of the section.
+    /// Returns whether `pc` is the last instruction of the section.
     fn is_last(section: &Section, pc: u64) -> bool {
         let end = section.begin.wrapping_add(u64::from(section.len));
         nr_insns(section, pc).wrapping_add(1) == nr_insns(section, end)
     }
 
-    /// As [`super::find`], with the mistake that was asked for. Also returns the address that the
-    /// mistaken engine would take the task to be at.
+    /// Does the same as [`super::find`], with the selected mistake. Also returns the address at
+    /// which the mistaken engine sees the task.
     ///
     /// # Safety
     ///
@@ -200,18 +201,19 @@ mod broken {
         }
         if is(bindings::sched_rseq_break_SCHED_RSEQ_BREAK_END_LONG) {
             let before = pc.wrapping_sub(INSN_BYTES);
-            // SAFETY: As above; what is in front of it is in the same module, or in none.
+            // SAFETY: As above. The instruction before it is in the same module, or in none.
             return unsafe { super::find(regs, before) }.map(|entry| (entry, before));
         }
         None
     }
 
-    /// Whether a task that was moved is sent back, and not one that was only interrupted.
+    /// Returns whether only a task that was moved is restarted, and not one that was only
+    /// interrupted.
     pub(super) fn is_late() -> bool {
         is(bindings::sched_rseq_break_SCHED_RSEQ_BREAK_MOVED_ONLY)
     }
 
-    /// Whether an interrupt that need not have moved anything is not looked at.
+    /// Returns whether the engine ignores an interrupt that need not have moved anything.
     #[cfg(CONFIG_SCHED_RSEQ_PLAIN)]
     pub(super) fn looks_away() -> bool {
         if is(bindings::sched_rseq_break_SCHED_RSEQ_BREAK_NO_NMI) {
@@ -221,7 +223,7 @@ mod broken {
         is_late()
     }
 
-    /// As [`super::offset_delta`], with the mistake that was asked for.
+    /// Does the same as [`super::offset_delta`], with the selected mistake.
     ///
     /// # Safety
     ///
@@ -241,7 +243,7 @@ mod broken {
     }
 }
 
-/// The per-CPU offset of this CPU minus that of `old_cpu`.
+/// Returns the per-CPU offset of this CPU minus that of `old_cpu`.
 ///
 /// # Safety
 ///
@@ -253,13 +255,13 @@ unsafe fn offset_delta(old_cpu: c_uint) -> u64 {
 
 /// Resumes a task that was interrupted in kernel mode and has been moved since.
 ///
-/// `pc` is its program counter, and `old_cpu` the CPU that it was interrupted on; it is now on this
-/// one. Cost without a section: a binary search of one table.
+/// `pc` is its program counter, and `old_cpu` the CPU on which it was interrupted. It is now on
+/// this CPU. Cost without a section: a binary search of one table.
 ///
 /// # Safety
 ///
-/// `regs` is valid and describes kernel code that is about to be returned to, at `pc`; interrupts
-/// are disabled and stay so until then; `old_cpu` is a possible CPU.
+/// `regs` is valid and describes kernel code at `pc`, to which the CPU is about to return;
+/// interrupts are disabled and stay so until then; `old_cpu` is a possible CPU.
 #[export]
 pub unsafe extern "C" fn __sched_rseq_resume(
     regs: *mut bindings::pt_regs,
@@ -273,12 +275,12 @@ pub unsafe extern "C" fn __sched_rseq_resume(
     }
 }
 
-/// Sends whoever was interrupted in a plain section back to its start.
+/// Restarts an interrupted plain section.
 ///
 /// # Safety
 ///
-/// `regs` is valid and describes kernel code that was interrupted, by whatever, at `pc`; interrupts
-/// are disabled.
+/// `regs` is valid and describes kernel code that was interrupted at `pc`;
+/// interrupts are disabled.
 #[cfg(CONFIG_SCHED_RSEQ_PLAIN)]
 #[export]
 pub unsafe extern "C" fn __sched_rseq_interrupted(regs: *mut bindings::pt_regs, pc: c_ulong) {
@@ -293,11 +295,11 @@ pub unsafe extern "C" fn __sched_rseq_interrupted(regs: *mut bindings::pt_regs, 
     }
 }
 
-/// Finds the section that was interrupted, and where.
+/// Finds the interrupted section, and the address in it.
 ///
 /// # Safety
 ///
-/// `regs` is valid and describes kernel code that is about to be returned to, at `pc`.
+/// `regs` is valid and describes kernel code at `pc`, to which the CPU is about to return.
 #[inline(always)]
 unsafe fn find_interrupted<'a>(regs: *mut bindings::pt_regs, pc: u64) -> Option<(&'a Entry, u64)> {
     #[cfg(CONFIG_SCHED_RSEQ_BREAK)]
@@ -309,7 +311,7 @@ unsafe fn find_interrupted<'a>(regs: *mut bindings::pt_regs, pc: u64) -> Option<
 }
 
 /// Resumes a task that was interrupted at `pc`, in the section of `entry`, and was moved. Out of
-/// line, because hardly any is.
+/// line, because that is rare.
 ///
 /// # Safety
 ///
@@ -335,7 +337,7 @@ unsafe fn resume_in(entry: &Entry, regs: *mut bindings::pt_regs, pc: u64, old_cp
     unsafe { apply(&section, resume, regs, pc, old_cpu, true) };
 }
 
-/// Restarts a plain section that was interrupted at `pc`, with or without being preempted.
+/// Restarts a plain section that was interrupted at `pc`, whether or not the task was preempted.
 ///
 /// # Safety
 ///
@@ -349,8 +351,8 @@ unsafe fn interrupted_in(entry: &Entry, regs: *mut bindings::pt_regs, pc: u64) {
     if section.kind == Entry::PLAIN {
         // SAFETY: Always the number of a CPU.
         let cpu = unsafe { bindings::raw_smp_processor_id() };
-        // An event could be an interrupt, which has all watchpoints put back, and the section hit
-        // the same one again.
+        // Emit no event before a single step. The event could raise an interrupt, which enables
+        // all watchpoints again, and the section would hit the same watchpoint once more.
         //
         // SAFETY: By the safety requirements of this function.
         let event = unsafe { !bindings::sched_rseq_stepped(regs) };
@@ -359,8 +361,8 @@ unsafe fn interrupted_in(entry: &Entry, regs: *mut bindings::pt_regs, pc: u64) {
     }
 }
 
-/// Does what was decided about whoever was found at `pc` in a section, counts it and, with `event`,
-/// tells of it.
+/// Applies the decision about a context that was found at `pc` in a section, and counts it. With
+/// `event`, it also emits the trace event.
 ///
 /// # Safety
 ///
@@ -376,9 +378,9 @@ unsafe fn apply(
 ) {
     stat_inc(bindings::sched_rseq_stat_SCHED_RSEQ_STAT_CS);
     boundary_inc(section, pc);
-    // Who waits for an event is woken by an interrupt, which comes before the task's next
-    // instruction. If that were an event again, a real-time task that waits for each would never
-    // let this one go on.
+    // Emit no event for a task that is already at the restart point. A reader that waits for
+    // events is woken by an interrupt, before the task's next instruction. If that restart were an
+    // event again, a real-time reader would never let the task continue.
     if event && !matches!(resume, Resume::Continue) && resume != (Resume::Restart { pc }) {
         // SAFETY: Interrupts are disabled, as the caller guarantees.
         unsafe {
@@ -414,15 +416,15 @@ unsafe fn apply(
 #[export]
 pub unsafe extern "C" fn __sched_rseq_note_marked(pc: c_ulong) {
     let pc = pc as u64;
-    // Not if a copy of an instruction is stepped over.
-    // SAFETY: The task that was interrupted there keeps the module.
+    // Nothing is found while a copy of an instruction is being stepped. SAFETY: The task that was
+    // interrupted there keeps the module from going away.
     if let Some(section) = unsafe { find_entry(pc) }.map(section_of) {
         stat_inc(bindings::sched_rseq_stat_SCHED_RSEQ_STAT_CS);
         boundary_inc(&section, pc);
     }
 }
 
-/// Whether one of the sections of a table contains an address.
+/// Returns whether one of the sections of a table contains an address.
 ///
 /// # Safety
 ///
@@ -436,7 +438,7 @@ pub unsafe extern "C" fn sched_rseq_contains(
     unsafe { table_from_c(&*table) }.find(addr as u64).is_some()
 }
 
-/// Finds the plain section that contains an address, and stores where it begins and ends.
+/// Finds the plain section that contains an address, and stores its begin and its end.
 ///
 /// Returns false, and stores nothing, if the address is in no plain section.
 ///
@@ -463,9 +465,10 @@ pub unsafe extern "C" fn sched_rseq_find_plain(
     true
 }
 
-/// Checks a descriptor. Returns what is wrong with it in words, or null.
+/// Checks a descriptor. Returns in words what is wrong with it, or null.
 ///
-/// `text` and `text_size` are the text that the owner may describe, or 0 if the section is in none.
+/// `text` and `text_size` are the text that the owner may describe, or 0 if the section is in no
+/// text.
 ///
 /// # Safety
 ///
@@ -485,7 +488,7 @@ pub unsafe extern "C" fn sched_rseq_check(
         bindings::SCHED_RSEQ_NR_REGS as u8,
     );
     match result {
-        // This kernel does not send back who was interrupted in one.
+        // This kernel does not restart plain sections.
         Ok(()) if section.kind == Entry::PLAIN && cfg!(not(CONFIG_SCHED_RSEQ_PLAIN)) => {
             Malformed::UnknownKind.why().as_char_ptr()
         }
@@ -494,19 +497,19 @@ pub unsafe extern "C" fn sched_rseq_check(
     }
 }
 
-/// The section that contains an address of kernel or module text, as the engine finds it.
+/// Returns the section that contains an address of kernel or module text, as the engine finds it.
 ///
 /// Context: any in which RCU is watching.
 // Other crates do not see the symbols of the linker script.
 #[inline(never)]
 pub fn find_section(addr: u64) -> Option<Section> {
     let _guard = rcu::read_lock();
-    // SAFETY: A module that goes is first forgotten, and its memory freed when nobody reads under
-    // RCU any more.
+    // SAFETY: The loader first removes a module from all lists. It frees the memory when no RCU
+    // reader can see it any more.
     unsafe { find_entry(addr) }.map(section_of)
 }
 
-/// The descriptor of that section.
+/// Returns the descriptor of the section that contains an address.
 ///
 /// # Safety
 ///
@@ -528,7 +531,8 @@ unsafe fn find_entry<'a>(addr: u64) -> Option<&'a Entry> {
     Table::new(entries, cfg!(not(CONFIG_SCHED_RSEQ_PUBLISH))).find_entry(addr)
 }
 
-/// The same for what is not in `.text`: a module, or code that only runs while the kernel boots.
+/// Does the same for an address outside `.text`: in a module, or in code that runs only while the
+/// kernel boots.
 ///
 /// # Safety
 ///
@@ -545,25 +549,26 @@ unsafe fn find_entry_elsewhere<'a>(addr: u64) -> Option<&'a Entry> {
     unsafe { table_from_c(&table) }.find_entry(addr)
 }
 
-/// The section that contains an address, which of its instructions that is, and how many it has.
+/// Returns the section that contains an address, the number of the instruction there, and the
+/// number of all its instructions.
 ///
 /// Context: any in which RCU is watching.
 #[inline]
 pub fn find_insn(addr: u64) -> Option<(Section, u32, u32)> {
-    // The instructions are looked at, too.
+    // The guard also covers the reads of the instructions.
     let _guard = rcu::read_lock();
     let section = find_section(addr)?;
     let end = section.begin.wrapping_add(u64::from(section.len));
     Some((section, nr_insns(&section, addr), nr_insns(&section, end)))
 }
 
-/// Whether an address is kernel or module text, and not init text that was freed.
+/// Returns whether an address is kernel or module text, and not freed init text.
 pub fn is_text(addr: u64) -> bool {
     // SAFETY: Takes any number.
     unsafe { bindings::kernel_text_address(addr as c_ulong) != 0 }
 }
 
-/// Where a section is, for somebody to read.
+/// The place of a section in words.
 pub struct Place<'a> {
     /// `vmlinux` or the name of a module.
     pub owner: &'a CStr,
@@ -582,17 +587,19 @@ fn text(s: &CStr) -> Result<&str, fmt::Error> {
 
 impl fmt::Display for Place<'_> {
     /// Writes symbol, offset and size, and the module, as the format `%pS` of C does.
-    // Inline, so that only a module that shows places contains it.
+    // Inline, so that only a module that prints places contains it.
     #[inline]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.place.symbol.is_null() {
             let mut name = [0u8; Self::MAX_LEN];
-            // SAFETY: The buffer is longer than the function asks for.
-            unsafe { bindings::sprint_symbol(name.as_mut_ptr(), self.begin as usize) };
+            // SAFETY: The length is that of the buffer.
+            unsafe {
+                bindings::sched_rseq_symbol(name.as_mut_ptr(), name.len(), self.begin as usize)
+            };
             let name = CStr::from_bytes_until_nul(&name).map_err(|_| fmt::Error)?;
             return f.write_str(text(name)?);
         }
-        // SAFETY: By the type's construction, a string that is there as long as the place.
+        // SAFETY: By the type's construction, this is a string that lives as long as the place.
         let symbol = unsafe { CStr::from_char_ptr(self.place.symbol) };
         let (offset, size) = (self.place.offset, self.place.size);
         write!(
@@ -604,9 +611,9 @@ impl fmt::Display for Place<'_> {
     }
 }
 
-/// Calls `f` for each section of the kernel and of its modules, from a position on, until it
-/// returns an error. The position is 0 at the start, and then that of the section for which `f`
-/// returned the error, or the end; another walk can go on there.
+/// Calls `f` for each section of the kernel and of its modules, from a position on, until `f`
+/// returns an error. The position is 0 at the start. Afterwards it is that of the section for
+/// which `f` returned the error, or the end. Another walk can continue there.
 ///
 /// If a module is loaded or unloaded between two walks, sections may be visited twice or not at
 /// all. `f` may sleep, but must not load or unload modules.
@@ -626,7 +633,7 @@ where
         let (place, entry, f) = unsafe { (&*place, &*entry.cast::<Entry>(), &mut *f.cast::<F>()) };
         let section = section_of(entry);
         let place = Place {
-            // SAFETY: The owner is a string that is there as long as the place.
+            // SAFETY: The owner is a string that lives as long as the place.
             owner: unsafe { CStr::from_char_ptr(place.owner) },
             place,
             begin: section.begin,
@@ -644,10 +651,10 @@ where
 mod tests {
     use super::*;
 
-    /// Where the tables below pretend to stand.
+    /// The pretended address of the tables below.
     const PLACE: u64 = 0xffff_8000_8100_0000;
 
-    /// An entry for index `i` of a table at [`PLACE`].
+    /// Makes an entry for index `i` of a table at [`PLACE`].
     fn entry(i: usize, begin: u64, len: u16) -> Entry {
         let place = PLACE + (i * size_of::<Entry>()) as u64;
         Entry {
@@ -780,7 +787,7 @@ mod tests {
 
     #[test]
     fn decide_restart() {
-        // The address is formed anew, whatever the way was.
+        // The task forms the address again, whatever the delta is.
         let section = Section {
             begin: PLACE,
             len: 20,
@@ -809,17 +816,17 @@ mod tests {
         };
         for delta in [0x1000, 0u64.wrapping_sub(0x1000)] {
             assert_eq!(section.resume(PLACE - 2, delta), Resume::Continue);
-            // The first instruction has yet to form the address.
+            // The first instruction is about to form the address.
             assert_eq!(section.resume(PLACE, delta), Resume::Continue);
             let fixup = Resume::Fixup { reg: 7, delta };
             assert_eq!(section.resume(PLACE + 6, delta), fixup);
             assert_eq!(section.resume(PLACE + 11, delta), fixup);
             assert_eq!(section.resume(PLACE + 12, delta), Resume::Continue);
         }
-        // Still, or again, on the same CPU.
+        // The task is still, or again, on the same CPU.
         assert_eq!(section.resume(PLACE + 6, 0), Resume::Continue);
-        // An inner and an outer exit, each for its part of the way: together they move the register
-        // from the first CPU to the last, and not at all if the task has come back.
+        // An inner and an outer exit, each for a part of the moves. Together they move the
+        // register from the first CPU to the last, and not at all if the task has come back.
         let (mut cpu, mut register) = (0x1000u64, 0x1000u64);
         for to in [0x5000u64, 0x3000, 0x1000] {
             let resume = section.resume(PLACE + 6, to.wrapping_sub(cpu));
@@ -843,12 +850,12 @@ mod tests {
         for offset in [0, 4, 8, 12] {
             let restart = Resume::Restart { pc: PLACE };
             assert_eq!(section.interrupted(PLACE + offset), restart);
-            // A task that was moved was interrupted before, and is restarted for that.
+            // A task that was moved was interrupted first, and that interruption restarts it.
             assert_eq!(section.resume(PLACE + offset, 0x1000), Resume::Continue);
         }
         assert_eq!(section.interrupted(PLACE + 16), Resume::Continue);
         assert_eq!(section.interrupted(0x40_0000), Resume::Continue);
-        // The others do not care, for their commits are atomic.
+        // The other kinds are not restarted, because their commits are atomic.
         for kind in [Entry::RESTART, Entry::FIXUP, 0xff] {
             let section = Section { kind, ..section };
             assert_eq!(section.interrupted(PLACE + 8), Resume::Continue);

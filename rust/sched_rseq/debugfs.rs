@@ -26,7 +26,7 @@ use kernel::{
     }, //
 };
 
-/// The files. While they exist, exits to kernel mode are counted too.
+/// The files. While they exist, the kernel also counts exits to kernel mode.
 #[pin_data]
 pub(crate) struct Files {
     #[pin]
@@ -55,6 +55,7 @@ pub(crate) fn files() -> impl PinInit<Files, Error> {
     try_pin_init!(Files {
         _counting: CountExits::new(),
         scope <- Scope::dir((), c"sched_rseq", |data, dir| {
+            dir.read_callback_file(c"mode", data, &show_mode);
             dir.read_callback_file(c"stats", data, &show_stats);
             dir.read_callback_file(c"stats_percpu", data, &show_stats_percpu);
             dir.read_callback_file(c"boundary", data, &show_boundary);
@@ -62,6 +63,11 @@ pub(crate) fn files() -> impl PinInit<Files, Error> {
             dir.write_only_callback_file(c"reset", data, &write_reset);
         }),
     })
+}
+
+fn show_mode(_: &(), f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let mode = CStr::from_bytes_with_nul(bindings::SCHED_RSEQ_MODE).map_err(|_| fmt::Error)?;
+    f.write_fmt(fmt!("{mode}\n"))
 }
 
 fn show_stats(_: &(), f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -94,12 +100,12 @@ fn show_boundary(_: &(), f: &mut fmt::Formatter<'_>) -> fmt::Result {
     Ok(())
 }
 
-/// The file `sections`. Each read goes on where the one before ended, so that neither a lock is
-/// held from one read to the next nor the whole text is in memory.
+/// The file `sections`. Each read continues where the previous one ended. So the kernel need not
+/// hold a lock from one read to the next, nor keep the whole text in memory.
 struct Sections;
 
-/// A position in the file: the section's in [`sched_rseq::walk_sections`], and how many bytes of
-/// its line were read.
+/// A position in the file: the position of a section in [`sched_rseq::walk_sections`], and the
+/// number of bytes of its line that were read.
 #[derive(Clone, Copy)]
 struct Position {
     section: usize,
@@ -126,7 +132,7 @@ impl Position {
 static_assert!(bindings::KSYM_NAME_LEN as i64 + 256 <= Position::LINE);
 
 impl BinaryWriter for Sections {
-    /// Writes lines. Only the first may be cut, at both ends.
+    /// Writes lines. Only the first line may be cut, at both ends.
     fn write_to_slice(
         &self,
         writer: &mut UserSliceWriter,
@@ -144,7 +150,8 @@ impl BinaryWriter for Sections {
             }
             line.0.clear();
             show_section(&mut line, place, &section).map_err(|_| EINVAL)?;
-            // What was read of the line was that of another section, if a module came or went.
+            // If a module was loaded or unloaded, the read part of the line may be that of another
+            // section.
             let skip = core::mem::take(&mut pos.bytes).min(line.0.len());
             let rest = &line.0[skip..];
             if rest.len() <= room - text.len() {
@@ -167,7 +174,7 @@ impl BinaryWriter for Sections {
     }
 }
 
-/// A line, in memory from the heap: the stack has no room for the longest.
+/// A line, in memory from the heap, because the stack has no room for the longest line.
 struct Line(KVec<u8>);
 
 impl Line {

@@ -2,8 +2,9 @@
 
 //! Shows the kernel's restartable sequences in debugfs.
 //!
-//! At load each critical section of the kernel and of its modules is looked up the way the engine
-//! does it; while loaded, `/sys/kernel/debug/sched_rseq/` shows the counters and the sections.
+//! At load, the module looks up each critical section of the kernel and of its modules, as the
+//! engine does. While it is loaded, `/sys/kernel/debug/sched_rseq/` shows the counters and the
+//! sections.
 
 use kernel::prelude::*;
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The check at load: the engine must find each section, and only that.
+//! The check at load: the engine must find each section, and nothing else.
 
 use kernel::{
     prelude::*,
@@ -10,11 +10,12 @@ use kernel::{
     },
 };
 
-/// Looks up the first and last instruction of each section and the one behind it.
+/// Looks up the first and the last instruction of each section, and the one behind it.
 pub(crate) fn run() -> Result {
     let mut sections = 0u32;
     sched_rseq::walk_sections(&mut 0, |place, section| {
-        // What is left of freed init text, or text that the kernel no longer runs.
+        // The descriptor is left over from freed init text, or from text that the kernel no longer
+        // runs.
         if !sched_rseq::is_text(section.begin) {
             return Ok(());
         }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The kernel's counters, which each CPU keeps for itself.
+//! The kernel's counters, one set for each CPU.
 
 use kernel::{
     bindings,
@@ -21,7 +21,7 @@ use kernel::{
 const NR_STATS: usize = bindings::sched_rseq_stat_SCHED_RSEQ_NR_STATS as usize;
 const NR_BOUNDARIES: usize = bindings::SCHED_RSEQ_NR_BOUNDARIES as usize;
 
-/// `struct sched_rseq_stats`.
+/// The layout of `struct sched_rseq_stats`.
 #[repr(C)]
 struct Counters {
     count: [Atomic<usize>; NR_STATS],
@@ -32,8 +32,8 @@ static_assert!(size_of::<Counters>() == size_of::<bindings::sched_rseq_stats>())
 static_assert!(align_of::<Counters>() == align_of::<bindings::sched_rseq_stats>());
 
 declare_per_cpu! {
-    // SAFETY: Laid out alike. C counts with interrupts disabled, on the CPU's own copy; what others
-    // do here they do to one counter at a time, as a whole.
+    // SAFETY: The layout is the same. C counts with interrupts disabled, on the CPU's own copy.
+    // Code here on other CPUs reads or writes one counter at a time, as a whole.
     unsafe static COUNTERS: Shared<Counters> = "sched_rseq_stats";
 }
 
@@ -42,8 +42,8 @@ declare_per_cpu! {
 pub(crate) struct Stats {
     /// In the order of [`Stats::NAMES`].
     pub(crate) count: [usize; NR_STATS],
-    /// How many tasks were found at each instruction of a section; the last bin also counts what
-    /// lies beyond.
+    /// The number of tasks that were found at each instruction of a section. The last bin also
+    /// counts all later instructions.
     pub(crate) boundary: [usize; NR_BOUNDARIES],
 }
 
@@ -53,7 +53,7 @@ impl Stats {
         "exit", "preempt", "cs", "restart", "fixup", "clear", "nested",
     ];
 
-    /// Adds the counters of a CPU, which goes on counting.
+    /// Adds the counters of a CPU, which continues to count.
     fn add(&mut self, cpu: CpuId) {
         let Some(counters) = COUNTERS.shared_on(cpu) else {
             return;
@@ -66,7 +66,7 @@ impl Stats {
         }
     }
 
-    /// The counters of each possible CPU.
+    /// Returns the counters of each possible CPU.
     pub(crate) fn per_cpu() -> impl Iterator<Item = (CpuId, Self)> {
         possible_cpus().map(|cpu| {
             let mut stats = Self::default();
@@ -75,14 +75,15 @@ impl Stats {
         })
     }
 
-    /// The sum of the counters of all CPUs.
+    /// Returns the sum of the counters of all CPUs.
     pub(crate) fn total() -> Self {
         let mut total = Self::default();
         possible_cpus().for_each(|cpu| total.add(cpu));
         total
     }
 
-    /// Sets all counters of all CPUs to zero. One that its CPU is about to write keeps its count.
+    /// Sets all counters of all CPUs to zero. A counter that its CPU is just writing keeps its
+    /// count.
     pub(crate) fn reset() {
         for counters in possible_cpus().filter_map(|cpu| COUNTERS.shared_on(cpu)) {
             counters
@@ -94,9 +95,9 @@ impl Stats {
         }
     }
 
-    /// Switches the counting of every exit to kernel mode on or off. May sleep.
+    /// Starts or stops counting every exit to kernel mode. May sleep.
     pub(crate) fn trace_exits(on: bool) {
-        // SAFETY: No requirements but the context.
+        // SAFETY: There are no requirements except the context.
         unsafe { bindings::sched_rseq_stats_trace_exits(on) };
     }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What table mode would be on riscv, which does not have it: one atomic on this CPU's
- * copy. Only what the fast path executes is here; nothing restarts it.
+ * Table mode on riscv, which the kernel does not have: one atomic on this CPU's
+ * copy. This file has only the code of the fast path, and nothing restarts it.
  */
 #include <linux/percpu.h>
 
@@ -57,7 +57,7 @@ ATOMIC_CMPXCHG(64, ".d")
 
 #define ATOMIC_BASE(p)			((__force void *)(p))
 
-/* One access, as it is in the kernel. */
+/* One access, like the kernel's own. */
 #define BENCH_READ(bits, p)		this_cpu_read((p)->u##bits)
 #define BENCH_WRITE(bits, p, val)	this_cpu_write((p)->u##bits, val)
 #define BENCH_ADD(bits, p, val)		fetch_add_##bits(ATOMIC_BASE(p), val)

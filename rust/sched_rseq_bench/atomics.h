@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Per-CPU operations of arm64 written by hand: all of them are one access, a
- * load, a store or an atomic, between a beginning and an end. Who includes this
- * has defined these two as HAND_BEGIN and HAND_END, with HAND_OUT and HAND_IN, their
- * operands, and HAND_P, the operand that has the address of the variable then.
+ * Per-CPU operations of arm64, written by hand. Each is one access (a load, a store
+ * or an atomic) between a beginning and an end.
+ *
+ * The including file defines HAND_BEGIN and HAND_END, their operands HAND_OUT and
+ * HAND_IN, and HAND_P, the operand that has the address of the variable then.
  */
 #include <asm/alternative.h>
 #include <asm/barrier.h>
 #include <asm/lse.h>
 
-/* As asm/percpu_rseq.h: nothing is patched if LSE is there for sure. */
+/* As in asm/percpu_rseq.h, nothing is patched if the compiler may assume LSE. */
 #ifdef __ARM_FEATURE_ATOMICS
 #define HAND_DROP(...)
 #define HAND_ATOMIC(llsc, nops, lse)					\

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Measures per-CPU operations and what they cost an interrupt: how the C parts
- * of the module know each other, and how Rust knows them.
+ * Measures per-CPU operations and what they cost an interrupt: declarations for the
+ * C parts of the module and for Rust.
  */
 #ifndef SCHED_RSEQ_BENCH_H
 #define SCHED_RSEQ_BENCH_H
@@ -15,20 +15,20 @@ union bench_var {
 	u64	u64;
 };
 
-/* The variable of all schemes that have a copy for each CPU. */
+/* The variable of all schemes that have a copy for each CPU */
 DECLARE_PER_CPU(union bench_var, bench_var);
 
-/* What the variable is before an operation, and what CMPXCHG stores. */
+/* The value of the variable before an operation, and the value that CMPXCHG stores */
 #define BENCH_OLD		3ULL
 #define BENCH_NEW		9ULL
 
 /**
- * struct bench_op - an operation as one scheme does it
- * @name:	how reports call it
- * @bits:	width of the variable, 0 if nothing is done
- * @after:	what the variable is after one operation
+ * struct bench_op - an operation in one scheme
+ * @name:	its name in reports
+ * @bits:	width of the variable, 0 for the empty operation
+ * @after:	value of the variable after one operation
  * @loop:	does the operation @nr times
- * @once:	does it one time, and nothing is prepared
+ * @once:	does the operation once, without preparation
  */
 struct bench_op {
 	const char	*name;
@@ -40,12 +40,12 @@ struct bench_op {
 
 /**
  * struct bench_unit - the operations of one scheme, from one file
- * @name:	what the names of its functions begin with
- * @scheme:	how reports call it
+ * @name:	prefix of the names of its functions
+ * @scheme:	name of the scheme in reports
  * @lse_only:	compiled for a CPU that has LSE
  * @fixed:	the variable, if it is no per-CPU variable
  * @nr_ops:	number of @ops
- * @ops:	the first one does nothing
+ * @ops:	the first one is the empty operation
  */
 struct bench_unit {
 	const char		*name;
@@ -60,7 +60,7 @@ extern const struct bench_unit bench_native, bench_native_lse, bench_refresh, be
 			       bench_fixed, bench_fixed_lse, bench_preempt, bench_atomic;
 
 #ifdef CONFIG_ARM64
-/* What refresh has in thread_info. */
+/* The fields of refresh in thread_info */
 struct bench_slot {
 	u16	registers;
 };
@@ -69,17 +69,17 @@ extern struct bench_slot bench_slot;
 #endif
 
 /**
- * struct bench_search - what the engine takes for one table
- * @owner:	who it belongs to
- * @nr:		descriptors in it
- * @resumed:	times it was asked for an address inside a section
- * @passed:	times it was asked for one that is in no section
- * @wrong:	times it did not do what it should
+ * struct bench_search - the cost of the engine for one table
+ * @owner:	owner of the table
+ * @nr:	number of its descriptors
+ * @resumed:	number of calls for an address inside a section
+ * @passed:	number of calls for an address in no section
+ * @wrong:	number of calls with a wrong result
  * @sum:	nanoseconds of all @resumed
  * @most:	nanoseconds of the longest of these
  * @most_passed: nanoseconds of the longest of @passed
  * @search:	nanoseconds of the longest search, beyond that in an empty table;
- *		0 if nothing searches this table
+ *		0 if the kernel does not search this table
  */
 struct bench_search {
 	char	owner[64];
@@ -94,11 +94,12 @@ struct bench_search {
 };
 
 /**
- * bench_now_ns - the clock of all measurements
+ * bench_now_ns - Read the clock of all measurements
  *
  * Context: Any.
- * Return: nanoseconds. On riscv, whose clock ticks every 100 ns only in QEMU, retired
- * instructions, each of which takes one.
+ *
+ * Return: nanoseconds. On riscv, whose clock ticks only every 100 ns in QEMU, the
+ * number of retired instructions. Each of these takes a nanosecond.
  */
 static __always_inline u64 bench_now_ns(void)
 {

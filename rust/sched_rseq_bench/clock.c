@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Times operations with interrupts disabled. In QEMU with -icount shift=0 the
- * clock advances by a nanosecond an instruction.
+ * Times operations with interrupts disabled. In QEMU with -icount shift=0 the clock
+ * advances by a nanosecond an instruction.
  */
 #include <linux/irqflags.h>
 #include <linux/percpu.h>
@@ -76,7 +76,7 @@ const char *bench_atomics(const struct bench_unit *unit)
 }
 #endif
 
-/* The @index-th of the units that this CPU can execute, or NULL. */
+/* Return number @index of the units that this CPU can execute, or NULL. */
 const struct bench_unit *bench_unit(u32 index)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(units); i++) {
@@ -98,7 +98,7 @@ static union bench_var *reset(const struct bench_unit *unit, const struct bench_
 	return var;
 }
 
-/* What the variable is after one operation. */
+/* Return the value of the variable after one operation. */
 u64 bench_try(const struct bench_unit *unit, const struct bench_op *op, bool loop)
 {
 	union bench_var *var;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The lower bound: each CPU has its own page tables, so that its copy is at an
- * address that the compiler knows. The copy is a plain variable here.
+ * The lower bound: each CPU has its own page tables, so its copy is at an address
+ * that the compiler knows. Here the copy is a plain variable.
  */
 #include "bench.h"
 

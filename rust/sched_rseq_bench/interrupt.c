@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What sections cost an interrupt, one that does not preempt and one that does; a
- * synchronous exception; and a task that was moved: the engine, for each table that
- * there is.
+ * Measures what sections cost: an interrupt that does not preempt and one that
+ * does; a synchronous exception; and the engine, for a task that was moved, with
+ * each table.
  */
 
-/* The kernel's filter is not exported, so sched_rseq_interrupted() looks at one of ours. */
+/* The kernel does not export its filter, so sched_rseq_interrupted() tests a filter here. */
 #define sched_rseq_filter bench_filter
 
 #include <linux/irq_work.h>
@@ -58,14 +58,14 @@ static s64 window_ns(void)
 	u64 start = bench_now_ns();
 
 	local_irq_enable();
-	/* What is pending interrupts here. */
+	/* A pending interrupt comes here. */
 	local_irq_disable();
 	return bench_now_ns() - start;
 }
 
 /**
- * bench_interrupt_ns - what an interrupt takes
- * @and_preempt: it wakes a task of higher priority, which runs at once
+ * bench_interrupt_ns - Time an interrupt
+ * @and_preempt: the interrupt wakes a task of higher priority, which runs at once
  *
  * Return: nanoseconds, or a negative number if something else happened.
  */
@@ -85,11 +85,11 @@ s64 bench_interrupt_ns(bool and_preempt)
 	return with - without;
 }
 
-/* Exceptions that are timed together, and how often that is tried. */
+/* The number of exceptions that are timed together, and of tries */
 #define EXCEPTIONS	256
 #define TRIES		32
 
-/* The shortest time of reads of @addr, each of which faults or none. */
+/* Return the shortest time of reads of @addr. Either each of them faults or none. */
 static u64 reads_ns(const u64 *addr, bool faults)
 {
 	u64 start, val, shortest = U64_MAX;
@@ -100,7 +100,7 @@ static u64 reads_ns(const u64 *addr, bool faults)
 		start = bench_now_ns();
 		for (int i = 0; i < EXCEPTIONS; i++)
 			faulted += !!get_kernel_nofault(val, addr);
-		/* An interrupt, the tick at the latest, makes it longer. */
+		/* An interrupt, at the latest the tick, makes the time longer. */
 		shortest = min(shortest, bench_now_ns() - start);
 		if (faulted != (faults ? EXCEPTIONS : 0))
 			return U64_MAX;
@@ -109,16 +109,16 @@ static u64 reads_ns(const u64 *addr, bool faults)
 }
 
 /**
- * bench_exception_ns - what a synchronous exception in kernel mode takes
+ * bench_exception_ns - Time a synchronous exception in kernel mode
  *
- * A read of a page that is not mapped, with interrupts enabled, which goes on at
- * its fixup.
+ * The exception is a read of an unmapped page with interrupts enabled, which
+ * continues at its exception fixup.
  *
  * Return: nanoseconds, or a negative number if something else happened.
  */
 s64 bench_exception_ns(void)
 {
-	/* Behind it is a guard page. */
+	/* A guard page follows it. */
 	u8 *page = vmalloc(PAGE_SIZE);
 	u64 with, without;
 
@@ -134,7 +134,7 @@ s64 bench_exception_ns(void)
 
 #if defined(CONFIG_SCHED_RSEQ) && !defined(CONFIG_SCHED_RSEQ_MVIY)
 
-/* Sections of a table to be asked for, and how often each. */
+/* The number of sections of a table to look up, and how often each */
 #define SAMPLES		64
 #define TURNS		256
 
@@ -146,7 +146,7 @@ struct searches {
 
 typedef void (*engine_fn)(struct pt_regs *regs, unsigned int old_cpu);
 
-/* Of one turn. */
+/* Return the time of one turn. */
 static u64 turn_ns(u64 ns)
 {
 	return DIV_ROUND_CLOSEST_ULL(ns, TURNS);
@@ -157,13 +157,13 @@ static noinline void no_engine(struct pt_regs *regs, unsigned int old_cpu)
 	barrier();
 }
 
-/* Looks at sections with restart and fixup, after a migration. */
+/* Look up sections with restart and fixup, after a migration. */
 static noinline void moved(struct pt_regs *regs, unsigned int old_cpu)
 {
 	sched_rseq_resume(regs, old_cpu);
 }
 
-/* Looks at plain sections. */
+/* Look up plain sections. */
 static noinline void interrupted(struct pt_regs *regs, unsigned int old_cpu)
 {
 #ifdef CONFIG_SCHED_RSEQ_PLAIN
@@ -176,7 +176,7 @@ static engine_fn engine_of(const struct sched_rseq_entry *entry)
 	return entry->kind == SCHED_RSEQ_PLAIN ? interrupted : moved;
 }
 
-/* A CPU that this is not, whose copies are elsewhere. */
+/* Return another CPU, whose copies are elsewhere. */
 static unsigned int other_cpu(void)
 {
 	return cpumask_any_but(cpu_possible_mask, raw_smp_processor_id());
@@ -208,7 +208,7 @@ static noinline u64 engine_ns(engine_fn engine, struct pt_regs *regs,
 	return end - start;
 }
 
-/* What only the search in a table takes. */
+/* Return the time of the search in a table alone. */
 static u64 search_ns(const struct sched_rseq_table *table, unsigned long pc)
 {
 	struct sched_rseq_table none = {};
@@ -227,7 +227,7 @@ static u64 search_ns(const struct sched_rseq_table *table, unsigned long pc)
 	return turn_ns(end - middle - (middle - start));
 }
 
-/* What the engine takes for a task that was interrupted at @pc. */
+/* Return the time that the engine takes for a task that was interrupted at @pc. */
 static u64 ask(const struct sched_rseq_entry *entry, unsigned long pc, bool inside,
 	       struct bench_search *search)
 {
@@ -256,7 +256,7 @@ static void search_table(const struct sched_rseq_table *table, struct bench_sear
 		unsigned long begin = sched_rseq_begin(entry), end = begin + entry->len;
 		u64 ns;
 
-		/* Init text was freed. */
+		/* The init text was freed. */
 		if (!bench_is_text(begin))
 			continue;
 		ns = ask(entry, begin + sched_rseq_insn_length(begin), true, search);
@@ -265,7 +265,7 @@ static void search_table(const struct sched_rseq_table *table, struct bench_sear
 			search->search = max(search->search, search_ns(table, begin));
 		search->sum += ns;
 		search->most = max(search->most, ns);
-		/* Where one section ends another may begin. */
+		/* Another section may begin where one ends. */
 		if (index + 1 < table->nr && sched_rseq_begin(entry + 1) == end)
 			continue;
 		search->passed++;
@@ -273,7 +273,7 @@ static void search_table(const struct sched_rseq_table *table, struct bench_sear
 	}
 }
 
-/* The sections of one owner follow each other, in the order of its table. */
+/* The sections of one owner are consecutive, in the order of its table. */
 static int count_section(const struct sched_rseq_place *place,
 			 const struct sched_rseq_entry *entry, void *data)
 {
@@ -290,7 +290,7 @@ static int count_section(const struct sched_rseq_place *place,
 	return 0;
 }
 
-/* A table is searched at its first section, where the walk keeps its module from going. */
+/* Search a table at its first section, where the walk keeps its module from going away. */
 static int search_from(const struct sched_rseq_place *place,
 		       const struct sched_rseq_entry *entry, void *data)
 {
@@ -311,7 +311,7 @@ static int search_from(const struct sched_rseq_place *place,
 	return 0;
 }
 
-/* Fills in @searches, one for each table; returns how many there are. */
+/* Fill in @searches, one for each table. Returns their number. */
 u32 bench_searches(struct bench_search *searches, u32 nr)
 {
 	struct searches all = { .searches = searches, .max = nr };
@@ -325,17 +325,17 @@ u32 bench_searches(struct bench_search *searches, u32 nr)
 
 #ifdef CONFIG_SCHED_RSEQ_PLAIN
 
-/* No bit is set, as in the kernel's filter for an exit that hit no plain section. */
+/* No bit is set, as for an exit that hit no plain section. */
 unsigned long bench_filter[BITS_TO_LONGS(SCHED_RSEQ_FILTER_BITS)];
 
-/* Calls, so that each turn has to find the filter. */
+/* Not inline, so that each turn has to find the filter. */
 static noinline void look(struct pt_regs *regs, unsigned int old_cpu)
 {
 	sched_rseq_interrupted(regs);
 }
 
 /**
- * bench_filter_ns - what an exit pays to see that no plain section was hit
+ * bench_filter_ns - Time what an exit pays to see that no plain section was hit
  *
  * Return: nanoseconds
  */

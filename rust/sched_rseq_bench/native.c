@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * The operations of the kernel that this is built for.
- */
+/* The operations of the kernel for which the module is built. */
 #include <linux/percpu.h>
 
 #ifndef BENCH_UNIT

@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The operations of one scheme. Who includes this has defined
+ * The operations of one scheme. The including file defines:
  *
- *   BENCH_UNIT			what function names begin with
- *   BENCH_SCHEME		how reports call the scheme
+ *   BENCH_UNIT			prefix of the names of functions
+ *   BENCH_SCHEME		name of the scheme in reports
  *   BENCH_VAR, BENCH_PTR	the variable, and the type of its address
  *   BENCH_FIXED		its address, or NULL if it is a per-CPU variable
- *   BENCH_READ(bits, p) and so on: the operations on what p points at
+ *   BENCH_READ(bits, p) and so on: the operations on the variable at p
  */
 #include <linux/args.h>
 #include <linux/stringify.h>
 
 #include "bench.h"
 
-/* On s390 an operation uses up the register with the address. */
+/* On s390 an operation overwrites the register with the address. */
 #ifdef CONFIG_S390
 #define BENCH_ADDRESS(p)	asm volatile("" : "+a" (p))
 #else
@@ -55,8 +55,8 @@ BENCH_FNS(cmpxchg_##bits,						\
 	  BENCH_USE(BENCH_CMPXCHG(bits, &BENCH_VAR, (u##bits)old, (u##bits)new)))
 
 /*
- * What is not the operation. A loop keeps the address in a register, or copies it
- * for each turn; a single call has to form it.
+ * The code besides the operation. A loop keeps the address in a register, or copies
+ * it for each turn. A single call forms the address.
  */
 BENCH_LOOP(nothing, ({ BENCH_PTR p = &BENCH_VAR; BENCH_ADDRESS(p); }))
 BENCH_ONCE(nothing, barrier())

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Operations with preemption disabled: those of s390 before 7.2, and on riscv what they
- * would be in that way.
+ * Operations with preemption disabled: those of s390 before 7.2, and the same
+ * scheme on riscv.
  */
 #include <linux/percpu.h>
 #include <linux/preempt.h>

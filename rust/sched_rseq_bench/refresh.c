@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Register refresh, the scheme that is queued for arm64: the code tells in
+ * Register refresh, the scheme that is queued for arm64. The code stores in
  * thread_info which registers hold the address, the base and the offset, and the
- * exit to it forms the address anew. Only what the fast path executes is here,
- * written from a description; nothing refreshes.
+ * exit to it forms the address again. This file has only the code of the fast path,
+ * written from a description. Nothing refreshes.
  */
 #include <linux/percpu.h>
 
@@ -20,8 +20,8 @@
 #define BENCH_FIXED		NULL
 
 /*
- * As get_current(), from a register that nobody uses while interrupts are
- * disabled: clock.c lets it point at the slot.
+ * Like get_current(), from a register that no other code uses while interrupts are
+ * disabled. clock.c makes it point to the slot.
  */
 static __always_inline struct bench_slot *slot(void)
 {

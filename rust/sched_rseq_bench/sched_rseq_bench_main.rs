@@ -2,12 +2,11 @@
 
 //! Counts the instructions of per-CPU operations, of an interrupt, and of the engine.
 //!
-//! Loading the module does it. The log has a line for each number, and last one that begins with
-//! PASS or FAIL.
+//! The module counts when it is loaded. The log has a line for each number. The last line begins
+//! with PASS or FAIL.
 //!
-//! What is counted are nanoseconds. They are instructions in QEMU with `-icount shift=0,sleep=off`
-//! and one CPU, and nowhere else: a number that comes out as a fraction is no count, and the module
-//! says FAIL.
+//! The module measures nanoseconds. Only in QEMU with `-icount shift=0,sleep=off` and one CPU are
+//! these instructions. Elsewhere a number may be a fraction, and the module says FAIL.
 
 use kernel::{
     ffi::c_char,
@@ -23,7 +22,7 @@ module! {
     license: "GPL",
 }
 
-/// `struct bench_op` of bench.h.
+/// The layout of `struct bench_op` of bench.h.
 #[repr(C)]
 struct Op {
     name: *const c_char,
@@ -33,7 +32,7 @@ struct Op {
     run_once: *const (),
 }
 
-/// `struct bench_unit` of bench.h.
+/// The layout of `struct bench_unit` of bench.h.
 #[repr(C)]
 struct Unit {
     name: *const c_char,
@@ -44,7 +43,7 @@ struct Unit {
     ops: *const Op,
 }
 
-/// `struct bench_search` of bench.h.
+/// The layout of `struct bench_search` of bench.h.
 #[repr(C)]
 #[derive(Clone, Copy)]
 struct Search {
@@ -73,42 +72,44 @@ extern "C" {
     fn bench_filter_ns() -> u64;
 }
 
-/// Operations that are timed together.
+/// The number of operations that are timed together.
 const NR: u64 = 10_000;
 
-/// By how much the time of that many may differ from a multiple: clocks that tick every 16 ns only,
-/// and are read four times.
+/// The tolerance of the time of this many. A clock may tick only every 16 ns, and is read four
+/// times.
 const SLACK_NS: u64 = 100;
 
-/// Interrupts of each kind, of which the shortest counts: another one may come in between.
+/// The number of interrupts of each kind. The shortest one counts, because another interrupt may
+/// come in between.
 const INTERRUPTS: usize = 64;
 
-/// Tables that the engine may have to search.
+/// The maximum number of tables to search.
 const TABLES: usize = 8;
 
-/// How many instructions an operation takes that `NR` times takes so long; not if it is no number.
+/// Returns the number of instructions of an operation, from the time of `NR` operations, or `None`
+/// if it is not a whole number.
 fn insns(ns: u64) -> Option<u64> {
     let count = (ns + NR / 2) / NR;
     (ns.abs_diff(count * NR) <= SLACK_NS).then_some(count)
 }
 
-/// Whether there are instructions at an address; init text that was freed is none.
+/// Returns whether there are instructions at an address, and not freed init text.
 #[cfg(CONFIG_SCHED_RSEQ)]
 #[no_mangle]
 extern "C" fn bench_is_text(addr: usize) -> bool {
     kernel::sched_rseq::is_text(addr as u64)
 }
 
-/// What went wrong, in numbers of results.
+/// The numbers of bad results.
 #[derive(Default)]
 struct Bad {
-    /// The operation did not do what it is called.
+    /// The operation gave a wrong result.
     wrong: u32,
     /// The time is not that of a number of instructions.
     inexact: u32,
 }
 
-/// One scheme's operations.
+/// Measures the operations of one scheme.
 fn bench_ops(unit: &Unit, bad: &mut Bad) -> Result<u32> {
     // SAFETY: C describes a static array of this length, and static strings.
     let (ops, name, scheme, atomics) = unsafe {
@@ -122,7 +123,7 @@ fn bench_ops(unit: &Unit, bad: &mut Bad) -> Result<u32> {
     let (nothing, ops) = ops.split_first().ok_or(EINVAL)?;
     // SAFETY: `op` is one of the operations of `unit`, here and below.
     let loop_ns = |op: &Op, nr| unsafe { bench_loop_ns(unit, op, nr) };
-    // What it takes to start a loop cancels out, and so does what is in an empty one.
+    // The start of a loop cancels out, and so does the code of an empty one.
     let in_loop = |op: &Op| loop_ns(op, 2 * NR).checked_sub(loop_ns(op, NR));
     // SAFETY: As above.
     let once = |op: &Op| unsafe { bench_once_ns(unit, op, NR) };
@@ -160,7 +161,7 @@ fn bench_ops(unit: &Unit, bad: &mut Bad) -> Result<u32> {
     Ok(ops.len() as u32)
 }
 
-/// An interrupt that does not preempt, and one that does.
+/// Measures an interrupt that does not preempt, and one that does.
 fn bench_interrupts() -> Result<u32> {
     // SAFETY: The module is being loaded, so there is no other.
     kernel::error::to_result(unsafe { bench_interrupt_start() })?;
@@ -184,7 +185,7 @@ fn bench_interrupts() -> Result<u32> {
     Ok(2)
 }
 
-/// A synchronous exception in kernel mode.
+/// Measures a synchronous exception in kernel mode.
 fn bench_exception() -> Result<u32> {
     // SAFETY: No requirements.
     let insns = unsafe { bench_exception_ns() };
@@ -196,7 +197,7 @@ fn bench_exception() -> Result<u32> {
     Ok(1)
 }
 
-/// The engine on each table.
+/// Measures the engine on each table.
 fn bench_engine(bad: &mut Bad) -> Result<u32> {
     if cfg!(CONFIG_SCHED_RSEQ_PLAIN) {
         // SAFETY: No requirements.
@@ -215,7 +216,7 @@ fn bench_engine(bad: &mut Bad) -> Result<u32> {
         search: 0,
     };
     searches.extend_with(TABLES, none, GFP_KERNEL)?;
-    // SAFETY: There is room for so many.
+    // SAFETY: The array has room for this many.
     let nr = unsafe { bench_searches(searches.as_mut_ptr(), TABLES as u32) };
 
     for search in searches.iter().take(nr as usize) {
@@ -244,7 +245,7 @@ impl kernel::Module for Bench {
     fn init(_module: &'static ThisModule) -> Result<Self> {
         let (mut bad, mut numbers) = (Bad::default(), 0);
 
-        // SAFETY: Takes any number; what it returns is static.
+        // SAFETY: Takes any number, and returns a static struct or null.
         for unit in (0..).map_while(|i| unsafe { bench_unit(i).as_ref() }) {
             numbers += bench_ops(unit, &mut bad)?;
         }

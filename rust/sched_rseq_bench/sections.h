@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A module that has NR_SECTIONS critical sections, each a read, which nothing
- * ever executes: a table for the engine to search.
+ * A module with NR_SECTIONS critical sections, each of them a read that no code
+ * executes. It is a table for the engine to search.
  */
 #include <linux/module.h>
 #include <linux/sched_rseq_types.h>

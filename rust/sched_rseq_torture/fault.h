@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Operations that are broken on purpose, each the addition of 1 to a per-CPU
- * u64 at the address base, and each to be caught by every kind of torture. What
- * is wrong is the code of the operation; what the engine can do wrong is in
- * linux/sched_rseq.h, enum sched_rseq_break.
+ * Deliberately broken operations. Each adds 1 to a per-CPU u64 at the address base,
+ * and every type of torture must catch each. Here the code of the operation is
+ * wrong. linux/sched_rseq.h, enum sched_rseq_break, has the mistakes of the engine.
  */
 #ifndef SCHED_RSEQ_TORTURE_FAULT_H
 #define SCHED_RSEQ_TORTURE_FAULT_H
@@ -13,13 +12,13 @@
 #include <linux/sched_rseq.h>
 #include <linux/types.h>
 
-/* Neither a section nor is preemption disabled. */
+/* No section, and preemption is enabled. */
 static __always_inline void srt_busted_bare(unsigned long base)
 {
 	u64 *var = raw_cpu_ptr((u64 __percpu *)base);
 	u64 val = READ_ONCE(*var);
 
-	/* Or it could be one instruction. */
+	/* Otherwise it could be one instruction. */
 	OPTIMIZER_HIDE_VAR(val);
 	WRITE_ONCE(*var, val + 1);
 }
@@ -53,9 +52,9 @@ static __always_inline void srt_busted_bare(unsigned long base)
 #else
 
 /*
- * The retry of LL/SC goes to the LDXR: a task that was preempted in front of the
- * branch has left the section, and may be on another CPU than the address. The
- * first STXR fails, as each may at any time.
+ * The retry of LL/SC goes to the LDXR. A task that was preempted before the branch
+ * has left the section, and may be on another CPU than its address. The first STXR
+ * fails, as each may at any time.
  */
 static __always_inline void srt_busted_stale_retry(unsigned long base)
 {
@@ -106,13 +105,13 @@ static __always_inline void srt_busted_stale_retry(unsigned long base)
 
 #endif /* CONFIG_SCHED_RSEQ_PLAIN */
 
-/* The commit is outside: a task that is moved in front of it is not restarted. */
+/* The commit is outside, so a task that is moved before the commit is not restarted. */
 static __always_inline void srt_busted_end_short(unsigned long base)
 {
 	SRT_BUSTED_END(base, "772:\n", "");
 }
 
-/* A task that is preempted behind the commit does it again. */
+/* A task that is moved behind the commit does the operation again. */
 static __always_inline void srt_busted_end_long(unsigned long base)
 {
 	SRT_BUSTED_END(base, "", "772:\n");
@@ -120,16 +119,16 @@ static __always_inline void srt_busted_end_long(unsigned long base)
 
 #ifdef CONFIG_SCHED_RSEQ_PUBLISH
 /*
- * A right operation. The timers take away what the interrupted task published,
- * as an entry does whose handlers publish themselves, and that does not save and
- * restore.
+ * The operation is right. The timers clear what the interrupted task published. An
+ * entry would do that if it did not save and restore the pointer, and its handlers
+ * published themselves.
  */
 static __always_inline void srt_busted_no_save(unsigned long base)
 {
 	__percpu_rseq_add_64(base, 1);
 }
 
-/* A section with a record, which is not published: its task is not restarted. */
+/* A section with a descriptor that is not published, so its task is not restarted. */
 static __always_inline void srt_busted_no_publish(unsigned long base)
 {
 	unsigned long p, tmp;
@@ -182,13 +181,13 @@ static __always_inline void srt_busted_no_publish(unsigned long base)
 	: "memory");							\
 })
 
-/* The commit is outside: a task that is interrupted in front of it goes on. */
+/* The commit is outside, so a task that is interrupted before the commit continues. */
 static __always_inline void srt_busted_end_short(unsigned long base)
 {
 	SRT_BUSTED_END(base, "772:\n", "");
 }
 
-/* A task that is interrupted behind the commit does it again. */
+/* A task that is interrupted behind the commit does the operation again. */
 static __always_inline void srt_busted_end_long(unsigned long base)
 {
 	SRT_BUSTED_END(base, "", "772:\n");
@@ -201,7 +200,7 @@ static __always_inline void srt_busted_end_long(unsigned long base)
 
 #elif defined(CONFIG_S390) && defined(CONFIG_SCHED_RSEQ) && !defined(CONFIG_SCHED_RSEQ_MVIY)
 
-/* The commit is outside: the address of a task that is moved there stays. */
+/* The commit is outside, so the address of a task that is moved there stays. */
 static __always_inline void srt_busted_end_short(unsigned long base)
 {
 	asm volatile(
@@ -226,7 +225,7 @@ static __always_inline void srt_busted_end_short(unsigned long base)
 	fault(bare)
 #endif
 
-/* Indices of the list that is made of SRT_FAULTS wherever one is needed. */
+/* Indices of SRT_FAULTS */
 #define SRT_FAULT_NUMBER(fault)		SRT_FAULT_##fault,
 enum srt_fault {
 	SRT_FAULTS(SRT_FAULT_NUMBER)

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Interrupts a task at each instruction of its operations, three ways: it is preempted by one that
-//! works on the same variable; it is preempted and moved to another CPU; or handlers that are
-//! themselves interrupted work on the variable.
+//! Interrupts a task at each instruction of its operations, in three ways: another task preempts
+//! it and works on the same variable; it is preempted and moved to another CPU; or handlers work
+//! on the variable, one of them interrupted by another.
 //!
-//! With SDEI, firmware interrupts it, three other ways: while interrupts are masked, while they are
-//! enabled, and so that the handler fails.
+//! With SDEI, firmware interrupts it, in three other ways: while interrupts are masked, while they
+//! are enabled, and with a handler that fails.
 //!
-//! `cells` counts the instructions of the sections at which a task was hit, in each of the three
-//! ways, of all that there are.
+//! `cells` has two numbers: the cells that were hit, and all cells. A cell is an instruction of a
+//! section and one of the three ways.
 
 use kernel::{
     current,
@@ -27,19 +27,19 @@ use crate::{
     Way, //
 };
 
-/// Shots after which the rising delay starts again: some turns of the longest loop, and a prime, so
-/// that the hits do not fall into step with the loop.
+/// The number of shots after which the rising delay starts again. It is a prime, so that the hits
+/// do not fall into step with the loop, and covers some turns of the longest loop.
 const DELAYS: u32 = 251;
 
-/// Up to 2 to the power of this instructions are executed before the loop: a timer may tick every 16
-/// ns only, on riscv every 100.
+/// Before the loop, up to 2 to the power of this instructions are executed, because a timer may
+/// tick only every 16 ns, or every 100 ns on riscv.
 const PHASE_BITS: u32 = if cfg!(CONFIG_RISCV) { 7 } else { 4 };
 
-/// From so many shots on, there are up to this many times as many until all cells are hit.
+/// From this many shots on, the module takes up to `TRIES` times as many, until all cells are hit.
 const ENOUGH: u32 = 300;
 const TRIES: u32 = 40;
 
-/// `struct srt_op` of shot.h.
+/// The layout of `struct srt_op` of shot.h.
 #[repr(C)]
 struct Op {
     name: *const c_char,
@@ -53,7 +53,7 @@ const STORES: u32 = 1;
 
 /// `enum srt_event` of shot.h.
 const MIGRATE: u32 = 1;
-/// As many of one kind as of the other.
+/// There are as many of one kind as of the other.
 pub(crate) const NR_EVENTS: usize = 3;
 const SDEI_MASKED: u32 = NR_EVENTS as u32;
 
@@ -67,7 +67,7 @@ extern "C" {
     fn srt_shoot(shot: *mut Shot) -> i32;
 }
 
-/// What was done and found.
+/// What the shots did, and what they found.
 #[derive(Clone, Copy, Default)]
 struct Tally {
     shots: u64,
@@ -75,7 +75,7 @@ struct Tally {
     ops: u64,
     /// Updates that are missing, counted twice, or in the wrong CPU's copy.
     lost: u64,
-    /// Instructions of sections at which a task was hit, in each way, and all of them.
+    /// Cells that were hit, and all cells.
     hit: u64,
     cells: u64,
 }
@@ -92,7 +92,7 @@ impl Tally {
 }
 
 impl Shot {
-    /// Counts the updates that did not go where they committed.
+    /// Counts the updates that went astray.
     fn lost(&self, bits: u32, effect: u32) -> u64 {
         let mask = u64::MAX >> (64 - bits.min(64));
         let distance = |a: u64, b: u64| {
@@ -102,7 +102,8 @@ impl Shot {
         let mut lost = self.bad_return + self.spilt;
 
         if self.event == MIGRATE {
-            // The task had left this CPU when the value was read, so it must not have changed.
+            // The task had left this CPU when the value was read, so the value must not have
+            // changed.
             lost += distance(self.home_end, self.home_preempt).min(1);
         } else {
             lost += distance(self.away_end, 0).min(1);
@@ -113,7 +114,7 @@ impl Shot {
                 self.ops.wrapping_add(self.others),
             );
         } else {
-            // The last operation is on the one CPU or on the other.
+            // The last operation was on one of the two CPUs.
             let last = self.ops & if effect == STORES { mask } else { 1 };
             let there = self.away_end == last || (self.away_end == 0 && self.home_end == last);
             lost += u64::from(!there);
@@ -122,7 +123,7 @@ impl Shot {
     }
 }
 
-/// SDEI events, of which the module takes one.
+/// The session of SDEI events. The module takes one event.
 #[cfg(all(CONFIG_ARM_SDE_INTERFACE, CONFIG_SCHED_RSEQ_PLAIN))]
 mod sdei {
     use super::*;
@@ -148,9 +149,9 @@ mod sdei {
             }
         }
 
-        /// How many there were, and how many of them hit masked interrupts.
+        /// Returns the number of events, and of those that hit masked interrupts.
         pub(super) fn count(&self) -> (u64, u64) {
-            // SAFETY: No requirements; no shot is under way.
+            // SAFETY: There are no requirements, and no shot is under way.
             unsafe { (srt_sdei_events(), srt_sdei_masked()) }
         }
     }
@@ -163,7 +164,7 @@ mod sdei {
     }
 }
 
-/// Without SDEI, or where it need not restart anything.
+/// There is no SDEI, or SDEI need not restart anything.
 #[cfg(not(all(CONFIG_ARM_SDE_INTERFACE, CONFIG_SCHED_RSEQ_PLAIN)))]
 mod sdei {
     use super::*;
@@ -183,7 +184,7 @@ mod sdei {
 }
 
 struct Session {
-    /// Of the first three, or of those by SDEI.
+    /// The first event of its kind: by timers or by SDEI.
     first_event: u32,
 }
 
@@ -201,11 +202,11 @@ impl Session {
         }
     }
 
-    /// Measures a delay after which the task is in its loop when the timer fires. A shorter delay
-    /// makes the timer the next event of the CPU, which takes longer to start than what is measured
-    /// here; as the loop ends only when the timer has fired, there is room for that.
+    /// Measures a delay after which the task is in its loop when the timer fires. With a shorter
+    /// delay the timer is the next event of the CPU, and starting it takes longer than measured
+    /// here. There is room for that, because the loop ends only when the timer has fired.
     fn calibrate(&self, op: u32) -> Result<u32> {
-        /// Long enough not to fire while it is started, on any kernel.
+        /// Long enough not to fire while the timer is being started, on any kernel.
         const LONG_NS: u32 = 1_000_000;
         let mut setup_ns = 0;
 
@@ -226,7 +227,7 @@ impl Session {
         Ok(u32::try_from(delay_ns).map_or(LONG_NS, |ns| ns.min(LONG_NS)))
     }
 
-    /// The shots at one operation.
+    /// Takes the shots at one operation.
     fn torture(&self, index: u32, shots: u32, delay_ns: u32) -> Result<(Tally, Operation)> {
         // SAFETY: The index is below `srt_nr_ops()`, so this is a static `struct srt_op`.
         let (op, name) = unsafe {
@@ -253,8 +254,8 @@ impl Session {
             let mut shot = Shot {
                 op: index,
                 delay_ns: delay_ns.saturating_add(i / NR_EVENTS as u32 % DELAYS),
-                // Scattered, so that it is not in step with the delay, nor with the loop. (Fibonacci
-                // hashing; Knuth, TAOCP 6.4)
+                // A scattered value, so that it is in step neither with the delay nor with the
+                // loop. (Fibonacci hashing; Knuth, TAOCP 6.4)
                 phase: i.wrapping_mul(0x9e37_79b9) >> (u32::BITS - PHASE_BITS),
                 event: self.first_event + i % NR_EVENTS as u32,
                 ..Shot::default()
@@ -294,7 +295,7 @@ impl Session {
             }
         }
         (tally.hit, tally.cells) = cells.count();
-        // An operation whose section nothing hit is a cell that is missing.
+        // If no shot has hit a section of the operation, one cell is missing.
         if cfg!(CONFIG_SCHED_RSEQ) && tally.cells == 0 {
             tally.cells = 1;
         }
@@ -317,7 +318,7 @@ impl Drop for Session {
     }
 }
 
-/// Tortures all operations, or the one that is broken.
+/// Tortures all operations, or the broken one.
 pub(crate) fn run(torture_type: Type, shots: u32, delay_ns: u32) -> Result<Matrix> {
     let events = match torture_type.way {
         Way::Inject => None,
@@ -337,7 +338,7 @@ pub(crate) fn run(torture_type: Type, shots: u32, delay_ns: u32) -> Result<Matri
     };
     let delay_ns = match delay_ns {
         0 => {
-            // The exact ones bear the loss of a register, which is one of the mistakes.
+            // The exact operations bear the loss of a register, which is one of the mistakes.
             let op = if torture_type.way == Way::Exact {
                 first_exact
             } else {

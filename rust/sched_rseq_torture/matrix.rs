@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What was hit: each operation's sections, their instructions, and how often a task was found there
-//! in each of the three ways of its kind. In debugfs as `sched_rseq_torture/matrix` while the module is loaded.
+//! The hits: each operation's sections, their instructions, and how often a task was found there
+//! in each of the three ways of its kind. While the module is loaded, debugfs shows them as
+//! `sched_rseq_torture/matrix`.
 
 use kernel::{
     bindings,
@@ -18,16 +19,16 @@ extern "C" {
     fn srt_atomics() -> *const c_char;
 }
 
-/// The most instructions that a section can have.
+/// The maximum number of instructions of a section.
 const MOST_INSNS: usize = 128;
 
-/// The instructions of one section, and how often a task was hit at each, in each way.
+/// The instructions of one section, and the number of hits at each, in each way.
 struct Hits {
     begin: u64,
     insns: KVec<[u32; NR_EVENTS]>,
 }
 
-/// The sections that the shots at an operation were aimed at.
+/// The sections that were hit by the shots at an operation.
 pub(crate) struct Operation {
     name: &'static CStr,
     bits: u32,
@@ -43,7 +44,7 @@ impl Operation {
         }
     }
 
-    /// Notes what happened to a task when it was about to execute the instruction at `pc`.
+    /// Notes an event of a task that was about to execute the instruction at `pc`.
     pub(crate) fn hit(&mut self, pc: u64, event: u32) -> Result {
         let Some((begin, insn, insns)) = find(pc) else {
             return Ok(());
@@ -64,7 +65,8 @@ impl Operation {
         Ok(())
     }
 
-    /// How many cells were hit, and how many there are: an instruction and an event each.
+    /// Returns the number of cells that were hit, and of all cells. A cell is an instruction and
+    /// an event.
     pub(crate) fn count(&self) -> (u64, u64) {
         let cells = || self.sections.iter().flat_map(|s| s.insns.iter().flatten());
         let hit = cells().filter(|&&hits| hits != 0).count();
@@ -72,21 +74,21 @@ impl Operation {
     }
 }
 
-/// The section that contains an address: where it begins, how many instructions stand before the
-/// address, and how many there are. The caller runs in the module that is asked about.
+/// Returns the section that contains an address: its begin, the number of instructions before the
+/// address, and the number of all. The caller runs in the module of the address.
 #[cfg(CONFIG_SCHED_RSEQ)]
 fn find(pc: u64) -> Option<(u64, usize, usize)> {
     kernel::sched_rseq::find_insn(pc)
         .map(|(section, insn, insns)| (section.begin, insn as usize, insns as usize))
 }
 
-/// Without sections there is nothing to aim at.
+/// Without sections there is no target.
 #[cfg(not(CONFIG_SCHED_RSEQ))]
 fn find(_pc: u64) -> Option<(u64, usize, usize)> {
     None
 }
 
-/// All operations, and what the three ways are called.
+/// All operations, and the names of the three ways.
 pub(crate) struct Matrix {
     pub(crate) ways: &'static str,
     pub(crate) operations: KVec<Operation>,
@@ -126,7 +128,7 @@ fn text(name: &CStr) -> Result<&str, fmt::Error> {
 }
 
 fn show(matrix: &Matrix, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    // SAFETY: Returns a string that stays.
+    // SAFETY: Returns a static string.
     let atomics = text(unsafe { CStr::from_char_ptr(srt_atomics()) })?;
     writeln!(f, "arch={ARCH} mode={MODE} atomics={atomics}")?;
     writeln!(f, "operation bits section insn {}", matrix.ways)?;
@@ -137,7 +139,7 @@ fn show(matrix: &Matrix, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         }
         for section in &operation.sections {
             let mut symbol = [0u8; SYMBOL_LEN];
-            // SAFETY: The buffer has the length that the function asks for.
+            // SAFETY: The buffer is as long as the function requires.
             unsafe { bindings::sprint_symbol(symbol.as_mut_ptr(), section.begin as usize) };
             let symbol = symbol.split(|&c| c == b'/').next().unwrap_or_default();
             let symbol = core::str::from_utf8(symbol).map_err(|_| fmt::Error)?;

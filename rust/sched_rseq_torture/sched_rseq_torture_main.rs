@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Tortures per-CPU operations and checks that no update was lost, doubled or made to another CPU's
-//! copy. `torture_type=` says how:
+//! Tortures per-CPU operations and checks that no update was lost, doubled or made to another
+//! CPU's copy. `torture_type=` selects the type:
 //!
-//! * `inject` interrupts a task at each instruction of its operations, three ways ([`inject`]);
-//! * `sdei` has firmware interrupt it ([`inject`]), and `exact` only the operations that look at all
-//!   registers (arm64);
-//! * `ops` lets threads, interrupts, moves and CPU hotplug loose on the same variables ([`threads`]);
-//! * each of them with `-` and the name of a fault uses an operation that is broken (fault.h).
+//! * `inject` interrupts a task at each instruction of its operations, in three ways ([`inject`]);
+//! * `sdei` has firmware interrupt the task ([`inject`]), and `exact` does that with the
+//!   operations that check all registers only (arm64);
+//! * `ops` has threads, interrupts, moves and CPU hotplug use the same variables ([`threads`]);
+//! * each of them with `-` and the name of a fault uses a broken operation (fault.h).
 //!
-//! The log says what was done and found, and last, in a line that begins with PASS or FAIL, all
+//! The log says what the module did and found. The last line begins with PASS or FAIL, and has all
 //! parameters and counts.
 //!
-//! Only where interrupts are taken at any instruction does this prove anything: on hardware, or in
-//! QEMU with `-icount`.
+//! This proves something only where an interrupt can hit any instruction: on hardware, or in QEMU
+//! with `-icount`.
 
 use core::borrow::Borrow;
 
@@ -45,7 +45,7 @@ module! {
         },
         seconds: u32 {
             default: 10,
-            description: "ops: for how long, while the timers become faster",
+            description: "ops: duration in seconds, during which the timers become faster",
         },
         threads: u32 {
             default: 4,
@@ -53,7 +53,7 @@ module! {
         },
         seed: u32 {
             default: 1,
-            description: "ops: of the choice of operations",
+            description: "ops: seed of the choice of operations",
         },
         timer_us: u32 {
             default: 100,
@@ -65,7 +65,7 @@ module! {
         },
         onoff_ms: u32 {
             default: 100,
-            description: "ops: time between CPUs' going off or on, in ms; 0 for none",
+            description: "ops: time between offline and online of a CPU, in ms; 0 for none",
         },
         stutter_ms: u32 {
             default: 0,
@@ -74,8 +74,9 @@ module! {
     },
 }
 
-/// `struct srt_shot` of shot.h. It has the name that C uses: C calls the loops below through a
-/// pointer, and under kCFI a function's type contains the names of the structs that it takes.
+/// The layout of `struct srt_shot` of shot.h. It has the name from C: C calls the loops below
+/// through a pointer, and under kCFI the type of a function contains the names of the structs that
+/// it takes.
 #[repr(C)]
 #[derive(Default)]
 #[allow(non_camel_case_types)]
@@ -106,7 +107,7 @@ extern "C" {
     fn srt_others() -> u64;
 }
 
-/// Loops as in shot.c, of operations in Rust.
+/// The loops of operations in Rust, like those in shot.c.
 mod loops {
     use super::*;
     use kernel::percpu::{
@@ -115,7 +116,8 @@ mod loops {
         StaticPerCpu, //
     };
 
-    /// One loop; the value of the operation tells whether it returned what it cannot have.
+    /// Makes one loop. The value of the operation is true if the operation returned an impossible
+    /// value.
     macro_rules! srt_loop {
         ($name:ident, $t:ty, |$var:ident, $n:ident| $op:expr) => {
             /// # Safety
@@ -123,7 +125,7 @@ mod loops {
             /// `shot` is valid, and only this task shoots.
             #[no_mangle]
             unsafe extern "C" fn $name(shot: *mut Shot) {
-                // SAFETY: This is a per-CPU variable of that width, on which all operate.
+                // SAFETY: This is a per-CPU variable of that width, on which all operations work.
                 let $var: StaticPerCpu<$t> = unsafe {
                     StaticPerCpu::from_ptr(PerCpuPtr::new(srt_variable(<$t>::BITS).cast()))
                 };
@@ -190,12 +192,12 @@ mod loops {
     srt_loops!(64, u64);
 }
 
-/// The value of a parameter, which 7.2 returns by reference and 7.3 as it is.
+/// Returns the value of a parameter. 7.2 returns it by reference, and 7.3 by value.
 fn parameter(value: impl Borrow<u32>) -> u32 {
     *value.borrow()
 }
 
-/// How to torture.
+/// The way to torture.
 #[derive(Clone, Copy, PartialEq)]
 enum Way {
     Inject,
@@ -204,18 +206,18 @@ enum Way {
     Threads,
 }
 
-/// What `torture_type=` asks for.
+/// The meaning of `torture_type=`.
 #[derive(Clone, Copy)]
 struct Type {
     name: &'static CStr,
     way: Way,
-    /// `enum srt_fault` of the operation that is broken.
+    /// `enum srt_fault` of the broken operation.
     fault: Option<u32>,
 }
 
 impl Type {
     fn new() -> Result<Self> {
-        // SAFETY: The value of a parameter, which stays while the module does.
+        // SAFETY: The value of a parameter, which lives as long as the module.
         let name = unsafe { CStr::from_char_ptr(srt_type()) };
         let text = name.to_str()?;
         let (way, fault) = match text.split_once('-') {
@@ -244,10 +246,10 @@ impl Type {
         Ok(Self { name, way, fault })
     }
 
-    /// The names of the faults that this kernel can have.
+    /// Returns the names of the faults that this kernel can have.
     fn faults() -> impl Iterator<Item = &'static CStr> {
         (0..).map_while(|fault| {
-            // SAFETY: Takes any number, and returns a string that stays, or null.
+            // SAFETY: Takes any number, and returns a static string, or null.
             let name = unsafe { srt_fault_name(fault) };
             // SAFETY: As above.
             (!name.is_null()).then(|| unsafe { CStr::from_char_ptr(name) })

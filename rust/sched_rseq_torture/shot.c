@@ -17,11 +17,11 @@
 #include "shot.h"
 #include "var.h"
 
-/* Bounds a shot whose timer does not fire, and a handler that waits for one. */
+/* Bounds a shot whose timer does not fire, and a handler that waits for a timer. */
 #define MAX_OPS		(1ULL << 22)
 #define MAX_WAIT_NS	1000000
 
-/* Whether this is a section. */
+/* Tests whether cmpxchg128 is a section. */
 #if defined(system_has_cmpxchg128) && !defined(__PERCPU_RSEQ_NO_CMPXCHG128)
 #define SRT_HAS_CMPXCHG128
 #endif
@@ -29,7 +29,7 @@
 static DEFINE_PER_CPU_ALIGNED(union srt_var, srt_var);
 
 static struct {
-	/* The CPUs that the task is preempted on and may be moved to. */
+	/* The CPU on which the task is preempted, and the CPU to which it may be moved */
 	int			home, away;
 	struct kthread_worker	*worker;
 	struct kthread_work	work;
@@ -37,11 +37,11 @@ static struct {
 	struct tasklet_struct	tasklet;
 	struct task_struct	*task;
 	struct srt_shot		*shot;
-	/* Additions of the worker or the tasklet, and of the timers. */
+	/* Additions of the worker or the tasklet, and of the timers */
 	u64			outer_others, inner_others;
-	/* The operation under torture is this enum srt_fault, or none of them. */
+	/* The enum srt_fault of the operation under torture, or a number beyond */
 	unsigned int		fault;
-	/* The operation that was interrupted is the last. */
+	/* The interrupted operation is the last one. */
 	bool			enough;
 	bool			nested;
 } srt;
@@ -50,8 +50,8 @@ static u64 srt_value(u32 op, int cpu);
 static void srt_add_one(u32 op, u64 *others);
 
 /*
- * Runs on the home CPU at a higher priority, so the task that shoots is
- * preempted on the exit from the timer interrupt, wherever that hit it.
+ * Runs on the home CPU at a higher priority. So the exit from the timer interrupt
+ * preempts the task that shoots, at the instruction that the interrupt hit.
  */
 static void srt_preempt(struct kthread_work *work)
 {
@@ -63,7 +63,7 @@ static void srt_preempt(struct kthread_work *work)
 	WRITE_ONCE(srt.enough, true);
 }
 
-/* Another section than one of the loop may have been hit: no cell. */
+/* If the interrupt hit another section than one of the loop, it is no cell. */
 static void srt_note_pc(struct pt_regs *regs)
 {
 	srt.shot->pc = regs ? instruction_pointer(regs) : 0;
@@ -88,9 +88,9 @@ static enum hrtimer_restart srt_timer(struct hrtimer *timer)
 }
 
 /*
- * On the exit from the timer interrupt, with interrupts enabled: adds until it
- * is interrupted itself, at whatever instruction. With PREEMPT_RT this is
- * another task.
+ * Runs on the exit from the timer interrupt, with interrupts enabled. It adds until
+ * it is interrupted itself, at any instruction. With PREEMPT_RT this is another
+ * task.
  */
 static void srt_tasklet(struct tasklet_struct *tasklet)
 {
@@ -112,7 +112,7 @@ static enum hrtimer_restart srt_nested_timer(struct hrtimer *timer)
 	return HRTIMER_NORESTART;
 }
 
-/* On the home CPU. Returns what the handler of the event is to return. */
+/* Runs on the home CPU. Returns the return value for the handler of the event. */
 int srt_sdei_hit(struct pt_regs *regs)
 {
 	srt_note_pc(regs);
@@ -126,7 +126,7 @@ u64 srt_others(void)
 	return READ_ONCE(srt.outer_others) + READ_ONCE(srt.inner_others);
 }
 
-/* As a loop of the operation alone, as the compiler would emit it anywhere. */
+/* A loop of the operation alone, as the compiler would emit it anywhere. */
 #define SRT_LOOP(name, statement)					\
 static noinline void srt_loop_##name(struct srt_shot *shot)		\
 {									\
@@ -140,7 +140,7 @@ static noinline void srt_loop_##name(struct srt_shot *shot)		\
 
 #define SRT_LOOPS(bits)							\
 SRT_LOOP(add_##bits, this_cpu_add(srt_var.u##bits, 1))			\
-/* What is returned was added up to on one of the two CPUs, by whomever. */ \
+/* The sum is at most what the task and other contexts have added. */	\
 SRT_LOOP(add_return_##bits, ({						\
 	u##bits sum = this_cpu_add_return(srt_var.u##bits, 1);		\
 									\
@@ -153,15 +153,15 @@ SRT_LOOP(and_or_##bits, ({						\
 	else								\
 		this_cpu_or(srt_var.u##bits, 1);			\
 }))									\
-/* The old value is what the last operation stored, or 0 on a CPU not yet visited. */ \
+/* The old value is that of the last operation, or 0 on a CPU not yet visited. */ \
 SRT_LOOP(xchg_##bits, ({						\
 	u##bits old = this_cpu_xchg(srt_var.u##bits, (u##bits)(n + 1));	\
 									\
 	bad += old && old != (u##bits)n;				\
 }))									\
 /*									\
- * Each operation must succeed, for the expected value is the one on this CPU,	\
- * unless the task was moved between the two, which this_cpu allows.	\
+ * Each operation must succeed, because it expects the value of this CPU. The	\
+ * exception is a move between the two, which this_cpu operations allow.	\
  */									\
 SRT_LOOP(cmpxchg_##bits, ({						\
 	u##bits old = this_cpu_read(srt_var.u##bits);			\
@@ -188,7 +188,7 @@ SRT_LOOP(cmpxchg_128, ({
 	SRT_LOOP(busted_##fault##_64, srt_busted_##fault((__force unsigned long)&srt_var))
 SRT_FAULTS(SRT_BUSTED_LOOP)
 
-/* For loops in Rust: the variable, and whether to do one more operation after @n. */
+/* For loops in Rust: the variable, and whether to do one more operation after @n */
 void *srt_variable(u32 bits)
 {
 	switch (bits) {
@@ -233,10 +233,10 @@ static const struct {
 	SRT_RUST_OPS(32),
 	SRT_RUST_OPS(16),
 	SRT_RUST_OPS(8),
-	/* Those that are broken, by enum srt_fault. */
+	/* The broken operations, by enum srt_fault */
 #define SRT_BUSTED_OP(fault)	SRT_OP(busted_##fault, 64, SRT_COUNTS),
 	SRT_FAULTS(SRT_BUSTED_OP)
-	/* Last those that look at all registers. */
+	/* At the end, the operations that check all registers */
 #define SRT_EXACT_OP(reg)	SRT_OP(exact_x##reg, 64, SRT_COUNTS),
 	SRT_EXACT_OPS(SRT_EXACT_OP)
 };
@@ -244,13 +244,13 @@ static const struct {
 #define SRT_ONE(...)		+ 1
 #define SRT_NR_EXACT		(0 SRT_EXACT_OPS(SRT_ONE))
 
-/* The operations that are right come first. */
+/* The right operations come first. Returns their number. */
 unsigned int srt_nr_ops(void)
 {
 	return srt_first_exact_op() - SRT_NR_FAULTS;
 }
 
-/* From here on to the end. */
+/* Return the first of the operations that check all registers. They go to the end. */
 unsigned int srt_first_exact_op(void)
 {
 	return ARRAY_SIZE(srt_ops) - SRT_NR_EXACT;
@@ -261,7 +261,7 @@ const struct srt_op *srt_op(unsigned int op)
 	return op < ARRAY_SIZE(srt_ops) ? &srt_ops[op].op : NULL;
 }
 
-/* Where in the union the variable of an operation is, and its size. */
+/* Return the offset of an operation's variable in the union, and its size. */
 static size_t srt_place(u32 op, size_t *size)
 {
 	*size = srt_ops[op].op.bits / 8;
@@ -294,9 +294,9 @@ static u64 srt_value(u32 op, int cpu)
 }
 
 /*
- * What others do to the variable of an operation that counts: one addition.
- * They leave alone what an operation stores to. It is counted first: who sees
- * the sum must see the count.
+ * Do what other contexts do to the variable of an operation that counts: one
+ * addition. They do not touch a variable to which an operation stores. Count the
+ * addition first: a reader who sees the sum must see the count.
  */
 static void srt_add_one(u32 op, u64 *others)
 {
@@ -321,7 +321,7 @@ static void srt_add_one(u32 op, u64 *others)
 	}
 }
 
-/* What stands around the variable differs from CPU to CPU. */
+/* The bytes around the variable differ from CPU to CPU. */
 static u8 srt_guard(int cpu)
 {
 	return 0x50 + cpu;
@@ -336,7 +336,7 @@ static void srt_reset(u32 op, int cpu)
 	memset(var->bytes + place, 0, size);
 }
 
-/* How many bytes around the variable have changed. */
+/* Return how many bytes around the variable have changed. */
 static u64 srt_spilt(u32 op, int cpu)
 {
 	union srt_var *var = per_cpu_ptr(&srt_var, cpu);
@@ -349,13 +349,13 @@ static u64 srt_spilt(u32 op, int cpu)
 }
 
 #ifdef CONFIG_S390
-/* An operation uses up the address that it is given. */
+/* An operation overwrites its register with the address. */
 #define SRT_ADDRESS(p)		asm volatile("" : "+a" (p))
 #else
 #define SRT_ADDRESS(p)		asm volatile("" : : "r" (p))
 #endif
 
-/* The time that @nr turns of a loop take, with an addition in it or without. */
+/* Return the time of @nr turns of a loop, with an addition in it or without. */
 static noinline u64 srt_time_loop(unsigned int nr)
 {
 	ktime_t start = ktime_get();
@@ -380,17 +380,17 @@ static noinline u64 srt_time_add(unsigned int nr)
 }
 
 /**
- * srt_add_ns - what this_cpu_add() of a long takes, its address aside
+ * srt_add_ns - Time this_cpu_add() of a long, without forming its address
  *
- * Return: nanoseconds; in QEMU with -icount shift=0, where an instruction takes
- * one, this is the number of instructions.
+ * Return: nanoseconds. In QEMU with -icount shift=0 an instruction takes one, so
+ * this is the number of instructions.
  */
 u64 srt_add_ns(void)
 {
 	const unsigned int nr = 20000;
 	u64 with = U64_MAX, without = U64_MAX;
 
-	/* The clock also advances with what the other CPUs execute. */
+	/* The clock also advances with the instructions of the other CPUs. */
 	for (unsigned int i = 0; i < 3; i++) {
 		local_irq_disable();
 		without = min(without, srt_time_loop(nr));
@@ -400,7 +400,7 @@ u64 srt_add_ns(void)
 	return div_u64(with - without + nr / 2, nr);
 }
 
-/* Executes as many instructions more as it is told. */
+/* Execute @nr more instructions. */
 static void srt_phase(u32 nr)
 {
 	if (nr & 1)
@@ -422,12 +422,12 @@ static void srt_phase(u32 nr)
 }
 
 /**
- * srt_shoot - do one shot
- * @shot:	what to do, and the result
+ * srt_shoot - Take one shot
+ * @shot:	the shot, and the result
  *
  * Context: Task context of a task that may be moved between CPUs; one at a time.
  *
- * Return: 0, or -ETIMEDOUT if a timer did not interrupt what it should.
+ * Return: 0, or -ETIMEDOUT if a timer did not interrupt its target.
  */
 int srt_shoot(struct srt_shot *shot)
 {
@@ -517,7 +517,7 @@ int srt_start(bool sdei)
 }
 
 /**
- * srt_stop - undo srt_start(), and let the task that shot run anywhere again
+ * srt_stop - Undo srt_start(), and let the task that shot run anywhere again
  */
 void srt_stop(void)
 {

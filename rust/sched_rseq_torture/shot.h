@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The C part of the torture module: per-CPU operations are macros, and Rust
- * has no API for kthread workers and CPU affinity.  One shot is one task that
- * does an operation over and over until it is preempted.
+ * The C part of the torture module: per-CPU operations are macros, and Rust has no
+ * API for kthread workers and CPU affinity. In one shot, one task does an operation
+ * over and over until it is preempted.
  */
 #ifndef SCHED_RSEQ_TORTURE_SHOT_H
 #define SCHED_RSEQ_TORTURE_SHOT_H
 
 #include <linux/types.h>
 
-/* What an operation under torture does to its variable. */
+/* The effect of an operation under torture on its variable */
 enum srt_effect {
 	SRT_COUNTS,	/* adds 1 */
 	SRT_STORES,	/* stores the number of the operation, from 1 on */
 	SRT_TOGGLES,	/* stores the lowest bit of that number */
 };
 
-/* What happens to the task between two instructions. */
+/* The event between two instructions of the task */
 enum srt_event {
 	SRT_PREEMPT,	/* another task on its CPU works on the variable */
 	SRT_MIGRATE,	/* it is moved to another CPU */
@@ -30,7 +30,7 @@ enum srt_event {
 
 /**
  * struct srt_op - an operation under torture
- * @name:	how reports call it
+ * @name:	its name in reports
  * @bits:	width of the variable
  * @effect:	enum srt_effect
  */
@@ -43,18 +43,18 @@ struct srt_op {
 /**
  * struct srt_shot - one shot
  * @op:		in: index of the operation
- * @delay_ns:	in: when the timer fires, from its start
- * @phase:	in: instructions to run before the first operation, 0 to 15
- * @event:	in: enum srt_event
+ * @delay_ns:	in: delay of the timer
+ * @phase:		in: instructions to run before the first operation
+ * @event:		in: enum srt_event
  * @pc:		out: the instruction that the timer interrupted
- * @setup_ns:	out: what it took to start the timer, before the first operation
- * @ops:	out: operations that the task did, by its own count
- * @others:	out: additions that others did to the home CPU's copy
+ * @setup_ns:	out: time to start the timer, before the first operation
+ * @ops:		out: operations of the task, by its own count
+ * @others:	out: additions of other contexts to the home CPU's copy
  * @home_preempt: out: the home CPU's copy while the task was preempted
  * @home_end:	out: the same when the task has ended
  * @away_end:	out: the other CPU's copy when the task has ended
- * @bad_return:	out: operations that returned what they could not return
- * @spilt:	out: bytes around the copies that have changed
+ * @bad_return:	out: operations that returned an impossible value
+ * @spilt:		out: bytes around the copies that have changed
  *
  * Both copies are 0 at the start.
  */

@@ -21,16 +21,16 @@
 #include "threads.h"
 #include "var.h"
 
-/* Timers are this many times slower in the beginning. */
+/* In the beginning the timers are slower by this factor. */
 #define SLOW_TIMERS	64
 
 /* The variables of one CPU, of each width. */
 #define SRT_VARS(bits)							\
-	/* Everybody adds to it; the highest bit is set and cleared. */	\
+	/* All add to it, and set and clear the highest bit. */		\
 	union srt_var sum_##bits;					\
 	/* Odd only while interrupts are disabled. */			\
 	union srt_var even_##bits;					\
-	/* Written by whoever runs here, but not while interrupts are disabled. */ \
+	/* Tasks on this CPU write it, but not while interrupts are disabled. */ \
 	union srt_var mine_##bits
 
 struct srt_vars {
@@ -64,7 +64,10 @@ static struct srt_run *srt_run;
 static ktime_t srt_begin;
 static enum cpuhp_state srt_cpuhp;
 
-/* @nr operations: what one changes the variable by, and whether it is bad. */
+/*
+ * @nr operations. The statement says by how much one changes the variable, and
+ * whether it is bad.
+ */
 #define SRT_BATCH(name, bits, statement)				\
 static noinline void srt_batch_##name##_##bits(u32 nr, u32 window, struct srt_count *count) \
 {									\
@@ -78,8 +81,8 @@ static noinline void srt_batch_##name##_##bits(u32 nr, u32 window, struct srt_co
 }
 
 /*
- * The time that the operation @i of a batch takes. Relaxed once, for this is
- * where QEMU goes on with another CPU, and slow.
+ * Take time in operation @i of a batch. Relax the CPU once: there QEMU continues
+ * with another CPU, which is slow.
  */
 #define SRT_WINDOW(i, window)						\
 do {									\
@@ -115,8 +118,8 @@ SRT_BATCH(cmpxchg, bits, ({						\
 SRT_BATCH(read, bits, bad += this_cpu_read(srt_vars.even_##bits.u##bits) & 1) \
 SRT_BATCH(write, bits, this_cpu_write(srt_vars.mine_##bits.u##bits, i & 1)) \
 /*									\
- * Alone on this CPU, and slow. Whoever reads, writes or adds to these	\
- * variables meanwhile formed their address here and has moved since.	\
+ * Alone on this CPU, and slow. A task that accesses these variables	\
+ * meanwhile has formed their address here and has been moved since.	\
  */									\
 SRT_BATCH(alone, bits, ({						\
 	u##bits all_ones = (u##bits)~0, old;				\
@@ -168,7 +171,7 @@ SRT_FAULTS(SRT_BUSTED_BATCH)
 
 typedef void (*srt_batch_fn)(u32 nr, u32 window, struct srt_count *count);
 
-/* Those that are alone twice: a lost update needs somebody to lose it to. */
+/* The operations that must be alone stand here twice: a lost update needs one of them. */
 #define SRT_KINDS(bits)							\
 static const srt_batch_fn srt_kinds_##bits[] = {			\
 	srt_batch_add_##bits,						\
@@ -220,13 +223,14 @@ static const struct srt_list srt_busted_lists[] = {
 };
 
 /**
- * srt_batch - do some operations of one kind
- * @random:	chooses the kind
- * @nr:		how many
- * @window:	how slow those are that disable interrupts
- * @count:	where to count them
+ * srt_batch - Do some operations of one kind
+ * @random:	selects the kind
+ * @nr:		number of operations
+ * @window:	how slow the operations are that disable interrupts
+ * @count:		where to count them
  *
- * All work on the same width at a time, to be in each other's way.
+ * All threads work on the same width at a time, so that they get in each other's
+ * way.
  */
 void srt_batch(u32 random, u32 nr, u32 window, struct srt_count *count)
 {
@@ -244,7 +248,7 @@ u32 srt_random(struct srt_thread *thread)
 	return prandom_u32_state(&thread->random);
 }
 
-/* The share of the time that has passed, of 2^16. */
+/* Return the fraction of the time that has passed, in units of 2^-16. */
 static u32 srt_passed(void)
 {
 	u64 ms = ktime_ms_delta(ktime_get(), srt_begin);
@@ -258,7 +262,7 @@ static bool srt_over(void)
 	return srt_passed() == 1 << 16;
 }
 
-/* The rate rises evenly; two periods differ by up to the factor 3. */
+/* The rate rises evenly. Two periods differ by up to the factor 3. */
 static ktime_t srt_period(struct srt_timer *t)
 {
 	u64 ns = (u64)srt_run->timer_us * NSEC_PER_USEC;
@@ -314,7 +318,7 @@ static void srt_mover_run(unsigned int cpu)
 	struct task_struct *victim = xchg(&t->victim, NULL);
 	unsigned int to;
 
-	/* Nothing may be moved to a CPU that is on its way out. */
+	/* Nothing may be moved to a CPU that is going offline. */
 	if (!victim || !cpus_read_trylock())
 		return;
 	to = cpumask_next_wrap(cpu, cpu_online_mask);
@@ -345,14 +349,14 @@ static int srt_cpu_offline(unsigned int cpu)
 	struct srt_timer *t = this_cpu_ptr(&srt_timer);
 
 	hrtimer_cancel(&t->timer);
-	/* Or is it only the callback that goes? */
+	/* If the CPU stays, only the callback is being removed. */
 	if (!cpu_active(cpu))
 		t->offline++;
 	return 0;
 }
 
 /**
- * srt_threads_start - start all that works on the variables
+ * srt_threads_start - Start everything that works on the variables
  * @run:	what to start; stays until srt_threads_stop()
  *
  * Return: 0 or an error.
@@ -411,10 +415,10 @@ err_begun:
 }
 
 /**
- * srt_threads_stop - stop everything
+ * srt_threads_stop - Stop everything
  * @run:	what was started
  *
- * Afterwards all CPUs are online, and nobody works on the variables.
+ * Afterwards all CPUs are online, and no thread works on the variables.
  */
 void srt_threads_stop(struct srt_run *run)
 {
@@ -426,7 +430,7 @@ void srt_threads_stop(struct srt_run *run)
 	torture_cleanup_end();
 }
 
-/* For a thread, between two batches: pauses, and says whether there is another. */
+/* For a thread, between two batches: pause, and return whether there is another batch. */
 bool srt_threads_go_on(void)
 {
 	if (!torture_must_stop() && !srt_over()) {
@@ -437,7 +441,7 @@ bool srt_threads_go_on(void)
 	return false;
 }
 
-/* What happened, and what the timers did. */
+/* Return the events, and the counts of the timers. */
 void srt_threads_events(struct srt_events *events, struct srt_count *timers)
 {
 	unsigned int cpu, i;
@@ -455,7 +459,7 @@ void srt_threads_events(struct srt_events *events, struct srt_count *timers)
 	}
 }
 
-/* The sum of all CPUs' copies, whether they are online or not. */
+/* Return the sum of all CPUs' copies, online or not. */
 u64 srt_threads_sum(unsigned int width)
 {
 	unsigned int cpu;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The C part of the torture by threads: per-CPU operations and interrupt flags
- * are macros, and Rust has no API for linux/torture.h, timers on each CPU, CPU
- * hotplug and affinity.
+ * The C part of the torture by threads: per-CPU operations and interrupt flags are
+ * macros, and Rust has no API for linux/torture.h, timers on each CPU, CPU hotplug
+ * and affinity.
  */
 #ifndef SCHED_RSEQ_TORTURE_THREADS_H
 #define SCHED_RSEQ_TORTURE_THREADS_H
@@ -12,14 +12,14 @@
 
 struct task_struct;
 
-/* The widths that sums are kept of: 8 to 128 bits. */
+/* The number of widths that have a sum: 8 to 128 bits */
 #define SRT_NR_WIDTHS	5
 
 /**
  * struct srt_count - what one thread or timer did, by its own count
- * @sum:	what it added to the variable of each width, less what it took
- * @ops:	operations
- * @bad:	operations that saw or did what is impossible on one CPU
+ * @sum:	what it added to the variable of each width, minus what it took
+ * @ops:	number of operations
+ * @bad:	operations that saw or did something that is impossible on one CPU
  */
 struct srt_count {
 	u64	sum[SRT_NR_WIDTHS];
@@ -30,7 +30,7 @@ struct srt_count {
 /**
  * struct srt_thread - a thread that does operations
  * @task:	the thread
- * @random:	where it gets its choices from
+ * @random:	source of its choices
  * @count:	what it did
  */
 struct srt_thread {
@@ -40,17 +40,17 @@ struct srt_thread {
 };
 
 /**
- * struct srt_run - what the threads run among
+ * struct srt_run - the threads, and the events that happen to them
  * @type:	for the messages of the kernel's torture library
- * @function:	what a thread runs; the argument is its struct srt_thread
+ * @function:	the function of a thread; its argument is the struct srt_thread
  * @threads:	the threads
- * @nr_threads:	how many
- * @fault:	enum srt_fault of the operation that is broken, or a number beyond
- * @seed:	of all choices but those of the torture library
+ * @nr_threads:	number of threads
+ * @fault:	enum srt_fault of the broken operation, or a number beyond
+ * @seed:	of all choices except those of the torture library
  * @seconds:	how long the rate of the timers rises; then all stop
  * @timer_us:	period of each CPU's timer in the end; 0: no timers
- * @shuffle_ms:	between changes of all threads' affinity; 0: never
- * @onoff_ms:	between two times that a CPU goes off or on; 0: never
+ * @shuffle_ms:	time between changes of all threads' affinity; 0: never
+ * @onoff_ms:	time between offline and online of a CPU; 0: never
  * @stutter_ms:	length of a pause, and of the time between two; 0: never
  */
 struct srt_run {
@@ -68,10 +68,10 @@ struct srt_run {
 };
 
 /**
- * struct srt_events - what happened to the threads
+ * struct srt_events - the events that happened to the threads
  * @timers:	interrupts by the timers
- * @moved:	threads moved to another CPU where a timer had interrupted them
- * @offline:	CPUs that went offline
+ * @moved:	threads that were moved to another CPU after a timer had interrupted them
+ * @offline:	how often a CPU went offline
  */
 struct srt_events {
 	u64	timers;

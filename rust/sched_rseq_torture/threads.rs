@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Threads, timers, moves and CPU hotplug at the same variables, in the manner of locktorture.
+//! Threads, timers, moves and CPU hotplug at the same variables, like locktorture.
 //!
-//! Threads mix per-CPU operations that may be preempted with others that disable interrupts, read a
-//! variable, take their time, and write it. If an operation of the first kind hits a CPU's copy
-//! after its task has left that CPU, it can fall in between, and is lost. Timers, which become
-//! faster, do the same in their handlers, and have the thread that they interrupted moved away from
-//! where it was.
+//! Threads mix two kinds of operations. One kind may be preempted. The other kind disables
+//! interrupts, reads a variable, waits, and writes the variable. If an operation of the first kind
+//! hits a CPU's copy after its task has left that CPU, it can fall in between, and is lost.
+//! Timers, which become faster, do the same in their handlers, and have the interrupted thread
+//! moved to another CPU.
 //!
-//! Each counts by itself what it adds and takes. In the end the copies of all CPUs must have the sum
-//! of that.
+//! Each thread and timer counts by itself what it adds and takes. In the end the sum of the copies
+//! of all CPUs must equal the sum of these counts.
 
 use kernel::{
     ffi::{
@@ -22,10 +22,10 @@ use kernel::{
 
 use crate::Type;
 
-/// The widths that sums are kept of.
+/// The widths that have a sum.
 const WIDTHS: [u32; 5] = [8, 16, 32, 64, 128];
 
-/// `struct srt_count` of threads.h.
+/// The layout of `struct srt_count` of threads.h.
 #[repr(C)]
 #[derive(Clone, Copy, Default)]
 struct Count {
@@ -44,7 +44,7 @@ impl Count {
     }
 }
 
-/// `struct srt_thread` of threads.h.
+/// The layout of `struct srt_thread` of threads.h.
 #[repr(C)]
 struct Thread {
     task: *mut c_void,
@@ -52,7 +52,7 @@ struct Thread {
     count: Count,
 }
 
-/// `struct srt_run` of threads.h.
+/// The layout of `struct srt_run` of threads.h.
 #[repr(C)]
 struct Run {
     name: *const c_char,
@@ -68,7 +68,7 @@ struct Run {
     stutter_ms: u32,
 }
 
-/// `struct srt_events` of threads.h.
+/// The layout of `struct srt_events` of threads.h.
 #[repr(C)]
 #[derive(Default)]
 struct Events {
@@ -98,28 +98,28 @@ pub(crate) struct Parameters {
     pub(crate) stutter_ms: u32,
 }
 
-/// What runs; dropped, it stops and is judged.
+/// The running threads. A drop stops and judges them.
 pub(crate) struct Threads {
     torture_type: Type,
     run: KBox<Run>,
     threads: KVec<Thread>,
 }
 
-// SAFETY: The pointers are to what the struct owns; only its owner touches the threads' counts, when
-// they have stopped.
+// SAFETY: The pointers are to fields of the struct. Only its owner accesses the threads' counts,
+// after they have stopped.
 unsafe impl Send for Threads {}
-// SAFETY: As above; nothing can be done with a shared reference.
+// SAFETY: As above. A shared reference allows nothing.
 unsafe impl Sync for Threads {}
 
-/// One thread: operations of random kinds, a random number of each.
+/// Runs one thread: batches of operations of random kinds, of random sizes.
 ///
 /// # Safety
 ///
 /// `thread` is a [`Thread`] that nobody else uses while this runs.
 unsafe extern "C" fn work(thread: *mut c_void) -> c_int {
-    /// Of one kind, so that more than their choice is executed.
+    /// The maximum size of a batch of one kind, so that the thread does more than choose.
     const MOST: u32 = 64;
-    /// Turns of a wait with interrupts disabled.
+    /// The turns of a wait with interrupts disabled.
     const WINDOW: u32 = 16;
     let thread: *mut Thread = thread.cast();
 
@@ -162,7 +162,7 @@ impl Threads {
             },
             GFP_KERNEL,
         )?;
-        // SAFETY: `run` and its threads stay where they are until they are stopped.
+        // SAFETY: `run` and its threads stay in place until they are stopped.
         match unsafe { srt_threads_start(&raw mut *run) } {
             0 => Ok(Self {
                 torture_type,
@@ -173,13 +173,13 @@ impl Threads {
         }
     }
 
-    /// How many updates did not go where they committed.
+    /// Returns how many updates went astray.
     fn lost(&self, done: &Count) -> u64 {
         let mut lost = done.bad;
         for ((width, bits), expected) in (0..).zip(WIDTHS).zip(done.sum) {
-            // The highest bit is set and cleared; of 128 bits the lower half counts.
+            // The highest bit is set and cleared. Of 128 bits the lower half counts.
             let mask = u64::MAX >> (65 - bits.min(64));
-            // SAFETY: All have stopped.
+            // SAFETY: All threads have stopped.
             let found = unsafe { srt_threads_sum(width) } & mask;
             let distance = found.wrapping_sub(expected) & mask;
             if distance != 0 {
@@ -194,7 +194,7 @@ impl Threads {
         lost
     }
 
-    /// What should have happened and did not.
+    /// Returns an event that should have happened and did not.
     fn missing(&self, done: &Count, events: &Events) -> Option<&'static CStr> {
         let run = &self.run;
         if done.ops == 0 {
@@ -214,7 +214,7 @@ impl Threads {
         let mut done = Count::default();
         let mut events = Events::default();
 
-        // SAFETY: All have stopped, and both structs may be written to.
+        // SAFETY: All threads have stopped, and both structs are valid for writing.
         unsafe { srt_threads_events(&raw mut events, &raw mut done) };
         for thread in &self.threads {
             done.add(&thread.count);
@@ -251,7 +251,7 @@ impl Threads {
 
 impl Drop for Threads {
     fn drop(&mut self) {
-        // SAFETY: They were started.
+        // SAFETY: The threads were started.
         unsafe { srt_threads_stop(&raw mut *self.run) };
         self.judge();
     }

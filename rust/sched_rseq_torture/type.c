@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What is tortured: Rust has no parameters that are strings. */
+/* The type of torture. It is in C because Rust has no parameters that are strings. */
 
 #include <linux/array_size.h>
 #include <linux/kernel.h>
@@ -22,13 +22,13 @@ static const char *const srt_faults[] = {
 	SRT_FAULTS(SRT_FAULT_NAME)
 };
 
-/* The name of an enum srt_fault, or NULL behind the last. */
+/* Return the name of an enum srt_fault, or NULL behind the last one. */
 const char *srt_fault_name(unsigned int fault)
 {
 	return fault < ARRAY_SIZE(srt_faults) ? srt_faults[fault] : NULL;
 }
 
-/* Whether this CPU has the instructions that it is made of. */
+/* Return whether this CPU has the instructions of a fault. */
 bool srt_fault_possible(unsigned int fault)
 {
 #if defined(CONFIG_ARM64) && defined(CONFIG_SCHED_RSEQ) && !defined(CONFIG_SCHED_RSEQ_PLAIN)
@@ -38,7 +38,7 @@ bool srt_fault_possible(unsigned int fault)
 	return true;
 }
 
-/* Which instructions the operations are made of, where there is a choice. */
+/* Return the instructions of which the operations consist, where there is a choice. */
 const char *srt_atomics(void)
 {
 #ifdef CONFIG_ARM64

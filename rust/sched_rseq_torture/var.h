@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* The variable that operations of all widths are done on. */
+/* The variable for operations of all widths */
 #ifndef SCHED_RSEQ_TORTURE_VAR_H
 #define SCHED_RSEQ_TORTURE_VAR_H
 
 #include <linux/types.h>
 
-/* What is less than a word is not the first in its word. */
+/* A field that is smaller than a word is not the first one in its word. */
 union srt_var {
 	u8 bytes[16];
 	struct {
@@ -19,7 +19,7 @@ union srt_var {
 	u32	u32;
 	u64	u64;
 	u128	u128;
-	/* The half of u128 that counts. */
+	/* The half of u128 that counts */
 	struct {
 #ifdef __BIG_ENDIAN
 		u64 high, low;

@@ -2,7 +2,7 @@
 
 //! Per-CPU variables sample.
 //!
-//! What happens to this module in `/sys/kernel/debug/rust_percpu/` are the events that it counts:
+//! The module counts events. A write to `/sys/kernel/debug/rust_percpu/packet` is one:
 //!
 //! ```sh
 //! cd /sys/kernel/debug/rust_percpu
@@ -34,13 +34,14 @@ module! {
 }
 
 define_per_cpu! {
-    /// How many packets this CPU has seen: one operation to count, from any context.
+    /// The packets that this CPU has seen. One operation counts a packet, in any context.
     static PACKETS: u64 = 0;
 
-    /// The size of the largest.
+    /// The size of the largest packet.
     static LARGEST: u32 = 0;
 
-    /// The sizes of the last ones, in turn: more than one operation, so under a guard.
+    /// The sizes of the last packets, in turn. This takes more than one operation, so it needs a
+    /// guard.
     static RECENT: Exclusive<Recent> = Exclusive::new(Recent {
         sizes: [0; 4],
         next: 0,
@@ -52,7 +53,7 @@ struct Recent {
     next: usize,
 }
 
-/// A packet of so many bytes has arrived on this CPU.
+/// Counts a packet of `size` bytes that has arrived on this CPU.
 fn count(bytes: &PerCpuCounter, size: u32) {
     PACKETS.inc();
     bytes.add(size.into());
@@ -90,7 +91,7 @@ fn show_packets(bytes: &PerCpuCounter, f: &mut fmt::Formatter<'_>) -> fmt::Resul
     writeln!(f, "all: packets={} bytes={}", PACKETS.sum(), bytes.sum())
 }
 
-/// Of the CPU that reads.
+/// Shows those of the reader's CPU.
 fn show_recent(_: &PerCpuCounter, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let guard = CpuGuard::new();
     let recent = RECENT.exclusive(&guard, |recent| recent.sizes);

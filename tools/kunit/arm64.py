@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
-# kunit.py --qemu_config: as the kernel's own arm64 one, without the second
-# serial driver, with the uncompressed image, and with the CPU of $KUNIT_CPU.
+# kunit.py --qemu_config: like the kernel's own arm64 one, without the second serial driver,
+# with the uncompressed image, and with the CPU of $KUNIT_CPU.
 
 import os
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-# kunit.py --qemu_config: as the kernel's own x86-64 one, with the CPU of $KUNIT_CPU.
+# kunit.py --qemu_config: like the kernel's own x86-64 one, with the CPU of $KUNIT_CPU.
 
 import os
 

@@ -14,18 +14,15 @@ RESULTS=$OUT/bench-$ARCH${1:+-$1}.json
 BENCH_APPEND=srseq=bench
 
 case $ARCH in
-arm64) KERNELS="off publish table plain" CPUS="max,pauth-impdef=on cortex-a57" ;;
-s390) KERNELS="off mviy table" CPUS=max ;;
-riscv) KERNELS="off plain" CPUS=rv64 ;;
+arm64) KERNELS="off publish table plain" QUICK="off table plain" CPUS="max,pauth-impdef=on cortex-a57" ;;
+s390) KERNELS="off mviy table" QUICK="off table" CPUS=max ;;
+riscv) KERNELS="off plain" QUICK="off plain" CPUS=rv64 ;;
 *) die "there are no benchmarks of ARCH=$ARCH; use ARCH=arm64, ARCH=s390 or ARCH=riscv" ;;
 esac
 arguments=(--image "$IMAGE" "${NOT_TESTS[@]}" --out "$RESULTS")
 case ${1:-} in
 "") arguments+=(--cycles --report "$REPORT") ;;
-quick)
-	KERNELS="off ${MODES%% *}" CPUS=${CPUS%% *}
-	[[ $KERNELS == *plain || " $MODES " != *" plain "* ]] || KERNELS+=" plain"
-	;;
+quick) KERNELS=$QUICK CPUS=${CPUS%% *} ;;
 *) die "bench.sh $1: only \"quick\" is known" ;;
 esac
 
@@ -42,6 +39,17 @@ for kernel in $KERNELS; do
 		arguments+=(--run "$kernel=$LOGS/$log.log")
 	done
 done
+if [ -z "${1:-}" ]; then
+	"$TOP/tools/sh/module.sh" "$MODE" sched_rseq big
+	CONSOLE=$LOGS/bench-$ARCH-$MODE-big.log
+	initramfs "$(kernel_dir "$MODE")"
+	BENCH_APPEND=srseq=big must_step "bench ($MODE, modules of 20,000 functions)" \
+		"$(basename "$CONSOLE" .log)" bench_boot "$(kernel_dir "$MODE")"
+	while IFS== read -r name value; do
+		[ "$value" -gt 0 ] || die "the guest did not load the modules; full log: $CONSOLE"
+		arguments+=(--number "insns/big/$name/$MODE=$value")
+	done < <(big_numbers)
+fi
 # shellcheck disable=SC2086 # a list
 about $KERNELS
 

@@ -192,3 +192,21 @@ complaint() {
 	[ "$(verdict | cut -d' ' -f2)" = PASS ] || { echo "torture: $(verdict | grep . || echo no verdict)"; return; }
 	[ "$(count lost)" = 0 ] || echo "lost=$(count lost)"
 }
+
+# big_numbers: the instructions of loading a module of 20,000 functions, the same with a
+# section in each, and those of a line of the file sections, by the log $CONSOLE of the
+# guest's job "big". The guest's clock counts instructions.
+big_numbers() {
+	sed -nE 's/^\[ *([0-9.]*)\] srseq: big (.*[^\r])\r?$/\1 \2/p; s/^\[ *([0-9.]*)\] srseq: (load big_.*[^\r])\r?$/\1 \2/p' "$CONSOLE" |
+		awk '
+			/ start$/ { start = $1 }
+			/ load big_none ok$/ { none = $1 - start; start = $1 }
+			/ load big_sections ok$/ { sections = $1 - start }
+			/ read$/ { start = $1 }
+			/ lines / { line = ($1 - start) * 1e9 / $NF }
+			END {
+				printf "without sections=%d\n", none * 1e9
+				printf "with a section in each=%d\n", sections * 1e9
+				printf "a line of the file sections=%d\n", line
+			}'
+}

@@ -107,8 +107,8 @@ keep_warnings() {
 from() {
 	local first=${VARIANT%%+*} on_top=${VARIANT#"${VARIANT%%+*}"} name
 	name=$(directive FROM "$first")
-	# That is the default one, which has another name where it is no table alone.
-	[ "$name" != table ] || name=${MODES%% *}
+	# The architecture or this build may not have it; then the default one.
+	[ -z "$name" ] || [ -e "$(kernel_dir "$name$on_top")/built" ] || name=${MODES%% *}
 	if [ -n "$name" ] && [ -e "$(kernel_dir "$name$on_top")/built" ]; then
 		echo "$name$on_top"
 	elif [ -n "$on_top" ] && [ -z "$BASE" ] && [ -e "$(kernel_dir "${VARIANT%+*}")/built" ]; then

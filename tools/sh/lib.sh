@@ -13,7 +13,7 @@ SMP=${SMP:-2}
 KSRC=${KSRC:-}
 
 case $ARCH in
-arm64) MODES="table publish plain" RUSTC_MIN=1.85.0 ;;
+arm64) MODES="plain table publish" RUSTC_MIN=1.85.0 ;;
 s390) MODES="table mviy" RUSTC_MIN=1.96.0 ;;
 riscv) MODES=plain RUSTC_MIN=1.85.0 ;;
 x86_64)

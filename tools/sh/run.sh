@@ -30,6 +30,10 @@ judge() {
 	local bad
 	bad=$(complaint run)
 	[ -z "$bad" ] || { echo "$bad"; return; }
+	[[ " $MODES " != *" ${VARIANT%%+*} "* || $mode = "${VARIANT%%+*}" ]] ||
+		{ echo "the kernel says that its mode is ${mode:-none}"; return; }
+	console | grep -E "sched_rseq: mode ${mode:-none}, [1-9][0-9]* critical sections$" >/dev/null ||
+		{ echo "the kernel did not say its mode at boot"; return; }
 	[ "${cs:-0}" -gt 0 ] || { echo "no task was caught inside a section"; return; }
 	[ $((restart + fixup)) -gt 0 ] || { echo "nothing was resumed"; return; }
 	# With fewer shots than that, chance has a say.
@@ -38,6 +42,7 @@ judge() {
 	[ -z "$WITH_FIRMWARE" ] || [ "${masked:-0}" -gt 0 ] || echo "no event hit masked interrupts"
 }
 
+mode=$(told mode)
 cs=$(stat_of cs)
 restart=$(stat_of restart)
 fixup=$(stat_of fixup)

@@ -9,7 +9,7 @@
 # checks.sh or badinput.sh.
 
 ONLY=${ARCH:-} WITH=${MODE:-}
-export ARCH=arm64 MODE=table
+export ARCH=arm64 MODE=plain
 unset CPU MACHINE
 . "$(dirname "$0")/lib.sh"
 . "$TOP/tools/sh/apt.sh"
@@ -283,10 +283,10 @@ build source setup "$T/source.sh"
 # a check, or that one reads, is here.
 run=(sched_rseq sched_rseq_torture)
 
-build kernel-table source "$T/kernel.sh" table
-build module-table kernel-table "$T/module.sh" table
 build kernel-plain source "$T/kernel.sh" plain
 build module-plain kernel-plain "$T/module.sh" plain "${run[@]}" sched_rseq_bench churn malformed samecode
+build kernel-table source "$T/kernel.sh" table
+build module-table kernel-table "$T/module.sh" table
 build kernel-off source "$T/kernel.sh" off
 build module-off kernel-off "$T/module.sh" off "${run[@]}" sched_rseq_bench
 build kernel-publish source "$T/kernel.sh" publish
@@ -341,7 +341,7 @@ needs setup;		run_test old-rust old_rust
 needs setup;		run_test bad-clean bad_clean
 needs setup;		run_test not-root not_root
 
-for v in table plain publish; do
+for v in plain table publish; do
 	needs "module-$v";	run_test "run-$v" "$T/run.sh" "$v"
 	# Most of plain mode is the same with and without LSE.
 	[ "$v" = plain ] ||
@@ -357,7 +357,7 @@ for v in table plain publish; do
 	needs "kernel-$v";	run_test "kunit-$v-lse" check_kunit "$v" max,pauth-impdef=on
 	needs "kernel-$v";	run_test "kunit-$v-llsc" check_kunit "$v" cortex-a57
 done
-needs run-table;	run_test run-table-again check_second_run table
+needs run-plain;	run_test run-plain-again check_second_run plain
 needs module-table;	run_test sample check_sample table
 needs module-table;	run_test same-code check_same_code table
 needs module-table;	run_test big check_big table
@@ -397,9 +397,9 @@ needs kernel-table kernel-off; run_test hook-costs-nothing check_hook
 
 needs module-table module-plain module-off host-tool; run_test bench check_bench
 needs module-table;	run_test bench-clock check_bench_clock
-needs module-table module-off host-tool; run_test workloads check_workloads
-needs module-table host-tool; run_test stat check_stat
-needs run-table bench stat;	run_test dead-guest dead_guest
+needs module-plain module-off host-tool; run_test workloads check_workloads
+needs module-plain host-tool; run_test stat check_stat
+needs run-plain bench stat;	run_test dead-guest dead_guest
 
 needs module-debug;	run_test run-debug env SHOTS=60 "$T/run.sh" debug
 needs module-debug host-tool; run_test verify-debug "$T/verify.sh" debug

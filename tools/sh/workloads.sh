@@ -17,7 +17,7 @@ BY_KERNEL=nothing,kmalloc,srcu
 
 case $ARCH in
 # In the order in which the least is compiled: see kernel.sh.
-arm64) KERNELS="table plain off publish" ;;
+arm64) KERNELS="plain table off publish" ;;
 s390) KERNELS="table mviy off" ;;
 riscv) KERNELS="plain off" ;;
 *) die "there are no workloads of ARCH=$ARCH; use ARCH=arm64, ARCH=s390 or ARCH=riscv" ;;
@@ -32,7 +32,7 @@ case ${1:-} in
 	;;
 quick)
 	ON_TOP=
-	KERNELS="off ${MODES%% *}"
+	KERNELS="off $MODE"
 	;;
 *) die "workloads.sh $1: only \"quick\" is known" ;;
 esac

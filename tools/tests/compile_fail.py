@@ -5,8 +5,8 @@
 An example is a block of documentation that begins with
 "```ignore (does not compile: ERROR)". Each becomes a Rust module in DIR, with a
 Kbuild file for all, and a line "NAME ERROR" in DIR/expected. One more module,
-"compiles", is empty but for what surrounds the examples: a public function, so that
-code is made of it, and what depends on a type is found wrong.
+"compiles", has only the code around the examples. That is a public function, so that
+the compiler generates code for it, and finds errors that depend on a type.
 """
 
 import pathlib
@@ -35,7 +35,7 @@ def main():
             for number, (error, body) in enumerate(BLOCK.findall(path.read_text())):
                 name = f"{path.stem}_{number}"
                 lines = [re.sub(r"^ *//[/!] ?(# )?", "", line) for line in body.splitlines()]
-                # A hidden last line gives the type of "?" only.
+                # A hidden last line only gives the type of "?".
                 lines = [line for line in lines if not line.startswith("Ok::<")]
                 (out / f"{name}.rs").write_text(MODULE.format(body="\n".join(lines)))
                 names.append(name)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Fixed work inside the kernel, and the time that it takes: under QEMU's icount
- * a nanosecond is an instruction. The module does it when it is loaded, as the
- * task that loads it: that one's memory cgroup is charged.
+ * Does fixed work inside the kernel, and measures its time. Under QEMU's icount a
+ * nanosecond is an instruction. The module works when it is loaded, as the task
+ * that loads it, so the memory cgroup of that task is charged.
  */
 
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
@@ -13,7 +13,7 @@
 #include <linux/slab.h>
 #include <linux/srcu.h>
 
-/* The first round fills caches, and is not told. */
+/* The first round fills caches, and is not printed. */
 #define ROUNDS 6
 #define SIZE 64
 
@@ -35,7 +35,7 @@ static bool allocate(unsigned int n, gfp_t gfp)
 	while (n--) {
 		void *p = kmalloc(SIZE, gfp);
 
-		/* The compiler may leave out what nobody sees. */
+		/* The compiler may remove work without a visible result. */
 		OPTIMIZER_HIDE_VAR(p);
 		if (!p)
 			return false;

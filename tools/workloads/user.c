@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Fixed work for the kernel, asked for by a process, and the time that it takes:
- * under QEMU's icount a nanosecond is an instruction. The instructions of this
- * program count, too; it is the same one on each kernel.
+ * Requests fixed work from the kernel as a process, and measures its time. Under
+ * QEMU's icount a nanosecond is an instruction. The instructions of this program
+ * count as well. It is the same program on each kernel.
  *
  * workloads NAME...: each line goes to /dev/kmsg as a whole.
  */
@@ -10,7 +10,7 @@
 #include "nolibc.h"
 #include <linux/in.h>
 
-/* The first round fills caches, and is not told. */
+/* The first round fills caches, and is not printed. */
 #define ROUNDS 6
 #define MESSAGE 64
 #define FILE_SIZE 1024
@@ -19,14 +19,14 @@
 
 #define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
 
-/* What the kernel's headers for user space leave to a C library. */
+/* Definitions that the kernel's headers for user space leave to a C library */
 #define AF_INET 2
 #define SOCK_STREAM 1
 #define SOCK_DGRAM 2
 
 static const char *self;
 static char buffer[FILE_SIZE];
-/* Of a workload with another process: how to reach it, and which it is. */
+/* For a workload with another process: how to reach it, and its number */
 static int to = -1, from = -1;
 static pid_t peer;
 
@@ -76,7 +76,7 @@ static bool ping_pong(void)
 	return write(to, buffer, MESSAGE) == MESSAGE && read(from, buffer, MESSAGE) == MESSAGE;
 }
 
-/* become_peer(): in the child, send back whatever comes, without end. */
+/* become_peer(): in the child, send back all data, without end. */
 static bool become_peer(int in, int out)
 {
 	ssize_t len;
@@ -103,7 +103,7 @@ static bool start_pipe(void)
 	return peer > 0;
 }
 
-/* address(): of the loopback interface, in network byte order. */
+/* address(): an address of the loopback interface, in network byte order. */
 static struct sockaddr_in address(unsigned int port)
 {
 	unsigned char bytes[] = { port >> 8, port, 127, 0, 0, 1 };
@@ -251,7 +251,7 @@ int main(int argc, char **argv)
 {
 	int i, failed = 0;
 
-	/* What fork_exec_wait() starts. */
+	/* fork_exec_wait() starts this. */
 	if (argc < 2)
 		return 0;
 	self = argv[0];

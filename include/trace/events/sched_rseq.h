@@ -10,14 +10,15 @@
 #include <linux/tracepoint.h>
 
 /**
- * sched_rseq_resume - registers of whoever was interrupted are changed
- * @pc:		where that was, inside a critical section
+ * sched_rseq_resume - the engine changes the registers of an interrupted context
+ * @pc:		the interrupted PC, inside a critical section
  * @begin:	first instruction of the section
  * @kind:	of the section: SCHED_RSEQ_RESTART, SCHED_RSEQ_FIXUP or SCHED_RSEQ_PLAIN
- * @old_cpu:	the CPU on which a task was interrupted; for SCHED_RSEQ_PLAIN, which
- *		does not care, always this one
+ * @old_cpu:	the CPU on which the task was interrupted; for SCHED_RSEQ_PLAIN always
+ *		this one, because the old CPU does not matter
  *
- * Context: interrupts disabled, on the CPU on which it goes on; may be NMI.
+ * Context: Interrupts are disabled, on the CPU on which the task continues; may be
+ * NMI.
  */
 TRACE_EVENT(sched_rseq_resume,
 	    TP_PROTO(unsigned long pc, unsigned long begin, unsigned int kind,

@@ -29,7 +29,7 @@ use core::{
 };
 use pin_init::Zeroable;
 
-/// While it exists, the task stays on its CPU.
+/// A guard that keeps the task on its CPU.
 ///
 /// # Examples
 ///
@@ -55,7 +55,7 @@ use pin_init::Zeroable;
 /// the task.
 pub unsafe trait StaysOnCpu {}
 
-/// Preemption is disabled while it exists.
+/// A guard that disables preemption.
 ///
 /// # Invariants
 ///
@@ -79,7 +79,7 @@ pub unsafe trait StaysOnCpu {}
 pub struct CpuGuard(NotThreadSafe);
 
 impl CpuGuard {
-    /// Disables preemption. May be called from any context.
+    /// Disables preemption. Any context may call this.
     ///
     /// # Examples
     ///
@@ -96,11 +96,11 @@ impl CpuGuard {
     pub fn new() -> Self {
         // SAFETY: It is always safe to call this.
         unsafe { bindings::preempt_disable() };
-        // INVARIANT: Raised above.
+        // INVARIANT: The count was raised above.
         CpuGuard(NotThreadSafe)
     }
 
-    /// The CPU that the task stays on.
+    /// Returns the CPU of the guard.
     ///
     /// # Examples
     ///
@@ -149,14 +149,14 @@ unsafe impl StaysOnCpu for CpuGuard {}
 /// RECENT.exclusive(&irq, |recent| recent.fill(0))?;
 /// # Ok::<(), Error>(())
 /// ```
-// SAFETY: Interrupts that are disabled do not preempt, and `local_interrupt_disable()` raises the
-// preemption count besides. It is not `Send`.
+// SAFETY: Disabled interrupts do not preempt, and `local_interrupt_disable()` also raises the
+// preemption count. The type is not `Send`.
 unsafe impl StaysOnCpu for LocalInterruptDisabled {}
 
-/// A per-CPU variable of any type whose values may be used by many at a time.
+/// A per-CPU variable of any type whose values many may use at a time.
 ///
-/// [`PerCpu::shared`](super::PerCpu::shared) gives out references to this CPU's copy,
-/// [`PerCpu::shared_on`](super::PerCpu::shared_on) to any.
+/// [`PerCpu::shared`](super::PerCpu::shared) gives out references to this CPU's copy, and
+/// [`PerCpu::shared_on`](super::PerCpu::shared_on) to any CPU's copy.
 ///
 /// # Examples
 ///
@@ -217,7 +217,7 @@ pub struct Shared<T> {
 }
 
 impl<T> Shared<T> {
-    /// The value that a copy begins with.
+    /// Makes the value with which a copy begins.
     ///
     /// # Examples
     ///
@@ -230,7 +230,7 @@ impl<T> Shared<T> {
         Shared { value }
     }
 
-    /// The same, initialised in place.
+    /// Makes the same value, initialised in place.
     ///
     /// # Examples
     ///
@@ -254,15 +254,15 @@ impl<T> Deref for Shared<T> {
     }
 }
 
-// SAFETY: There is nothing else in it.
+// SAFETY: The struct has no other field.
 unsafe impl<T: Zeroable> Zeroable for Shared<T> {}
 
 impl<T> Sealed for Shared<T> {}
 
-// SAFETY: Only shared references are given out, and any task may drop it.
+// SAFETY: There are only shared references, and any task may drop the value.
 unsafe impl<T: Send + Sync + 'static> Value for Shared<T> {}
 
-/// [`Shared`].
+/// The trait of [`Shared`].
 ///
 /// # Examples
 ///
@@ -282,11 +282,11 @@ pub trait Share: Value + Deref<Target: Sized> {}
 
 impl<T: Send + Sync + 'static> Share for Shared<T> {}
 
-/// A per-CPU variable of any type that is used by one at a time: by whoever runs on the CPU.
+/// A per-CPU variable of any type that one context at a time uses, on its CPU.
 ///
-/// [`PerCpu::exclusive`](super::PerCpu::exclusive) lends this CPU's copy to a closure, and says so
-/// if it is lent already: to the caller itself further up, or to what an interrupt, whose handler
-/// this is, has interrupted.
+/// [`PerCpu::exclusive`](super::PerCpu::exclusive) lends this CPU's copy to a closure. It fails if
+/// the copy is lent already: to a function further up in the call chain, or to a context that the
+/// caller, an interrupt handler, has interrupted.
 ///
 /// # Examples
 ///
@@ -332,13 +332,13 @@ impl<T: Send + Sync + 'static> Share for Shared<T> {}
 /// );
 /// ```
 pub struct Exclusive<T> {
-    /// Whether the value is lent. Stored by the CPU that the copy belongs to only.
+    /// Whether the value is lent. Only the CPU of the copy writes it.
     lent: Atomic<bool>,
     value: UnsafeCell<T>,
 }
 
 impl<T> Exclusive<T> {
-    /// The value that a copy begins with.
+    /// Makes the value with which a copy begins.
     ///
     /// # Examples
     ///
@@ -358,10 +358,10 @@ impl<T> Exclusive<T> {
     ///
     /// # Safety
     ///
-    /// This is the copy of the CPU that the caller is on and stays on.
+    /// This is the copy of the CPU on which the caller is and stays.
     #[inline]
     unsafe fn lend<R>(&self, f: impl FnOnce(&mut T) -> R) -> Result<R> {
-        // The load and the store need not be one:
+        // The load and the store need not be one operation:
         //
         //	task				interrupt on the same CPU
         //	1. load: not lent
@@ -372,15 +372,17 @@ impl<T> Exclusive<T> {
         //	6. store: lent
         //	7. use
         //
-        // A handler is through before the task goes on, and it has given the value back. One that
-        // comes after 6 finds it lent.
+        // The handler ends before the task continues, and it has given the value back. A handler
+        // that comes after 6 finds the value lent.
         if self.lent.load(Acquire) {
             return Err(EBUSY);
         }
         self.lent.store(true, Relaxed);
-        // Nor does the compiler move the use in front of 6, where a handler would not see it lent.
+        // The compiler must not move the use before step 6, where a handler would not find the
+        // value lent.
         compiler_fence(Ordering::SeqCst);
-        // SAFETY: It was not lent and is now, so nobody else gets a reference before this one ends.
+        // SAFETY: It was not lent and is lent now, so nobody else gets a reference before this one
+        // ends.
         let ret = f(unsafe { &mut *self.value.get() });
         self.lent.store(false, Release);
         Ok(ret)
@@ -392,10 +394,10 @@ unsafe impl<T: Zeroable> Zeroable for Exclusive<T> {}
 
 impl<T> Sealed for Exclusive<T> {}
 
-// SAFETY: One task at a time gets at the value.
+// SAFETY: One task at a time has access to the value.
 unsafe impl<T: Send + 'static> Value for Exclusive<T> {}
 
-/// [`Exclusive`].
+/// The trait of [`Exclusive`].
 ///
 /// # Examples
 ///
@@ -414,14 +416,14 @@ unsafe impl<T: Send + 'static> Value for Exclusive<T> {}
 /// # Ok::<(), Error>(())
 /// ```
 pub trait Exclude: Value {
-    /// What is lent.
+    /// The lent type.
     type Target;
 
-    /// [`PerCpu::exclusive`] of the copy at `ptr`.
+    /// Does [`PerCpu::exclusive`] for the copy at `ptr`.
     ///
     /// # Safety
     ///
-    /// `ptr` is the copy of the CPU that the caller is on and stays on.
+    /// `ptr` is the copy of the CPU on which the caller is and stays.
     #[doc(hidden)]
     unsafe fn lend<R>(ptr: *mut Self, f: impl FnOnce(&mut Self::Target) -> R) -> Result<R>;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The operations of arm64, with the asm of `arch/arm64/include/asm/percpu_rseq.h`, where it is
-//! said why they are right.
+//! The operations of arm64, with the asm of `arch/arm64/include/asm/percpu_rseq.h`. That file says
+//! why they are correct.
 
 use super::{
     Place,
@@ -41,18 +41,19 @@ macro_rules! section {
     };
 }
 
-/// The address of the running task's `struct thread_info`, which may be kept: it is the task's.
+/// Returns the address of the running task's `struct thread_info`. It may be kept, because it
+/// belongs to the task.
 #[cfg(CONFIG_SCHED_RSEQ_PUBLISH)]
 #[inline(always)]
 fn current_thread_info() -> u64 {
     let ti: u64;
-    // SAFETY: In the kernel `sp_el0` always is the address of the running task, which begins with
+    // SAFETY: In the kernel `sp_el0` is always the address of the running task, which begins with
     // its `struct thread_info`.
     unsafe { core::arch::asm!("mrs {}, sp_el0", out(reg) ti, options(pure, nomem, nostack)) };
     ti
 }
 
-/// The same with the operand that only a retry needs.
+/// The same with the operand that only the retry needs.
 #[cfg(not(CONFIG_SCHED_RSEQ_PLAIN))]
 macro_rules! modify_section {
     ($place:expr, $text:expr, $($operands:tt)*) => {
@@ -67,7 +68,7 @@ macro_rules! modify_section {
     };
 }
 
-/// An operation that returns nothing, as a read-modify-write.
+/// A read-modify-write that returns nothing.
 macro_rules! op {
     ($place:expr, $val:expr, $bits:tt, $insn:literal, $lse:literal) => {
         modify_section!(

@@ -16,11 +16,11 @@ use crate::{
     }, //
 };
 
-/// A counter that each CPU adds to on its own. What a CPU has added is moved to a common total when
-/// it gets large, so that the total is never far off and costs one load.
+/// A counter to which each CPU adds separately. A CPU that has added much moves its part to a
+/// common total. So the total is never far off, and reading it costs one load.
 ///
-/// All methods but [`new`](Self::new) and [`with_batch`](Self::with_batch), which allocate, may be
-/// called from any context, but from NMIs only where [`NMI_SAFE`](super::NMI_SAFE) is true.
+/// Any context may call the methods, NMIs only where [`NMI_SAFE`](super::NMI_SAFE) is true.
+/// [`new`](Self::new) and [`with_batch`](Self::with_batch) are exceptions, because they allocate.
 ///
 /// # Examples
 ///
@@ -41,7 +41,7 @@ pub struct PerCpuCounter {
 }
 
 impl PerCpuCounter {
-    /// What a CPU adds up before it touches the total, if nothing else is asked for.
+    /// The default of how much a CPU collects before it moves its part to the total.
     pub const BATCH: u32 = 64;
 
     /// Allocates a counter, at 0. Fails with `ENOMEM`.
@@ -59,14 +59,15 @@ impl PerCpuCounter {
         Self::with_batch(Self::BATCH, flags)
     }
 
-    /// The same for a CPU that adds up `batch` before it touches the total, at least 1.
+    /// Allocates a counter whose CPUs collect `batch`, at least 1, before they move their part to
+    /// the total.
     ///
     /// # Examples
     ///
     /// ```
     /// use kernel::percpu::PerCpuCounter;
     ///
-    /// // Each step is to be seen at once.
+    /// // Every addition goes to the total at once.
     /// let users = PerCpuCounter::with_batch(1, GFP_KERNEL)?;
     /// users.add(1);
     /// assert_eq!(users.read(), 1);
@@ -80,10 +81,10 @@ impl PerCpuCounter {
         })
     }
 
-    /// Adds to the counter; wraps around. Most of the time these are two per-CPU operations.
+    /// Adds to the counter; wraps around. Most calls are two per-CPU operations.
     ///
-    /// The way of C's `percpu_counter_add_batch()`: no CPU ever holds as much as a batch, because
-    /// what is stored is less than that on whichever CPU it is stored.
+    /// This works like C's `percpu_counter_add_batch()`. No CPU ever holds as much as a batch,
+    /// because every stored value is less than that, whichever CPU stores it.
     ///
     /// # Examples
     ///
@@ -127,14 +128,14 @@ impl PerCpuCounter {
         self.add(n.wrapping_neg());
     }
 
-    /// Adds `n` and what this CPU holds to the total.
+    /// Adds `n` and this CPU's part to the total.
     #[cold]
     fn add_to_total(&self, n: i64) {
         self.total.add(self.local.xchg(0).wrapping_add(n), Relaxed);
     }
 
-    /// About what was counted: off by less than [`error`](Self::error) unless CPUs are in the
-    /// middle of [`add`](Self::add).
+    /// Returns roughly what was counted. It is off by less than [`error`](Self::error), unless
+    /// CPUs are in the middle of [`add`](Self::add).
     ///
     /// # Examples
     ///
@@ -150,7 +151,7 @@ impl PerCpuCounter {
         self.total.load(Relaxed)
     }
 
-    /// How far [`read`](Self::read) may be off.
+    /// Returns how far [`read`](Self::read) may be off.
     ///
     /// # Examples
     ///
@@ -165,7 +166,8 @@ impl PerCpuCounter {
         u64::from(self.batch) * u64::from(nr_cpu_ids())
     }
 
-    /// What was counted: exact if nobody adds meanwhile. Looks at each possible CPU.
+    /// Returns what was counted. It is exact if nobody adds meanwhile, and reads the copy of each
+    /// possible CPU.
     ///
     /// # Examples
     ///

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Per-CPU variables that are allocated.
+//! Allocated per-CPU variables.
 
 use super::{
     possible_cpus,
@@ -29,7 +29,7 @@ use pin_init::{
     Zeroable, //
 };
 
-/// A per-CPU variable that is allocated, and freed when this is dropped.
+/// An allocated per-CPU variable, which is freed when this is dropped.
 ///
 /// # Invariants
 ///
@@ -115,7 +115,7 @@ impl<T> Memory<T> {
                 "a per-CPU variable aligned to more than a page"
             );
         }
-        // SAFETY: Size and alignment are those of a type, and not more than there can be.
+        // SAFETY: Size and alignment are those of a type, and not above the maximum.
         let ptr =
             unsafe { bindings::percpu_alloc(size_of::<T>(), align_of::<T>(), flags.as_raw()) };
         if ptr.is_null() {
@@ -163,15 +163,15 @@ impl<T: Value> DynamicPerCpu<T> {
     where
         T: Zeroable,
     {
-        // Zeroed memory is initialised.
+        // Zeroed memory is initialised memory.
         Ok(Self::owning(Memory::new(flags)?))
     }
 
-    /// Allocates a variable and initialises each copy with what `init` returns for its CPU: a
-    /// value, or an initialiser that works in place. All possible CPUs get one, online or not.
+    /// Allocates a variable and initialises the copy of each possible CPU, online or not. `init`
+    /// returns a value for the CPU, or an initialiser that works in place.
     ///
-    /// May sleep if `flags` allow it. Fails with `ENOMEM`, or as an initialiser does; what was
-    /// initialised before is dropped.
+    /// May sleep if `flags` allow it. Fails with `ENOMEM`, or with the error of an initialiser.
+    /// Then it drops the copies that were initialised before.
     ///
     /// # Examples
     ///
@@ -192,7 +192,7 @@ impl<T: Value> DynamicPerCpu<T> {
         for cpu in possible_cpus() {
             let copy = ptr.on_cpu(cpu).ok_or(EINVAL)?;
             // SAFETY: The memory is valid, nobody else knows of it, and it stays until `memory` or
-            // what is made of it is dropped.
+            // its new owner is dropped.
             let slot: &'static mut MaybeUninit<T> = unsafe { &mut *copy.cast() };
             let _ = slot.write_pin_init(init(cpu))?;
             memory.initialised += 1;
@@ -202,7 +202,7 @@ impl<T: Value> DynamicPerCpu<T> {
 
     fn owning(memory: Memory<T>) -> Self {
         let ptr = core::mem::ManuallyDrop::new(memory).ptr;
-        // INVARIANT: Each copy is initialised, and the memory is this object's now.
+        // INVARIANT: Each copy is initialised, and the object now owns the memory.
         DynamicPerCpu {
             ptr,
             _owned: PhantomData,
@@ -212,7 +212,7 @@ impl<T: Value> DynamicPerCpu<T> {
 
 impl<T: Value> Drop for DynamicPerCpu<T> {
     fn drop(&mut self) {
-        // By the type invariants, with a value for all.
+        // By the type invariants, all copies have a value.
         drop(Memory {
             ptr: self.ptr,
             initialised: usize::MAX,

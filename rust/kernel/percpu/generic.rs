@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The operations of architectures that have no code of their own here: C's.
+//! C's operations, for architectures without code of their own here.
 
 use super::{
     Place,

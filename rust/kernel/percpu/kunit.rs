@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! KUnit tests of what is the same on each architecture.
+//! KUnit tests of what all architectures have in common.
 
 use super::*;
 
-/// A per-CPU array, zeroed, while the test stays on its CPU.
+/// A zeroed per-CPU array. The test stays on its CPU meanwhile.
 struct Array<T>(PerCpuPtr<T>);
 
 impl<T: Integer> Array<T> {
@@ -21,13 +21,13 @@ impl<T: Integer> Array<T> {
         Array(PerCpuPtr::new(ptr.cast()))
     }
 
-    /// Element `i`, for operations.
+    /// Returns element `i`, for operations.
     fn at(&self, i: usize) -> StaticPerCpu<T> {
         // SAFETY: It is per-CPU, and not used after the test.
         unsafe { StaticPerCpu::from_ptr(PerCpuPtr::new(self.0.as_raw().wrapping_add(i))) }
     }
 
-    /// Element `i` of this CPU, by plain access.
+    /// Returns element `i` of this CPU, by plain access.
     fn get(&self, i: usize) -> T {
         // SAFETY: The array is this test's, which stays on this CPU.
         unsafe { *self.0.this_cpu().add(i) }
@@ -198,12 +198,13 @@ mod tests {
         static PLACE: *const u8 = core::ptr::null();
     }
 
-    /// Static variables are named by symbol on some architectures, so these are other instructions.
+    /// Some architectures name a static variable by its symbol, so these are different
+    /// instructions.
     #[test]
     fn statics() {
         // SAFETY: Paired below.
         unsafe { bindings::migrate_disable() };
-        // Modules come and go, and tests may be run again: begin anew.
+        // A module can be reloaded, and tests can run again: set all values first.
         BYTE.set(0xfe);
         SHORT.set(-2);
         WORD.set(7);
@@ -254,7 +255,7 @@ mod tests {
         unsafe { bindings::migrate_enable() };
     }
 
-    // Of each pair one is not there: neither its type nor its variable.
+    // One variable of each pair does not exist, nor does its type.
     define_per_cpu! {
         #[cfg(CONFIG_RUST)]
         static EITHER: u8 = 3;
@@ -263,7 +264,7 @@ mod tests {
     }
 
     declare_per_cpu! {
-        // SAFETY: An `unsigned long`; C counts with interrupts disabled.
+        // SAFETY: An `unsigned long`, in which C counts with interrupts disabled.
         #[cfg(CONFIG_RUST)]
         unsafe static PROCESSES: usize = "process_counts";
         // SAFETY: There is no such variable.
@@ -277,7 +278,7 @@ mod tests {
         assert!(PROCESSES.sum() > 0);
     }
 
-    /// The largest alignment there is on each architecture. What is larger does not compile.
+    /// The largest alignment that every architecture has. A larger one does not compile.
     #[repr(align(4096))]
     struct Page(u32);
 
@@ -287,7 +288,7 @@ mod tests {
 
         for cpu in possible_cpus() {
             let copy: *const Page = PAGE.shared_on(cpu).ok_or(EINVAL)?;
-            // By value: the compiler takes a reference to be aligned.
+            // By value, because the compiler assumes that a reference is aligned.
             assert_eq!(copy.addr() % 4096, 0);
             assert_eq!(PAGE.shared_on(cpu).map(|page| page.0), Some(7));
         }
@@ -305,7 +306,7 @@ mod tests {
         assert_eq!(LEVEL.sum(), -3 * cpus);
         LEVEL.add(10);
         assert_eq!(LEVEL.handle().sum(), 10 - 3 * cpus);
-        // Put back, the copy of whichever CPU it is.
+        // Restore the sum. Any CPU's copy will do.
         LEVEL.sub(10);
     }
 
@@ -342,7 +343,7 @@ mod tests {
         unsafe { bindings::migrate_enable() };
     }
 
-    /// Counts how many of them there are.
+    /// Counts its own instances.
     struct Counted(Arc<Atomic<usize>>);
 
     impl Counted {
@@ -399,7 +400,7 @@ mod tests {
 
     #[test]
     fn largest() -> Result {
-        // What is larger does not compile.
+        // A larger type does not compile.
         let var = DynamicPerCpu::<Shared<[u8; 32 << 10]>>::new_zero(GFP_KERNEL)?;
         let guard = CpuGuard::new();
         let copy = var.shared_on(guard.cpu()).ok_or(EINVAL)?;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Where per-CPU variables are.
+//! The places of per-CPU variables.
 
 use super::{
     PerCpu,
@@ -35,8 +35,8 @@ use core::{
 /// is, without the offset of any CPU, and aligned for its type. The variable lives at least as long
 /// as the object.
 pub unsafe trait Place {
-    /// The address of the variable. To dereference it, or to do arithmetic that relies on what is
-    /// there, is wrong on any CPU.
+    /// Returns the address of the variable. On no CPU may it be dereferenced, or used for
+    /// arithmetic that relies on the memory there.
     fn address(&self) -> *mut c_void;
 
     #[cfg(all(CONFIG_X86_64, CONFIG_SMP))]
@@ -70,7 +70,7 @@ impl<T> Clone for PerCpuPtr<T> {
 impl<T> Copy for PerCpuPtr<T> {}
 
 impl<T> PerCpuPtr<T> {
-    /// Makes one of the address of a per-CPU variable, without the offset of any CPU.
+    /// Makes a pointer of the address of a per-CPU variable, without the offset of any CPU.
     ///
     /// # Examples
     ///
@@ -87,7 +87,7 @@ impl<T> PerCpuPtr<T> {
         PerCpuPtr(ptr)
     }
 
-    /// The address, without the offset of any CPU.
+    /// Returns the address, without the offset of any CPU.
     ///
     /// # Examples
     ///
@@ -103,8 +103,8 @@ impl<T> PerCpuPtr<T> {
         self.0
     }
 
-    /// The address of this CPU's copy. Unless the caller stays on its CPU, it may be that of
-    /// another by the time it is used.
+    /// Returns the address of this CPU's copy. Unless the caller stays on its CPU, it may be the
+    /// copy of another CPU by the time of its use.
     ///
     /// # Examples
     ///
@@ -122,7 +122,8 @@ impl<T> PerCpuPtr<T> {
         unsafe { bindings::percpu_this(self.0.cast()) }.cast()
     }
 
-    /// The address of the copy of `cpu`; [`None`] if there can be no such CPU, as it has no copy.
+    /// Returns the address of the copy of `cpu`, or [`None`] if that CPU cannot exist, because
+    /// then it has no copy.
     ///
     /// # Examples
     ///
@@ -145,8 +146,9 @@ impl<T> PerCpuPtr<T> {
     }
 }
 
-/// A static per-CPU variable, whichever it is. What [`define_per_cpu!`](crate::define_per_cpu)
-/// defines has a type of its own, and [`PerCpu::handle`] makes one of these of it.
+/// A static per-CPU variable, as a type that does not name it.
+/// [`define_per_cpu!`](crate::define_per_cpu) gives each variable a type of its own, and
+/// [`PerCpu::handle`] converts that to this type.
 ///
 /// # Invariants
 ///
@@ -173,12 +175,12 @@ impl<T> PerCpuPtr<T> {
 #[repr(transparent)]
 pub struct StaticPerCpu<T> {
     ptr: PerCpuPtr<T>,
-    // Copies are reached by reference from any CPU, and never moved or dropped.
+    // Any CPU reaches the copies by reference, and nobody moves or drops them.
     _value: PhantomData<UnsafeCell<T>>,
 }
 
-// SAFETY: By the type invariants all tasks may use the variable, and what they can do with it
-// depends on `Value`, whose safety requirements say that any task may.
+// SAFETY: By the type invariants all tasks may use the variable. `Value` decides what they can do
+// with it, and its safety requirements say that any task may do that.
 unsafe impl<T: Value> Send for StaticPerCpu<T> {}
 // SAFETY: As above.
 unsafe impl<T: Value> Sync for StaticPerCpu<T> {}
@@ -192,13 +194,13 @@ impl<T> Clone for StaticPerCpu<T> {
 impl<T> Copy for StaticPerCpu<T> {}
 
 impl<T: Value> StaticPerCpu<T> {
-    /// Makes one of a pointer.
+    /// Makes a variable of a pointer.
     ///
     /// # Safety
     ///
-    /// `ptr` is to a per-CPU variable that lives as long as this object and its copies, and that is
-    /// accessed, by C too, only in ways that go with those of [`PerCpu`]: integers by `this_cpu`
-    /// operations, or on their own CPU with interrupts disabled.
+    /// `ptr` is to a per-CPU variable that lives as long as this object and its copies. All its
+    /// users, C as well, access it only in ways that are compatible with [`PerCpu`]: integers by
+    /// `this_cpu` operations, or on their own CPU with interrupts disabled.
     ///
     /// # Examples
     ///
@@ -233,8 +235,8 @@ unsafe impl<T: Value> Place for StaticPerCpu<T> {
 // SAFETY: By the type invariants and the safety requirements of `from_ptr`.
 unsafe impl<T: Value> PerCpu<T> for StaticPerCpu<T> {}
 
-/// What [`define_per_cpu!`](crate::define_per_cpu) puts into the kernel's image: what each CPU's
-/// copy begins with.
+/// The variable in the kernel's image, where [`define_per_cpu!`](crate::define_per_cpu) puts it.
+/// Each CPU's copy begins with its value.
 #[doc(hidden)]
 #[repr(transparent)]
 pub struct Initial<T>(UnsafeCell<T>);
@@ -252,7 +254,7 @@ impl<T> Initial<T> {
 }
 
 impl<T: Value> Initial<T> {
-    /// The value that each copy begins with.
+    /// Makes the value with which each copy begins.
     pub const fn new(value: T) -> Self {
         Initial(UnsafeCell::new(value))
     }
@@ -260,8 +262,8 @@ impl<T: Value> Initial<T> {
 
 /// Defines static per-CPU variables, in modules too, like C's `DEFINE_PER_CPU()`.
 ///
-/// Each CPU's copy begins with the value given, which must be a constant. The name stands for the
-/// variable, and is of a type of its own that implements [`PerCpu`](crate::percpu::PerCpu).
+/// Each CPU's copy begins with the given value, which must be a constant. The name stands for the
+/// variable. It has a type of its own, which implements [`PerCpu`](crate::percpu::PerCpu).
 ///
 /// Attributes, such as `#[cfg]`, apply to the type and to the variable.
 ///
@@ -326,9 +328,10 @@ macro_rules! define_per_cpu {
 ///
 /// # Safety
 ///
-/// `unsafe` says: the symbol is that of a per-CPU variable, of a type laid out like the one given,
-/// and C accesses it only in ways that go with those of [`PerCpu`](crate::percpu::PerCpu): integers
-/// by `this_cpu` operations, or on their own CPU with interrupts disabled.
+/// `unsafe` makes two promises. The symbol is that of a per-CPU variable whose type has the layout
+/// of the given one. C accesses it only in ways that are compatible with
+/// [`PerCpu`](crate::percpu::PerCpu): integers by `this_cpu` operations, or on their own CPU with
+/// interrupts disabled.
 ///
 /// # Examples
 ///
@@ -381,7 +384,7 @@ macro_rules! declare_per_cpu {
     )*};
 }
 
-/// Makes `$name`, of type `$t`, the variable at the symbol `$initial`.
+/// Makes `$name` a variable of type `$t` at the symbol `$initial`.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! static_per_cpu_place {
@@ -400,8 +403,8 @@ macro_rules! static_per_cpu_place {
             $crate::x86_64_percpu_place!((sym $initial));
         }
 
-        // SAFETY: The variable is of that type. If C defines it, by the safety requirements of the
-        // macro.
+        // SAFETY: The variable is of that type. For a variable that C defines, the safety
+        // requirements of the macro say so.
         unsafe impl $crate::percpu::PerCpu<$t> for $name {}
     };
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The operations of riscv, with the asm of `arch/riscv/include/asm/percpu_rseq.h`, where it is
-//! said why they are right.
+//! The operations of riscv, with the asm of `arch/riscv/include/asm/percpu_rseq.h`. That file says
+//! why they are correct.
 
 use super::{
     Place,
@@ -40,7 +40,7 @@ macro_rules! op {
     }};
 }
 
-/// `$loaded` is the type that has the extension of the load: that is what is compared.
+/// `$loaded` is the type that a load extends to, which is the type of the comparison.
 macro_rules! impl_word {
     ($t:ident, $bits:tt, $loaded:ident) => {
         impl Word for $t {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The operations of s390, with the asm of `arch/s390/include/asm/percpu_rseq.h`, where it is said
-//! why they are right.
+//! The operations of s390, with the asm of `arch/s390/include/asm/percpu_rseq.h`. That file says
+//! why they are correct.
 
 use super::{
     Place,
@@ -14,7 +14,7 @@ include!(concat!(
     "/rust/kernel/generated_arch_percpu_asm.rs"
 ));
 
-/// A section: `$p`, the address of the variable, or of the word that it is in, is used up.
+/// A section. It overwrites `$p`, the address of the variable or of its word.
 #[cfg(not(CONFIG_SCHED_RSEQ_MVIY))]
 macro_rules! section {
     ($p:expr, $text:expr, $($operands:tt)*) => {
@@ -74,7 +74,7 @@ macro_rules! load_store {
     };
 }
 
-/// An interlocked update of a whole word; returns what was there.
+/// An interlocked update of a whole word; returns the old value.
 macro_rules! fetch {
     ($t:ty, $address:expr, $val:expr, $insn:literal) => {{
         let old: $t;
@@ -161,7 +161,7 @@ macro_rules! impl_word {
     };
 }
 
-/// The addition of a constant, which needs no register but that of the address.
+/// The addition of a constant, which needs no register except that of the address.
 macro_rules! add_const {
     ($place:expr, $val:literal, $insn:literal) => {
         section!(
@@ -174,7 +174,7 @@ macro_rules! add_const {
 impl_word!(u32, "llgf", "st", "laa", "lan", "lao", "asi", "l", "cs");
 impl_word!(u64, "lg", "stg", "laag", "lang", "laog", "agsi", "lg", "csg");
 
-/// Where a variable of less than a word is.
+/// The place of a variable that is smaller than a word.
 struct Part {
     /// The address of the word.
     word: usize,
@@ -192,20 +192,20 @@ impl Part {
         }
     }
 
-    /// The variable, at the left end, in the word.
+    /// Moves the variable from the left end to its place in the word.
     #[inline(always)]
     fn place(&self, left: u32) -> u32 {
         left.rotate_right(self.rot as u32 & 31)
     }
 
-    /// The variable, at the left end, out of the word.
+    /// Moves the variable from its place in the word to the left end.
     #[inline(always)]
     fn take(&self, word: u32) -> u32 {
         word.rotate_left(self.rot as u32 & 31)
     }
 }
 
-/// A section that works on a variable of less than a word, see [`Part`].
+/// A section that works on a variable that is smaller than a word, see [`Part`].
 macro_rules! part_section {
     ($part:expr, $text:expr, $($operands:tt)*) => {
         section!(

@@ -27,18 +27,18 @@ pub trait Scalar: Value + Copy {
     /// The integer of the same size.
     type Word: Word;
 
-    /// The bits of the value.
+    /// Returns the bits of the value.
     fn into_word(self) -> Self::Word;
 
-    /// The value with these bits.
+    /// Returns the value with these bits.
     ///
     /// # Safety
     ///
-    /// They are those of a value.
+    /// They are the bits of a value.
     unsafe fn from_word(word: Self::Word) -> Self;
 }
 
-/// A [`Scalar`] of which every bit is for itself: integers and [`bool`].
+/// A [`Scalar`] whose bits are independent: integers and [`bool`].
 ///
 /// # Examples
 ///
@@ -55,7 +55,7 @@ pub trait Scalar: Value + Copy {
 /// ```
 pub trait Bits: Scalar {}
 
-/// A [`Scalar`] to count with: integers.
+/// A [`Scalar`] that counts: integers.
 ///
 /// # Examples
 ///
@@ -79,10 +79,10 @@ pub trait Integer: Bits {
     /// Zero.
     const ZERO: Self;
 
-    /// The sum; wraps around.
+    /// Returns the sum; wraps around.
     fn wrapping_add(self, other: Self) -> Self;
 
-    /// What, added, subtracts this; wraps around.
+    /// Returns the negative; wraps around.
     fn wrapping_neg(self) -> Self;
 }
 
@@ -90,7 +90,7 @@ macro_rules! impl_integer {
     ($($t:ident is $word:ident),*) => {$(
         impl Sealed for $t {}
 
-        // SAFETY: Operations on it are atomic on a CPU, and it is read as a whole from others.
+        // SAFETY: Operations on it are atomic on a CPU, and other CPUs read it as a whole.
         unsafe impl Value for $t {}
 
         impl Scalar for $t {
@@ -158,7 +158,7 @@ macro_rules! impl_pointer {
     ($($t:ty),*) => {$(
         impl<T: 'static> Sealed for $t {}
 
-        // SAFETY: As for integers; whoever dereferences a pointer has to know that it is valid.
+        // SAFETY: As for integers. Code that dereferences a pointer must know that it is valid.
         unsafe impl<T: 'static> Value for $t {}
 
         impl<T: 'static> Scalar for $t {

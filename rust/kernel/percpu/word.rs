@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What is done to per-CPU variables, by width.
+//! The operations on per-CPU variables, by width.
 
 use super::Place;
 
-/// An unsigned integer that per-CPU operations work on, see [`super::Scalar`] for what it stands
-/// for.
+/// An unsigned integer on which per-CPU operations work. It represents a [`super::Scalar`].
 ///
-/// The methods may be called from any context, but from NMIs only where [`NMI_SAFE`] is true. They
-/// compile to a few instructions without a call where the architecture has code of its own.
+/// Any context may call the methods, NMIs only where [`NMI_SAFE`] is true. They compile to a few
+/// instructions without a call where the architecture has code of its own.
 ///
 /// [`NMI_SAFE`]: super::NMI_SAFE
 ///
@@ -34,22 +33,22 @@ pub trait Word: private::Sealed + Copy + PartialEq + 'static {
     ///
     /// # Safety
     ///
-    /// The variable at `place` has the size of this type and a value on each CPU. What is stored is
-    /// a value of its type.
+    /// The variable at `place` has the size of this type and a value on each CPU. The stored
+    /// value is a value of its type.
     unsafe fn this_cpu_write(place: &impl Place, val: Self);
     /// Adds to the variable; wraps around.
     ///
     /// # Safety
     ///
-    /// The variable at `place` has the size of this type and a value on each CPU. What is stored is
-    /// a value of its type.
+    /// The variable at `place` has the size of this type and a value on each CPU. The stored
+    /// value is a value of its type.
     unsafe fn this_cpu_add(place: &impl Place, val: Self);
     /// Adds 1 to the variable; wraps around.
     ///
     /// # Safety
     ///
-    /// The variable at `place` has the size of this type and a value on each CPU. What is stored is
-    /// a value of its type.
+    /// The variable at `place` has the size of this type and a value on each CPU. The stored
+    /// value is a value of its type.
     #[inline(always)]
     unsafe fn this_cpu_inc(place: &impl Place) {
         // SAFETY: By the safety requirements of this method.
@@ -59,8 +58,8 @@ pub trait Word: private::Sealed + Copy + PartialEq + 'static {
     ///
     /// # Safety
     ///
-    /// The variable at `place` has the size of this type and a value on each CPU. What is stored is
-    /// a value of its type.
+    /// The variable at `place` has the size of this type and a value on each CPU. The stored
+    /// value is a value of its type.
     #[inline(always)]
     unsafe fn this_cpu_dec(place: &impl Place) {
         // SAFETY: By the safety requirements of this method.
@@ -70,36 +69,36 @@ pub trait Word: private::Sealed + Copy + PartialEq + 'static {
     ///
     /// # Safety
     ///
-    /// The variable at `place` has the size of this type and a value on each CPU. What is stored is
-    /// a value of its type.
+    /// The variable at `place` has the size of this type and a value on each CPU. The stored
+    /// value is a value of its type.
     unsafe fn this_cpu_add_return(place: &impl Place, val: Self) -> Self;
     /// Clears the bits of the variable that are not in `val`.
     ///
     /// # Safety
     ///
-    /// The variable at `place` has the size of this type and a value on each CPU. What is stored is
-    /// a value of its type.
+    /// The variable at `place` has the size of this type and a value on each CPU. The stored
+    /// value is a value of its type.
     unsafe fn this_cpu_and(place: &impl Place, val: Self);
     /// Sets the bits of the variable that are in `val`.
     ///
     /// # Safety
     ///
-    /// The variable at `place` has the size of this type and a value on each CPU. What is stored is
-    /// a value of its type.
+    /// The variable at `place` has the size of this type and a value on each CPU. The stored
+    /// value is a value of its type.
     unsafe fn this_cpu_or(place: &impl Place, val: Self);
-    /// Writes the variable and returns what it was.
+    /// Writes the variable and returns its old value.
     ///
     /// # Safety
     ///
-    /// The variable at `place` has the size of this type and a value on each CPU. What is stored is
-    /// a value of its type.
+    /// The variable at `place` has the size of this type and a value on each CPU. The stored
+    /// value is a value of its type.
     unsafe fn this_cpu_xchg(place: &impl Place, val: Self) -> Self;
-    /// Writes `new` to the variable if it is `old`, and returns what it was.
+    /// Writes `new` to the variable if it is `old`, and returns the old value.
     ///
     /// # Safety
     ///
-    /// The variable at `place` has the size of this type and a value on each CPU. What is stored is
-    /// a value of its type.
+    /// The variable at `place` has the size of this type and a value on each CPU. The stored
+    /// value is a value of its type.
     unsafe fn this_cpu_cmpxchg(place: &impl Place, old: Self, new: Self) -> Self;
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The operations of x86-64: one instruction each, which `%gs` makes one on this CPU's copy. There
-//! is nothing between forming the address and using it, and so no critical section.
+//! The operations of x86-64. Each is one instruction, which addresses this CPU's copy by `%gs`.
+//! The CPU forms the address and uses it in one step, so there is no critical section.
 //!
 //! A static variable is named by its symbol, as in C.
 
@@ -32,8 +32,9 @@ macro_rules! x86_64_percpu_asm {
     };
 }
 
-/// The methods of [`Place`] for one width. `$s` is the suffix of instructions, `$class` the class
-/// of registers, `$val` how a register is written, and `$acc` the one that CMPXCHG compares with.
+/// The methods of [`Place`] for one width. `$s` is the suffix of instructions, and `$class` the
+/// class of registers. `$val` is the form of a register in asm, and `$acc` is the register that
+/// CMPXCHG compares.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! x86_64_percpu_methods {
@@ -129,7 +130,7 @@ macro_rules! x86_64_percpu_methods {
                 };
             }
 
-            // XCHG would lock the bus, which nobody needs on this CPU's copy.
+            // XCHG would lock the bus, and this CPU's copy needs no lock.
             #[doc(hidden)]
             #[inline(always)]
             unsafe fn [<xchg_ $t>](&self, val: $t) -> $t {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The decision: an address goes in, what to change in the saved registers comes out.
+//! The decision: from an address to a change of the saved registers.
 //!
-//! This file is pure. It depends on `core` only, so that host programs compile the very code that
+//! This file is pure. It depends on `core` only, so that host programs compile the same code that
 //! the kernel runs. Nothing here allocates, locks or panics.
 
 use core::ffi::CStr;
@@ -23,15 +23,16 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// A task that was moved to another CPU goes back to the first instruction.
+    /// The engine sets a task that was moved to another CPU back to the first instruction.
     pub const RESTART: u8 = 0;
-    /// The register that holds the per-CPU address is moved to the new CPU's copy.
+    /// The engine moves the register that holds the per-CPU address to the new CPU's copy.
     pub const FIXUP: u8 = 1;
-    /// Whoever is interrupted goes back to the first instruction, preempted or not: the section is
-    /// no atomic operation, so nobody else may have used the variable since it began.
+    /// A plain section. Every interruption sets the task back to the first instruction, whether or
+    /// not the task was preempted. The section is no atomic operation, so no other code may have
+    /// used the variable since it began.
     pub const PLAIN: u8 = 2;
 
-    /// The section that this descriptor, placed at address `place`, describes.
+    /// Returns the section that this descriptor describes if it is placed at address `place`.
     pub const fn at(self, place: u64) -> Section {
         Section {
             begin: place.wrapping_add_signed(self.begin as i64),
@@ -47,18 +48,18 @@ impl Entry {
 pub enum Malformed {
     /// The length is 0.
     Empty,
-    /// The address or the length is not a multiple of the instruction size.
+    /// The address or the length is not a multiple of the instruction alignment.
     Misaligned,
-    /// The section is not inside the text it belongs to.
+    /// The section is not inside the text of its owner.
     OutsideText,
-    /// The kind is not one that the engine knows.
+    /// The engine does not know the kind.
     UnknownKind,
-    /// The register to fix up is none.
+    /// The register for the fixup does not exist.
     NoRegister,
 }
 
 impl Malformed {
-    /// The reason in words.
+    /// Returns the reason in words.
     pub const fn why(self) -> &'static CStr {
         match self {
             Malformed::Empty => c"its length is 0",
@@ -70,10 +71,10 @@ impl Malformed {
     }
 }
 
-/// What to change in the saved registers of a task that was interrupted.
+/// The change of the saved registers of an interrupted task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Resume {
-    /// Nothing: the task goes on where it was.
+    /// Nothing: the task continues where it was.
     Continue,
     /// Set the program counter.
     Restart {
@@ -104,28 +105,28 @@ pub struct Section {
 }
 
 impl Section {
-    /// Whether a task whose saved program counter is `pc` is inside.
+    /// Returns whether a task whose saved program counter is `pc` is inside.
     pub const fn contains(&self, pc: u64) -> bool {
         pc.wrapping_sub(self.begin) < self.len as u64
     }
 
-    /// Decides how a task that was interrupted at `pc`, inside this section, goes on if it is on
-    /// another CPU when it returns there.
+    /// Decides how a task continues that was interrupted at `pc`, inside this section, and that is
+    /// on another CPU when it returns there.
     ///
-    /// On the CPU of the interruption nobody asks, because nothing has to be done. The address is
-    /// right, also if the task has gone to another CPU and come back. What others did to the
-    /// variable meanwhile, they did before the commit, which is one atomic instruction or one
-    /// access: a store-exclusive fails, because the return from an exception clears the monitor,
-    /// and a compare-and-swap compares when it executes.
+    /// The engine does not ask on the CPU of the interruption, because nothing has to be done
+    /// there. The address is right, even if the task has moved to another CPU and back. Other code
+    /// may have changed the variable meanwhile, but that was before the commit. The commit is one
+    /// atomic instruction or one access: a store-exclusive fails, because the return from an
+    /// exception clears the monitor, and a compare-and-swap compares when it executes.
     ///
-    /// `delta` is the new CPU's per-CPU offset minus that of the CPU of the interruption. If an
-    /// inner and an outer exit decide about the same section, each for its part of the way, the
-    /// deltas add up. A restart needs no delta, because it forms the address anew: to be restarted
-    /// once too often does no harm. For [`Entry::PLAIN`] there is nothing left to do, see
+    /// `delta` is the new CPU's per-CPU offset minus that of the CPU of the interruption. An inner
+    /// and an outer exit may decide about the same section, each for a part of the moves. Then the
+    /// deltas add up. A restart needs no delta, because it forms the address again, and one
+    /// restart too many does no harm. For [`Entry::PLAIN`] nothing is left to do, see
     /// [`Section::interrupted`].
     ///
-    /// The first instruction of a section with fixup forms the address, so a task that was about to
-    /// execute it forms that of the new CPU by itself.
+    /// The first instruction of a section with fixup forms the address. A task that is about to
+    /// execute it forms the address of the new CPU by itself.
     pub const fn resume(&self, pc: u64, delta: u64) -> Resume {
         if !self.contains(pc) {
             return Resume::Continue;
@@ -140,12 +141,13 @@ impl Section {
         }
     }
 
-    /// Decides how whoever was interrupted at `pc`, inside this section, goes on, by whatever it
-    /// was interrupted and whether or not it was preempted.
+    /// Decides how a context continues that was interrupted at `pc`, inside this section. The
+    /// cause of the interruption does not matter, nor whether the task was preempted.
     ///
-    /// Only a section of [`Entry::PLAIN`] cares. To be sent back more often than needed does no
-    /// harm, so it makes no difference when, between the entry of the interrupt and the return,
-    /// this is asked: nothing of a section that is about to begin is left to go wrong.
+    /// Only a section of [`Entry::PLAIN`] is restarted. It may be restarted more often than
+    /// necessary. So the time of the call makes no difference, between the entry of the interrupt
+    /// and the return: at its first instruction the section holds no value that could become
+    /// stale.
     pub const fn interrupted(&self, pc: u64) -> Resume {
         if self.kind == Entry::PLAIN && self.contains(pc) {
             return Resume::Restart { pc: self.begin };
@@ -155,7 +157,7 @@ impl Section {
 
     /// Checks what must hold for each section, whatever its instructions are.
     ///
-    /// `text` is the address and size of the text that the owner of the descriptor may describe;
+    /// `text` is the address and size of the text that the owner of the descriptor may describe.
     /// `insn` is the instruction alignment in bytes, and `regs` the number of general registers.
     pub const fn check(&self, text: (u64, u64), insn: u8, regs: u8) -> Result<(), Malformed> {
         const fn within(addr: u64, range: (u64, u64)) -> bool {
@@ -186,12 +188,12 @@ impl Section {
 pub struct Table<'a> {
     entries: &'a [Entry],
     sorted: bool,
-    /// What to add to the address of an entry in memory to get the address it was linked at.
+    /// The difference between the address at which an entry was linked and its address in memory.
     bias: u64,
 }
 
 impl<'a> Table<'a> {
-    /// The table in `entries`; `sorted` if they ascend by the address of the section.
+    /// Makes a table of `entries`. They are `sorted` if they ascend by the address of the section.
     pub fn new(entries: &'a [Entry], sorted: bool) -> Self {
         Table {
             entries,
@@ -200,7 +202,8 @@ impl<'a> Table<'a> {
         }
     }
 
-    /// The same table as if it stood at address `place`: for programs that read it from a file.
+    /// Returns the same table as if it stood at address `place`. Programs that read it from a file
+    /// need this.
     pub fn linked_at(mut self, place: u64) -> Self {
         self.bias = place.wrapping_sub(self.entries.as_ptr().addr() as u64);
         self
@@ -210,22 +213,22 @@ impl<'a> Table<'a> {
         entry.at((core::ptr::from_ref(entry).addr() as u64).wrapping_add(self.bias))
     }
 
-    /// All sections, in the order of the table.
+    /// Returns all sections, in the order of the table.
     pub fn sections(&self) -> impl Iterator<Item = Section> + use<'a> {
         let table = *self;
         self.entries.iter().map(move |entry| table.section(entry))
     }
 
-    /// The section that contains `pc`.
+    /// Returns the section that contains `pc`.
     pub fn find(&self, pc: u64) -> Option<Section> {
         self.find_entry(pc).map(|entry| self.section(entry))
     }
 
-    /// The entry of the section that contains `pc`.
+    /// Returns the entry of the section that contains `pc`.
     ///
-    /// If the table is sorted, each step of the search halves a number of entries that is a power
-    /// of two, so that it tests nothing but the address: Shar's method, Knuth, The Art of Computer
-    /// Programming, volume 3, 6.2.1.
+    /// In a sorted table, each step of the search halves a number of entries that is a power of
+    /// two. So it tests only the address: Shar's method, Knuth, The Art of Computer Programming,
+    /// volume 3, 6.2.1.
     #[inline]
     pub fn find_entry(&self, pc: u64) -> Option<&'a Entry> {
         let has = |entry: &&Entry| self.section(entry).contains(pc);
@@ -233,8 +236,8 @@ impl<'a> Table<'a> {
             return self.entries.iter().find(has);
         }
         let mut step = 1 << self.entries.len().checked_ilog2()?;
-        // The last entry that begins at or before `pc` is one of the `step` ones from here on, or
-        // there is none and this is the first one.
+        // The last entry that begins at or before `pc` is one of the `step` entries from here on.
+        // If there is none, this is the first entry.
         let mut entry = self.entries.as_ptr();
         let mut skip = |nr: usize| {
             // SAFETY: There are more than `nr` entries from here on.

@@ -103,16 +103,6 @@ const ALLOWED: &[Allowed] = &[
         kind: "VOLATILE",
         line: "asm_inline volatile(",
     },
-    // It takes the sign behind a cast for a subtraction.
-    Allowed {
-        kind: "SPACING",
-        line: "(u##sz)-1",
-    },
-    // A condition of three names.
-    Allowed {
-        kind: "LONG_LINE",
-        line: "!defined(__KVM_VHE_HYPERVISOR__)",
-    },
     // The arguments are names, and stand in sizeof and the like, which evaluate nothing, or in
     // two branches of which the compiler takes one.
     Allowed {

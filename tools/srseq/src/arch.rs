@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What differs between the architectures that have sections.
+//! The differences between the architectures that have sections.
 
 use anyhow::{bail, ensure, Result};
 use object::{elf, Architecture, Object, Relocation, RelocationFlags, RelocationKind};
@@ -10,12 +10,12 @@ use crate::riscv;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Arch {
     Arm64,
-    /// Of 64 bits.
+    /// 64-bit.
     Riscv,
     S390,
 }
 
-/// A record of instructions to replace: offsets are relative to the fields that hold them.
+/// A record of an alternative. Its offsets are relative to the fields that hold them.
 pub struct AltRecord {
     pub original: i32,
     pub replacement: i32,
@@ -38,7 +38,7 @@ impl Arch {
         Ok(arch)
     }
 
-    /// Instructions are multiples of this, in bytes.
+    /// The length of an instruction is a multiple of this, in bytes.
     pub fn insn_bytes(self) -> u8 {
         match self {
             Arch::Arm64 => 4,
@@ -62,7 +62,7 @@ impl Arch {
         }
     }
 
-    /// The number of 16 bits that these bytes are.
+    /// Returns these bytes as a number of 16 bits.
     pub fn u16(self, bytes: [u8; 2]) -> u16 {
         match self {
             Arch::Arm64 | Arch::Riscv => u16::from_le_bytes(bytes),
@@ -70,7 +70,7 @@ impl Arch {
         }
     }
 
-    /// The number of 64 bits that these bytes are.
+    /// Returns these bytes as a number of 64 bits.
     pub fn u64(self, bytes: [u8; 8]) -> u64 {
         match self {
             Arch::Arm64 | Arch::Riscv => u64::from_le_bytes(bytes),
@@ -78,7 +78,7 @@ impl Arch {
         }
     }
 
-    /// The section of the ELF file that holds the records of instructions to replace.
+    /// The section of the ELF file that holds the records of alternatives.
     pub fn alt_section(self) -> &'static str {
         match self {
             Arch::Arm64 | Arch::S390 => ".altinstructions",
@@ -86,8 +86,9 @@ impl Arch {
         }
     }
 
-    /// Fills in a relocation of some code or data that begins there: it stands at `here` and points to
-    /// `to`. Those of kinds that nothing here looks at are left alone. `None` if it is cut off.
+    /// Applies a relocation to code or data that begins there. The relocation is for the address
+    /// `here` and points to `to`. Kinds that this tool does not need are ignored. Returns `None`
+    /// if the data is cut off.
     pub fn relocate(
         self,
         relocation: &Relocation,
@@ -141,8 +142,8 @@ impl Arch {
         }
     }
 
-    /// Decodes a record in [`Self::alt_section`], [`Self::alt_record_bytes`] long; `None` if the
-    /// replacement is made up by a function.
+    /// Decodes a record in [`Self::alt_section`], [`Self::alt_record_bytes`] long. Returns `None`
+    /// if a function makes the replacement.
     pub fn alt_record(self, record: &[u8]) -> Option<AltRecord> {
         let field =
             |at: usize| self.i32([record[at], record[at + 1], record[at + 2], record[at + 3]]);
@@ -165,7 +166,7 @@ impl Arch {
         })
     }
 
-    /// An instruction that does nothing, the shortest there is.
+    /// The shortest instruction that does nothing.
     pub fn nop(self) -> &'static [u8] {
         match self {
             Arch::Arm64 => &[0x1f, 0x20, 0x03, 0xd5],
@@ -174,8 +175,9 @@ impl Arch {
         }
     }
 
-    /// The register in which the first instruction of some code forms the address of this CPU's copy
-    /// (s390), or gets the offset for it (arm64, riscv), if that is what it does.
+    /// Returns the register in which the first instruction of some code forms the address of this
+    /// CPU's copy (s390), or gets the offset for it (arm64, riscv). Returns `None` if it does
+    /// neither.
     pub fn forms_address(self, code: &[u8]) -> Option<u8> {
         match (self, code) {
             (Arch::Arm64, code) => {
@@ -194,8 +196,9 @@ impl Arch {
         }
     }
 
-    /// The register to which the first instruction of some code adds the offset of this CPU's copies,
-    /// or which gets that offset. On riscv it is loaded from the place `offset_at` in the thread_info.
+    /// Returns the register to which the first instruction of some code adds the offset of this
+    /// CPU's copies, or which gets that offset. On riscv the instruction loads it from `offset_at`
+    /// in the thread_info.
     pub fn gets_offset(self, code: &[u8], offset_at: Option<i64>) -> Option<u8> {
         match (self, code) {
             (Arch::Riscv, code) => {
@@ -210,7 +213,7 @@ impl Arch {
         }
     }
 
-    /// Whether an operation that is no atomic accesses memory at the sum of two registers.
+    /// Whether an operation without an atomic accesses memory at the sum of two registers.
     pub fn adds_while_accessing(self) -> bool {
         self == Arch::Arm64
     }
@@ -220,8 +223,8 @@ impl Arch {
         self == Arch::S390
     }
 
-    /// Whether the instruction at a place in the text of a function disables interrupts, or increases
-    /// the preemption count.
+    /// Whether the instruction at a position in the text of a function disables interrupts, or
+    /// increases the preemption count.
     pub fn disables(self, text: &[u8], pos: usize) -> bool {
         match (self, &text[pos..]) {
             (Arch::Arm64, code) => code.first_chunk().is_some_and(|&insn| {
@@ -241,7 +244,7 @@ impl Arch {
         }
     }
 
-    /// How the first instruction of some code goes on.
+    /// Returns which instruction follows the first instruction of some code.
     pub fn goes(self, code: &[u8]) -> Goes {
         match (self, code) {
             (Arch::Riscv, code) => riscv::goes(code),
@@ -306,8 +309,8 @@ impl Arch {
         }
     }
 
-    /// The first instruction of some code: its length in bytes, and where it branches to if it is
-    /// a call, or a branch that may be a last call, relative to itself.
+    /// Decodes the first instruction of some code. Returns its length in bytes, and the relative
+    /// target if it is a call, or a branch that may be a tail call.
     pub fn decode(self, code: &[u8]) -> (usize, Option<i64>) {
         let target = match self {
             Arch::Riscv => return riscv::decode(code),
@@ -332,18 +335,18 @@ impl Arch {
     }
 }
 
-/// How an instruction goes on. Distances are relative to the instruction.
+/// The instruction that follows. Distances are relative to the instruction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Goes {
-    /// With the next one.
+    /// The next one.
     On,
-    /// There or with the next one.
+    /// The one at this distance, or the next one.
     MayBranch(i64),
-    /// There.
+    /// The one at this distance.
     To(i64),
-    /// Elsewhere, and from there with the next one: a call, or a trap.
+    /// The next one, after a call or a trap.
     Call,
-    /// Not known: it returns, or branches to the address in a register.
+    /// Unknown: the instruction returns, or branches to the address in a register.
     Away,
 }
 
@@ -356,10 +359,10 @@ fn branch_if(mask: u8, distance: i64) -> Goes {
     }
 }
 
-/// Whether an instruction of arm64 adds to the preemption count of `current`, which it has loaded, and
-/// which is stored behind.
+/// Whether an instruction of arm64 adds to the preemption count of `current`. An instruction
+/// before it loads the count, and one after it stores the count.
 fn increases_count(text: &[u8], pos: usize, insn: u32) -> bool {
-    /// How far the load and the store are away, and the MRS of SP_EL0.
+    /// The maximum distance of the load and the store, and of the MRS of SP_EL0.
     const NEAR: usize = 6;
     const FAR: usize = 1024;
     // ADD Wd, Wn, #constant
@@ -383,22 +386,23 @@ fn increases_count(text: &[u8], pos: usize, insn: u32) -> bool {
     from.is_some() && from == to && before().take(FAR).any(|i| i & !0x1f == 0xd538_4100)
 }
 
-/// Where s390's lowcore holds the offset of this CPU's variables and the number of the marked
-/// register, and how far it is relocated on machines that can.
+/// The places in s390's lowcore of the offset of this CPU's variables and of the number of the
+/// marked register, and the distance of a relocated lowcore.
 pub const LOWCORE_OFFSET: u64 = 0x3b8;
 pub const LOWCORE_MARK: u64 = 0x3c0;
 pub const LOWCORE_RELOCATED: u64 = 0x7_0000;
 
-/// The address that an instruction of s390 with a long displacement accesses, if that is in lowcore,
-/// less the relocation.
+/// Returns the address that an instruction of s390 with a long displacement accesses, if that is
+/// in lowcore, minus the relocation.
 fn lowcore_operand([base_low, low, high]: [u8; 3]) -> Option<u64> {
     let address = u64::from(high) << 12 | u64::from(base_low & 0xf) << 8 | u64::from(low);
     let in_lowcore = address & !LOWCORE_RELOCATED;
     (base_low >> 4 == 0 && in_lowcore < 0x1000).then_some(in_lowcore)
 }
 
-/// The register in which two instructions of arm64, the first of them at `address`, form an address,
-/// and that address: ADRP and ADD or, as linkers shorten it, NOP and ADR.
+/// Returns the register in which two instructions of arm64 form an address, and that address. The
+/// first instruction is at `address`. They are ADRP and ADD or, as linkers shorten it, NOP and
+/// ADR.
 pub fn formed([first, second]: [u32; 2], address: u64) -> Option<(u8, u64)> {
     let reg = (second & 0x1f) as u8;
     // The 21 bits of ADR and ADRP, with their sign.
@@ -422,8 +426,8 @@ pub fn formed([first, second]: [u32; 2], address: u64) -> Option<(u8, u64)> {
     })
 }
 
-/// For an STR of 64 bits of arm64: the register that it stores, the one it has the address in, and
-/// the offset to that.
+/// For an STR of 64 bits of arm64: returns the stored register, the register with the address, and
+/// the offset.
 pub fn stored(insn: u32) -> Option<(u8, u8, u32)> {
     (insn & 0xffc0_0000 == 0xf900_0000).then_some((
         (insn & 0x1f) as u8,
@@ -438,7 +442,7 @@ pub const XZR: u8 = 31;
 /// The NOP of arm64.
 pub const NOP: u32 = 0xd503_201f;
 
-/// The number that an `mviy` writes to the mark in lowcore, if that is what the instruction does.
+/// Returns the number that an `mviy` writes to the mark in lowcore, if the instruction is one.
 pub fn mark(code: &[u8]) -> Option<u8> {
     match *code {
         [0xeb, number, a, b, c, 0x52, ..] => {
@@ -498,7 +502,7 @@ mod tests {
         assert_eq!(ag([0xe3, 0x11, 0x03, 0xb8, 0x00, 0x08]), None);
     }
 
-    /// As `llvm-mc` assembles them.
+    /// The encodings are those of `llvm-mc`.
     #[test]
     fn publication_is_decoded() {
         let at = 0xffff_8000_8001_0090;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Puts together what the benchmark module counted in the guest, and what the files of the kernels
-//! and modules tell, as JSON and as a report.
+//! Collects the counts of the benchmark module in the guest, and data from the files of the
+//! kernels and modules. Writes JSON and a report.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -16,34 +16,34 @@ use crate::image::Image;
 use crate::mca;
 use crate::report;
 
-/// The operation that cancels out.
+/// The empty operation, whose counts are subtracted.
 const NOTHING: &str = "nothing";
 
-/// What counts as a kernel of 10,000 sections.
+/// The size of a table that stands for a kernel of many sections.
 const MANY: u64 = 10_000;
 
-/// Where numbers come from and go to.
+/// Sources and destinations of numbers.
 #[derive(clap::Args)]
 pub struct Sources {
-    /// A run: the name of the kernel, and the guest's console meanwhile.
+    /// A run: the name of the kernel, and the log of the guest's console
     #[arg(long = "run", value_name = "KERNEL=LOG", required = true, value_parser = pair)]
     pub runs: Vec<(String, String)>,
-    /// The directory that this kernel and its modules were built in.
+    /// The build directory of this kernel and its modules
     #[arg(long = "kernel", value_name = "KERNEL=DIR", required = true, value_parser = pair)]
     pub kernels: Vec<(String, String)>,
-    /// The file that is booted, in such a directory.
+    /// The file to boot, in such a directory
     #[arg(long, value_name = "FILE")]
     image: PathBuf,
-    /// What else to keep, such as versions and commands.
+    /// Additional facts to keep, such as versions and commands
     #[arg(long = "about", value_name = "NAME=VALUE", value_parser = pair)]
     about: Vec<(String, String)>,
-    /// Leave out functions whose name contains this from the sizes of kernels; may be repeated.
+    /// Leave out functions whose name contains this from the sizes of kernels; may be repeated
     #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
     ignore: Vec<String>,
-    /// Write tables and charts into this directory, unless a number is larger than it may be.
+    /// Write tables and charts into this directory, unless a number exceeds its limit
     #[arg(long, value_name = "DIR")]
     pub report: Option<PathBuf>,
-    /// Where to write all of it.
+    /// The file for all results
     #[arg(long, value_name = "JSON")]
     out: PathBuf,
 }
@@ -52,7 +52,10 @@ pub struct Sources {
 pub struct Args {
     #[command(flatten)]
     sources: Sources,
-    /// Also ask llvm-mca for cycles.
+    /// A number from another measurement, by its key; may be repeated
+    #[arg(long = "number", value_name = "KEY=NUMBER", value_parser = number)]
+    numbers: Vec<(String, f64)>,
+    /// Also ask llvm-mca for cycles
     #[arg(long)]
     cycles: bool,
 }
@@ -62,7 +65,13 @@ fn pair(text: &str) -> Result<(String, String), String> {
     Ok((name.to_owned(), value.to_owned()))
 }
 
-/// One number that must not be exceeded.
+fn number(text: &str) -> Result<(String, f64), String> {
+    let (key, value) = pair(text)?;
+    let value = value.parse().map_err(|_| format!("{value} is no number"))?;
+    Ok((key, value))
+}
+
+/// One number with a limit.
 #[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
 pub struct Headline {
     pub name: String,
@@ -76,15 +85,15 @@ impl Headline {
     }
 }
 
-/// All that was measured. The less the better, for each of the numbers.
+/// All measured numbers. For each of them, less is better.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Results {
     pub arch: String,
     pub about: BTreeMap<String, String>,
     pub headline: Vec<Headline>,
-    /// `what/of which/...`
+    /// The keys have the form `what/of which/...`.
     pub numbers: BTreeMap<String, f64>,
-    /// What could not be measured, and why.
+    /// The numbers that could not be measured, with reasons.
     pub missing: Vec<String>,
 }
 
@@ -96,7 +105,7 @@ impl Results {
             .with_context(|| format!("{} is no result of srseq bench", path.display()))
     }
 
-    /// No number of the headline is larger than it may be.
+    /// Whether no number of the headline exceeds its limit.
     pub fn reached(&self) -> bool {
         self.headline.iter().all(Headline::reached)
     }
@@ -105,7 +114,7 @@ impl Results {
         self.numbers.get(key).copied()
     }
 
-    /// Two runs that measured the same must agree.
+    /// Adds a number. Two runs that measure the same number must agree.
     pub fn put(&mut self, key: String, value: f64) -> Result<()> {
         match self.numbers.insert(key.clone(), value) {
             Some(before) if before != value => bail!("{key} is {before} and {value}"),
@@ -113,7 +122,7 @@ impl Results {
         }
     }
 
-    /// The sizes of the kernels; tells their architecture.
+    /// Adds the sizes of the kernels. Returns their architecture.
     pub fn put_kernels(&mut self, sources: &Sources) -> Result<Arch> {
         let mut arch = None;
         for (name, dir) in &sources.kernels {
@@ -133,8 +142,8 @@ impl Results {
         arch.context("no kernel")
     }
 
-    /// The memory that is not available once the kernel runs, by its log, but for the initramfs in
-    /// the kernel's directory.
+    /// Adds the memory that is not available in the running kernel, from its log. The initramfs in
+    /// the kernel's directory does not count.
     pub fn put_reserved(&mut self, sources: &Sources, kernel: &str, log: &str) -> Result<()> {
         let reserved = reserved_kib(log);
         let dir = sources.kernels.iter().find(|(name, _)| name == kernel);
@@ -150,7 +159,7 @@ impl Results {
         Ok(())
     }
 
-    /// Fills in the rest, and writes the file.
+    /// Adds the remaining facts, and writes the file.
     pub fn write(&mut self, sources: &Sources, arch: Arch) -> Result<()> {
         self.arch = match arch {
             Arch::Arm64 => "arm64",
@@ -166,7 +175,7 @@ impl Results {
     }
 }
 
-/// What the kernel tells of its memory.
+/// Returns the reserved memory that the kernel's log reports.
 fn reserved_kib(log: &str) -> Option<u64> {
     log.lines().find_map(|line| {
         let (_, rest) = line.split_once("K bss, ")?;
@@ -200,14 +209,14 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// An operation as one kernel's module has it.
+/// An operation in one kernel's module.
 #[derive(Clone)]
 pub struct Op {
-    /// What the names of its functions begin with.
+    /// The prefix of the names of its functions.
     pub unit: String,
     pub name: String,
     pub bits: u64,
-    /// Its scheme and how it does atomics, as part of keys.
+    /// Its scheme and its kind of atomics, as part of keys.
     pub scheme: String,
     pub atomics: String,
     pub in_loop: u64,
@@ -215,7 +224,7 @@ pub struct Op {
 }
 
 impl Op {
-    /// The key of some number of this operation.
+    /// Returns the key of some number of this operation.
     pub fn key(&self, what: &str) -> String {
         let Op {
             name,
@@ -232,15 +241,15 @@ impl Op {
     }
 }
 
-/// What the module said in one run.
+/// The module's output in one run.
 #[derive(Default)]
 struct Run {
     ops: Vec<Op>,
-    /// Key without the kernel's name, and number.
+    /// Keys without the kernel's name, and numbers.
     interrupts: Vec<(&'static str, u64)>,
     /// What an exit pays to see that no plain section was hit.
     filter: Option<u64>,
-    /// Owner and fields.
+    /// Owners and fields.
     engine: Vec<(String, BTreeMap<&'static str, u64>)>,
 }
 
@@ -296,12 +305,12 @@ fn parse_run(log: &str) -> Result<Run> {
     Ok(run)
 }
 
-/// The file of the module that was loaded.
+/// Returns the file of the loaded module.
 fn module_of(dir: &Path) -> PathBuf {
     dir.join("modules/sched_rseq_bench/sched_rseq_bench.ko")
 }
 
-/// What the code of an operation takes in memory.
+/// Adds the memory that the code of an operation takes.
 fn op_sizes(results: &mut Results, image: &Image, op: &Op) -> Result<()> {
     let of = |function: &str| {
         image
@@ -311,7 +320,8 @@ fn op_sizes(results: &mut Results, image: &Image, op: &Op) -> Result<()> {
     let with = of(&op.function("once"))?;
     let without = of(&format!("{}_{NOTHING}_once", op.unit))?;
     let code = with.code.checked_sub(without.code);
-    let code = code.with_context(|| format!("{} is smaller than nothing", op.function("once")))?;
+    let code = code
+        .with_context(|| format!("{} is smaller than the empty function", op.function("once")))?;
     results.put(op.key("bytes/code"), code as f64)?;
     results.put(op.key("bytes/rodata"), with.rodata as f64)
 }
@@ -321,7 +331,7 @@ fn add_run(results: &mut Results, kernel: &str, run: &Run) -> Result<()> {
         results.put(op.key("insns/loop"), op.in_loop as f64)?;
         results.put(op.key("insns/once"), op.once as f64)?;
     }
-    // How the kernel does atomics tells the CPU.
+    // The kind of atomics tells which CPU it was.
     let atomics = &run.ops[0].atomics;
     for (which, insns) in &run.interrupts {
         results.put(
@@ -343,7 +353,7 @@ fn add_run(results: &mut Results, kernel: &str, run: &Run) -> Result<()> {
         let sections = numbers["sections"];
         for name in ["resumed", "passed", "search"] {
             let key = format!("insns/engine/{name}/{kernel}/{table}/{sections}/{atomics}");
-            // Nothing searches a table whose descriptors are published.
+            // The kernel does not search a table whose descriptors are published.
             if numbers[name] != 0 {
                 results.put(key, numbers[name] as f64)?;
             }
@@ -352,7 +362,8 @@ fn add_run(results: &mut Results, kernel: &str, run: &Run) -> Result<()> {
     Ok(())
 }
 
-/// What the engine would take if the kernel itself had so many sections: what differs is the search.
+/// Estimates the engine's cost if the kernel itself had this many sections. Only the search
+/// differs.
 fn engine_of_many(results: &Results, kernel: &str, atomics: &str, which: &str) -> Option<f64> {
     let prefix = format!("insns/engine/{which}/{kernel}/vmlinux/");
     let (key, all) = results
@@ -364,7 +375,7 @@ fn engine_of_many(results: &Results, kernel: &str, atomics: &str, which: &str) -
     Some(all - own + results.get(&many)?)
 }
 
-/// The numbers that matter most, as far as they were measured.
+/// Returns the most important numbers that were measured.
 fn headline(results: &Results, arch: Arch) -> Vec<Headline> {
     let mut lines = Vec::new();
     let mut line = |name: &str, value: Option<f64>, at_most: f64| {
@@ -421,7 +432,7 @@ fn headline(results: &Results, arch: Arch) -> Vec<Headline> {
     ] {
         line(name, added(which), at_most);
     }
-    // On riscv the base comes from memory, and an addition of its own makes up the address.
+    // On riscv the base comes from memory, and an additional ADD forms the address.
     let address = if arch == Arch::Riscv { 1.0 } else { 0.0 };
     for (name, at_most) in [
         ("add", 4.0 + address),
@@ -449,7 +460,7 @@ fn headline(results: &Results, arch: Arch) -> Vec<Headline> {
     lines
 }
 
-/// The sizes of kernels alone, and the memory that they reserve.
+/// Returns the sizes of kernels, and the memory that they reserve.
 pub fn sizes(sources: &Sources) -> Result<Results> {
     let mut results = Results::default();
     let arch = results.put_kernels(sources)?;
@@ -457,7 +468,7 @@ pub fn sizes(sources: &Sources) -> Result<Results> {
         let text = fs::read_to_string(log).with_context(|| format!("cannot read {log}"))?;
         ensure!(
             reserved_kib(&text).is_some(),
-            "{log} of the kernel {kernel} does not tell its memory"
+            "{log} of the kernel {kernel} has no line about its memory"
         );
         results.put_reserved(sources, kernel, &text)?;
     }
@@ -489,6 +500,9 @@ pub fn run(args: &Args) -> Result<Results> {
         if args.cycles {
             mca::add(&mut results.numbers, &mut results.missing, image, &run.ops)?;
         }
+    }
+    for (key, value) in &args.numbers {
+        results.put(key.clone(), *value)?;
     }
     results.headline = headline(&results, arch);
     results.write(sources, arch)?;
@@ -544,7 +558,7 @@ mod tests {
         assert!(lines
             .iter()
             .any(|l| l.name == "add, with NOPs" && l.reached()));
-        // There is nothing to hold it against.
+        // There is no kernel for a comparison.
         assert!(!lines.iter().any(|l| l.name.contains("does not preempt")));
         results.headline = lines;
         assert!(!results.reached());

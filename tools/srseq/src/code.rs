@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The code of a section: found in a file, and decoded.
+//! The code of a section: finds it in a file, and decodes it.
 
 use anyhow::{Context, Result};
 
@@ -16,28 +16,28 @@ pub struct Code {
     /// The section, or a made-up one for code that is only marked.
     pub section: Section,
     pub described: bool,
-    /// Its instructions, and behind them its branch back, if it has one.
+    /// Its instructions and, behind them, its branch back, if it has one.
     pub insns: Vec<Insn>,
     pub bytes: Vec<u8>,
-    /// In publish mode, what is around the section.
+    /// In publish mode, the code around the section.
     pub publication: Option<Publication>,
 }
 
-/// What publishes the descriptor of a section (arm64).
+/// The code that publishes the descriptor of a section (arm64).
 #[derive(Clone, Copy)]
 pub struct Publication {
-    /// Where the descriptor is.
+    /// The address of the descriptor.
     pub descriptor: u64,
-    /// The instructions in front of the section, which publish that, the store last.
+    /// The instructions before the section that publish its descriptor. The last one is the store.
     pub front: [u32; 3],
-    /// Those behind it, one of which takes it back; the other is the branch that retries, or what LSE
-    /// has there.
+    /// The instructions after the section. One stores zero. The other is the branch that retries,
+    /// or its replacement for LSE.
     pub behind: [u32; 2],
 }
 
 impl Publication {
     fn read(image: &Image, section: &Section, descriptor: u64) -> Self {
-        // Where there is no text, an instruction that is none.
+        // If there is no text here, use an invalid instruction.
         let insn = |address: u64| {
             let code = image.code(address, 4).and_then(<[u8]>::first_chunk);
             code.map_or(0, |insn| u32::from_le_bytes(*insn))
@@ -59,13 +59,14 @@ impl Code {
         self.section.begin.wrapping_add(self.section.len.into())
     }
 
-    /// The instructions of the section proper.
+    /// The instructions inside the section.
     pub fn inside(&self) -> &[Insn] {
         let count = self.insns.iter().filter(|i| i.address < self.end()).count();
         &self.insns[..count]
     }
 
-    /// Where a retry goes: in publish mode to the store in front that publishes the section.
+    /// The target of a retry. In publish mode it is the store before the section that publishes
+    /// it.
     pub fn retry_point(&self) -> u64 {
         match self.publication {
             Some(_) => self.section.begin.wrapping_sub(4),
@@ -77,7 +78,8 @@ impl Code {
         self.insns.iter().any(|insn| insn.mark.is_some())
     }
 
-    /// Whoever is in it is sent back: when preempted or, if it is plain, when interrupted.
+    /// Whether the kernel restarts the section: after a move or, if it is plain, after an
+    /// interruption.
     pub fn is_restart(&self) -> bool {
         self.described && self.section.kind != Entry::FIXUP
     }
@@ -114,7 +116,7 @@ impl Code {
         }
     }
 
-    /// The instructions, a line each, an arrow at `address`.
+    /// Formats the instructions, one a line, with an arrow at `address`.
     pub fn listing(&self, address: u64) -> Vec<String> {
         self.insns
             .iter()
@@ -131,9 +133,9 @@ impl Code {
     }
 }
 
-/// Reads the instructions of a section, and the branch behind it that retries: any other section
-/// may stand before the end of somebody's loop. `descriptor` is where its descriptor is, if that is
-/// published.
+/// Reads the instructions of a section, and the branch behind it that retries. (The section of
+/// another loop may also stand before the end of a loop.) `descriptor` is the address of its
+/// descriptor, if the kernel publishes it.
 pub fn read_code(
     image: &Image,
     disassembler: &Disassembler,
@@ -156,14 +158,14 @@ pub fn read_code(
     }
     let mut bytes = bytes_of(len).context("it is not all in the text")?;
     let mut insns = disassembler.decode(&bytes, section.begin)?;
-    // The branch of an operation that is retried must not be left behind one that replaces it.
+    // The retry of an operation must not stay behind the replacement of the operation.
     let linked = image.code(section.begin, len).unwrap_or_default();
     let mut all = insns.iter().map(|i| i.fallible);
     let retried = all.any(|fallible| fallible)
         || disassembler
             .prefix(linked, section.begin)
             .any(|i| i.fallible);
-    // What stands behind the section need not be an instruction, nor all there.
+    // The bytes behind the section need not be an instruction, or may be incomplete.
     if let Some(more) = image.alternative_code(section.begin, len + longest) {
         let more = match alternative {
             true => more.0,
@@ -196,7 +198,7 @@ pub fn read_code(
 
 /// Finds the sections that are marked in lowcore and have no descriptor, by their instructions.
 ///
-/// The second list is of marks that are not taken back, or too late for a section.
+/// The second list has the marks that are never removed, or removed too late for a section.
 pub fn marked_sections(image: &Image) -> (Vec<Section>, Vec<u64>) {
     let (mut sections, mut open_marks) = (Vec::new(), Vec::new());
     if image.arch != Arch::S390 {

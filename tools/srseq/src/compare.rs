@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Holds the results of a benchmark against older ones.
+//! Compares the results of a benchmark with older ones.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::bench::Results;
 
-/// What became of one number.
+/// The change of one number.
 #[derive(Debug, PartialEq)]
 enum Change {
     Moved(f64, f64),
@@ -15,7 +15,7 @@ enum Change {
     New(f64),
 }
 
-/// What moved between two results.
+/// The changes between two results.
 pub struct Comparison {
     changes: Vec<(String, Change)>,
     compared: usize,
@@ -66,7 +66,7 @@ impl Comparison {
         }
     }
 
-    /// More is worse, and so is a number that is not there any more.
+    /// Whether a change is for the worse: the number grew, or is missing.
     fn is_regression(&self, change: &Change) -> bool {
         match *change {
             Change::Moved(old, new) => new - old > old.abs() * self.threshold / 100.0,
@@ -80,7 +80,7 @@ impl Comparison {
         self.changes.iter().filter(bad).count()
     }
 
-    /// Nothing got worse, and there was something that could have.
+    /// Whether nothing got worse, and there was a number that could have.
     pub fn good(&self) -> bool {
         self.compared != 0 && self.regressions() == 0
     }
@@ -160,7 +160,7 @@ mod tests {
         let at = |new, threshold| compare(&[("a", 100.0)], &[("a", new)], threshold).good();
         assert!(at(110.0, 10.0));
         assert!(!at(110.1, 10.0));
-        // What is saved may become less, too.
+        // Savings may shrink as well.
         let saved = |new| compare(&[("a", -20.0)], &[("a", new)], 10.0).good();
         assert!(saved(-18.0));
         assert!(!saved(-17.0));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the rules of [`crate::verify`] need to know about an instruction.
+//! The properties of an instruction that the rules of [`crate::verify`] need.
 
 use anyhow::{anyhow, Result};
 use capstone::arch::arm64::{Arm64Extender, Arm64Operand, Arm64OperandType, Arm64Shift};
@@ -11,15 +11,15 @@ use capstone::{AccessType, RegId};
 use crate::arch::{self, Arch};
 use crate::riscv;
 
-/// How an instruction goes on.
+/// The instruction that follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flow {
-    /// With the next one.
+    /// The next one.
     Next,
-    /// Maybe at this address.
+    /// The next one, or the one at this address.
     Branch(u64),
-    /// Not known: a call, a return, a trap, an indirect branch, or anything else that no section
-    /// has, so that nothing is known about it.
+    /// Unknown: a call, a return, a trap, an indirect branch, or any other instruction that no
+    /// section has.
     Away,
 }
 
@@ -27,7 +27,7 @@ pub enum Flow {
 pub struct Insn {
     pub address: u64,
     pub len: usize,
-    /// As it is written, without the address.
+    /// The text of the instruction, without its address.
     pub text: String,
     pub flow: Flow,
     /// It may change memory.
@@ -38,22 +38,22 @@ pub struct Insn {
     pub pair: bool,
     /// It reads memory.
     pub loads: bool,
-    /// It reads memory and changes it as one, or is the store that ends doing so (arm64).
+    /// It reads and changes memory in one step, or is the store that ends such a step (arm64).
     pub atomic: bool,
-    /// It may find that it cannot store, and is tried again then.
+    /// It may fail to store, and is then tried again.
     pub fallible: bool,
     /// See [`arch::mark`].
     pub mark: Option<u8>,
     /// Numbers of general registers.
     pub reads: Vec<u8>,
     pub writes: Vec<u8>,
-    /// It adds or copies addresses: if one that it reads is of this CPU, so is what it writes.
+    /// It adds or copies addresses: if an input is an address of this CPU, so is the output.
     pub adds: bool,
-    /// Where in memory it loads or stores, if that is one place.
+    /// The place in memory that it loads or stores, if that is one place.
     pub memory: Option<Memory>,
 }
 
-/// Where an instruction loads or stores: the sum of some registers and a constant.
+/// A place in memory: the sum of some registers and a constant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Memory {
     pub base: Option<u8>,
@@ -62,13 +62,13 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// The registers that the address is made of.
+    /// The registers of the address.
     pub fn registers(&self) -> impl Iterator<Item = u8> {
         self.base.into_iter().chain(self.index)
     }
 }
 
-/// The operand is a register or a constant as it is.
+/// The operand is a register or a constant, without scaling.
 fn unscaled(operand: &Arm64Operand) -> bool {
     operand.shift == Arm64Shift::Invalid && operand.ext == Arm64Extender::ARM64_EXT_INVALID
 }
@@ -102,7 +102,8 @@ impl Disassembler {
         Ok(Disassembler { arch, capstone })
     }
 
-    /// The instructions of some code; an error names the first that there is none for.
+    /// Decodes the instructions of some code. An error names the first bytes that are no
+    /// instruction.
     pub fn decode(&self, code: &[u8], address: u64) -> Result<Vec<Insn>> {
         let mut insns = Vec::new();
         let mut pos = 0;
@@ -118,7 +119,8 @@ impl Disassembler {
         Ok(insns)
     }
 
-    /// The instructions at the start of some code, up to the first that there is none for.
+    /// Decodes the instructions at the start of some code, up to the first bytes that are no
+    /// instruction.
     pub fn prefix<'a>(&'a self, code: &'a [u8], address: u64) -> impl Iterator<Item = Insn> + 'a {
         let mut pos = 0;
         std::iter::from_fn(move || {
@@ -210,7 +212,7 @@ impl Disassembler {
                     let Some(number) = self.register(id) else {
                         continue;
                     };
-                    // Of atomics it is not known which operand is written.
+                    // For atomics the written operand is unknown.
                     if operand.access != Some(AccessType::WriteOnly) {
                         insn.reads.push(number);
                     }
@@ -270,7 +272,7 @@ impl Disassembler {
         ]) || matches!(mnemonic, "ni" | "niy" | "oi" | "oiy" | "xi" | "xiy")
             || updates
             || compares_and_swaps;
-        // ASI and the like are, too, but compilers increment any variable so.
+        // ASI and the like are atomic as well, but compilers use them to increment any variable.
         insn.atomic = updates || compares_and_swaps;
         insn.fallible = compares_and_swaps;
         let memory = operands.iter().any(|o| matches!(o, SysZOperand::Mem(_)));
@@ -290,7 +292,7 @@ impl Disassembler {
                     }
                 }
                 SysZOperand::Mem(mem) => {
-                    // Register 0 is none here.
+                    // Register 0 means no register here.
                     let register = |id: u8| self.register(RegId(id.into())).filter(|r| *r != 0);
                     let (base, index) = (register(mem.base()), register(mem.index()));
                     insn.reads.extend(base.into_iter().chain(index));
@@ -313,7 +315,7 @@ impl Disassembler {
             insn.memory = None;
         }
         match (operands, &*insn.writes) {
-            // All from one to the other are loaded.
+            // The instruction loads all registers from the first to the last.
             ([_, SysZOperand::Reg(last), _], &[first])
                 if matches!(mnemonic, "lm" | "lmy" | "lmg" | "lmh") =>
             {

@@ -2,15 +2,16 @@
 
 //! Runs the machine code of a section and interrupts it at every instruction.
 //!
-//! The machine has two CPUs, and each its copy of a piece of per-CPU memory. All registers point
-//! into that piece, a different place each, so whichever of them an operation adds the CPU's offset
-//! to, it accesses a known place. An interruption looks at all copies, as an observer would, and
-//! changes them; then the task goes on where the decision code of the kernel says, on the same CPU or
-//! on the other one. That code is also asked when nothing was preempted, for plain sections.
+//! The machine has two CPUs, each with its own copy of a piece of per-CPU memory. All registers
+//! point into that piece, at different places. So an operation accesses a known place, whichever
+//! register it adds the CPU's offset to. An interruption looks at all copies, as an observer
+//! would, and changes them. Then the task continues where the kernel's decision code says, on the
+//! same CPU or on the other one. For plain sections, the machine also asks that code when nothing
+//! was preempted.
 //!
-//! What is expected is that the operation happened at once and once: what was observed, the memory
-//! and the registers at the end are those of a run in which the same interruptions came before or
-//! after the operation, never inside.
+//! The operation must happen at once, and once. So the observed memory, the memory at the end and
+//! the registers must be those of a run in which the same interruptions came before or after the
+//! operation, never inside.
 
 use std::collections::BTreeSet;
 
@@ -26,41 +27,41 @@ use crate::riscv;
 
 /// The offsets of the two CPUs' copies.
 const OFFSETS: [u64; 2] = [0x0100_0000, 0x0200_0000];
-/// The addresses of per-CPU variables, without an offset, and how many bytes there are. Nothing is at
-/// these addresses themselves: an access with no offset ends the run.
+/// The addresses of per-CPU variables, without an offset, and the number of their bytes. Nothing
+/// is mapped at these addresses themselves, so an access without an offset ends the run.
 const VARIABLES: u64 = 0x0020_0000;
 const SIZE: usize = PAGE as usize;
-/// From one register's address to the next. Aligned for any operation, and not always a multiple
-/// of 32: s390 rotates by an address.
+/// The distance between the addresses of two registers. It is aligned for any operation, and is
+/// not always a multiple of 32, because s390 rotates by an address.
 const STRIDE: u64 = 0x30;
-/// From one scenario's address to the next.
+/// The distance between the addresses of two scenarios.
 const SHIFT: u64 = 0x10;
-/// Code is never overwritten: each piece gets a new place.
+/// Each piece of code gets a new place, and is never overwritten.
 const CODE: u64 = 0x4000_0000;
 const CODE_SIZE: u64 = 0x0100_0000;
 const PAGE: u64 = 0x1000;
-/// What tp of riscv points to. Only the word with the offset is anything.
+/// The target of riscv's tp. Only the word with the offset has a meaning.
 const THREAD: u64 = 0x0001_0800;
-/// A CLREX, which a return from an exception implies.
+/// A CLREX, which the return from an exception implies.
 const CLREX: u64 = 0x3000_0000;
-/// No section executes as many instructions.
+/// More instructions than any section executes.
 const RUNAWAY: usize = 500;
 
-/// How the kernel knows about a section, and what it does about a task that is moved inside.
+/// How the kernel knows a section, and how it resumes a task that was moved inside.
 #[derive(Clone, Copy, Debug)]
 pub enum Protocol {
     /// A descriptor.
     Described(Section),
-    /// The number of the register in lowcore (s390).
+    /// By the number of the register in lowcore (s390).
     Marked,
 }
 
 /// A mistake that the proof must find.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Mistake {
-    /// As if the section were in no table, or the mark were not looked at.
+    /// The section is in no table, or the kernel ignores the mark.
     NoResume,
-    /// Plain sections are looked for on the way out of a preemption only.
+    /// The kernel looks for plain sections only on the way out of a preemption.
     PreemptedOnly,
     /// The end is one instruction too early.
     EndShort,
@@ -68,7 +69,7 @@ pub enum Mistake {
     EndLong,
     /// The restart point is one instruction too late.
     RestartLate,
-    /// Fixup although the address is not formed yet.
+    /// Fixup before the address is formed.
     FixupEarly,
     /// Fixup in the wrong direction.
     FixupSign,
@@ -76,7 +77,7 @@ pub enum Mistake {
     FixupCpu,
     /// Fixup of another register.
     FixupRegister,
-    /// The CPU of the exit is compared with itself, so that no task was ever moved.
+    /// The CPU of the exit is compared with itself, so no task was ever moved.
     WrongCpu,
 }
 
@@ -98,18 +99,18 @@ impl Mistake {
     ];
 }
 
-/// The code of a section, and around it what may be executed on the way.
+/// The code of a section, and the code around it that may run on the way.
 #[derive(Clone, Debug)]
 pub struct Subject {
-    /// The instructions: address and bytes, ascending; the last ones may be behind the end, if
-    /// they are the section's own branch back.
+    /// The instructions: address and bytes, ascending. The last ones may be behind the end, if
+    /// they are the section's own retry.
     pub insns: Vec<(u64, Vec<u8>)>,
     pub begin: u64,
     /// The address behind the last instruction of the section.
     pub end: u64,
     pub protocol: Protocol,
-    /// Registers whose value at the end means nothing: the one that is fixed up, and the one that
-    /// told whether an exclusive store succeeded.
+    /// Registers whose value at the end does not matter: the fixup's register, and the register
+    /// with the success of an exclusive store.
     pub dead: Vec<u8>,
     /// Something in it may change memory.
     pub stores: bool,
@@ -128,7 +129,7 @@ impl Subject {
         self.insn(pc).map_or(4, |(_, bytes)| bytes.len() as u16)
     }
 
-    /// Whether a descriptor could tell one instruction more.
+    /// Whether a descriptor can describe one instruction more.
     fn len_fits(&self) -> bool {
         let len = self.end.wrapping_sub(self.begin) + u64::from(self.len_at(self.end));
         len <= u16::MAX.into()
@@ -145,27 +146,27 @@ impl Subject {
         }
     }
 
-    /// Whether a mistake can be made here and makes a difference, as far as that can be seen.
+    /// Whether a mistake can be made here and makes a difference, as far as the code shows.
     fn admits(&self, mistake: Mistake) -> bool {
         let fixup = self.kind() == Entry::FIXUP;
         let described = matches!(self.protocol, Protocol::Described(_));
         match mistake {
             Mistake::NoResume => true,
             Mistake::PreemptedOnly => self.kind() == Entry::PLAIN && self.loads && self.stores,
-            // The end of a marked section is in the code.  An exclusive store that an exception
-            // came before fails by itself.
+            // The end of a marked section is in the code. An exclusive store after an exception
+            // fails by itself.
             Mistake::EndShort => described && !self.exclusive,
-            // To read once more is harmless, and behind a fixup the register is dead.
+            // Reading once more is harmless, and behind a fixup the register is dead.
             Mistake::EndLong => described && !fixup && self.stores && self.len_fits(),
             Mistake::RestartLate => described && !fixup,
             Mistake::FixupEarly | Mistake::FixupSign | Mistake::FixupCpu => fixup,
             Mistake::FixupRegister => fixup && described,
-            // A plain section is restarted whatever the CPU.
+            // A plain section is restarted whatever the CPU is.
             Mistake::WrongCpu => self.kind() != Entry::PLAIN,
         }
     }
 
-    /// The section as the kernel knows it.
+    /// Returns the section as the kernel knows it.
     fn known(&self, mut section: Section, mistake: Option<Mistake>) -> Section {
         match mistake {
             Some(Mistake::EndShort) => {
@@ -179,7 +180,7 @@ impl Subject {
         section
     }
 
-    /// What was decided, one instruction later if that is the mistake.
+    /// Returns the decision, one instruction later if that is the mistake.
     fn restart(&self, mut resume: Resume, mistake: Option<Mistake>) -> Resume {
         if let (Resume::Restart { pc }, Some(Mistake::RestartLate)) = (&mut resume, mistake) {
             *pc = pc.wrapping_add(self.len_at(self.begin).into());
@@ -187,8 +188,8 @@ impl Subject {
         resume
     }
 
-    /// What the kernel changes on each return to it, after what it changes for a task that was
-    /// preempted.
+    /// Returns what the kernel changes on each return to kernel mode. That comes after the changes
+    /// for a task that was preempted.
     fn interrupted(&self, pc: u64, preempted: bool, mistake: Option<Mistake>) -> Resume {
         match (self.protocol, mistake) {
             (_, Some(Mistake::NoResume)) => Resume::Continue,
@@ -201,9 +202,9 @@ impl Subject {
         }
     }
 
-    /// What the kernel changes for a task that is preempted at `pc`; `mark` is the mark at that
-    /// time, and `delta` the way from the CPU of the interruption to that of the return. If these
-    /// are the same, the engine is not asked.
+    /// Returns what the kernel changes for a task that is preempted at `pc`. `mark` is the mark at
+    /// that time, and `delta` is the distance from the CPU of the interruption to that of the
+    /// return. If both CPUs are the same, the engine does not run.
     fn resume(&self, pc: u64, mark: u8, delta: u64, mistake: Option<Mistake>) -> Resume {
         if delta == 0 || matches!(mistake, Some(Mistake::NoResume | Mistake::WrongCpu)) {
             return Resume::Continue;
@@ -239,7 +240,7 @@ impl Subject {
     }
 }
 
-/// All memory that an operation could touch: the two copies.
+/// All memory that an operation could access: the two copies.
 #[derive(Clone, PartialEq, Eq)]
 struct Memory([Vec<u8>; 2]);
 
@@ -259,7 +260,7 @@ impl Memory {
         Memory(std::array::from_fn(|_| (0..SIZE).map(|_| next()).collect()))
     }
 
-    /// The same with each bit as the other.
+    /// Returns the memory with all bits inverted.
     fn inverted(mut self) -> Self {
         for byte in self.0.iter_mut().flatten() {
             *byte = !*byte;
@@ -267,8 +268,8 @@ impl Memory {
         self
     }
 
-    /// What others do to it in the interruption number `nr`: change those bytes of each word that
-    /// `lanes` has a bit for.
+    /// Returns the memory after interruption number `nr`, which changes those bytes of each word
+    /// for which `lanes` has a bit.
     fn disturbed(mut self, nr: usize, lanes: u8) -> Self {
         let mask = [0xff, 0x3c][nr % 2];
         let word: [u8; 4] = std::array::from_fn(|i| mask * (lanes >> i & 1));
@@ -284,13 +285,13 @@ impl Memory {
     }
 }
 
-/// What an operation finds.
+/// The state that an operation finds.
 #[derive(Clone)]
 struct Scenario {
     memory: Memory,
     /// The general registers.
     regs: Vec<u64>,
-    /// Which bytes of each word the interruptions change.
+    /// The bytes of each word that the interruptions change.
     lanes: u8,
 }
 
@@ -298,8 +299,8 @@ impl Scenario {
     const ALL_LANES: u8 = 0b1111;
 
     fn random(arch: Arch, seed: u64) -> Self {
-        // Whatever a register has in a byte, once it is another: there is a value for each operation
-        // that makes no difference, or none when it is done twice.
+        // Each byte of a register takes another value in another scenario. An operation makes no
+        // difference with some values, and none if it is done twice.
         let mut regs: Vec<_> = (0..arch.regs().into())
             .map(|nr: u64| VARIABLES + SHIFT * (seed % 2) + STRIDE * nr)
             .collect();
@@ -307,8 +308,8 @@ impl Scenario {
             regs[0] = 0;
             regs[usize::from(riscv::TP)] = THREAD;
         }
-        // An operation with a mask that has one bit changes nothing in one of two memories. In
-        // the one that is inverted it does.
+        // An operation whose mask has one bit changes nothing in one of two memories, and changes
+        // something in the inverted one.
         let memory = Memory::random(seed.div_ceil(2));
         Scenario {
             memory: if seed & 1 == 0 {
@@ -321,9 +322,10 @@ impl Scenario {
         }
     }
 
-    /// The same, but both CPUs have the same, and the interruptions leave all of each word, or a half
-    /// of it, alone: an operation that compares may find what it looks for behind them, too, and one on
-    /// a part of a word its part as before, and the word changed.
+    /// Returns the same scenario, in which both CPUs have the same memory. The interruptions do
+    /// not change a word at all, or leave one half of it alone. So an operation that compares may
+    /// find its value after an interruption as well. An operation on a part of a word may find its
+    /// part unchanged in a changed word.
     fn alike(&self) -> [Self; 3] {
         [0, 0b0011, 0b1100].map(|lanes| {
             let mut scenario = self.clone();
@@ -334,7 +336,8 @@ impl Scenario {
         })
     }
 
-    /// The same with a value at an address of the first CPU's copy, and maybe in a register.
+    /// Returns the same scenario with a value at an address of the first CPU's copy, and maybe in
+    /// a register.
     fn with(&self, address: u64, value: &[u8], reg: Option<(usize, u64)>) -> Self {
         let mut scenario = self.clone();
         let at = address.wrapping_sub(Memory::PLACES[0]) as usize;
@@ -348,14 +351,14 @@ impl Scenario {
     }
 }
 
-/// What happens to a task between two instructions.
+/// An event between two instructions of a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
     /// An interrupt, whose handler works on the variable; nothing is rescheduled.
     Interrupt,
-    /// It is preempted and goes on, on the same CPU.
+    /// The task is preempted, and continues on the same CPU.
     Preempt,
-    /// It is preempted and goes on, on the other CPU.
+    /// The task is preempted, and continues on the other CPU.
     Migrate,
 }
 
@@ -363,40 +366,40 @@ impl Event {
     const ALL: [Event; 3] = [Event::Interrupt, Event::Preempt, Event::Migrate];
 }
 
-/// How one run ended.
+/// The end of one run.
 #[derive(Clone, PartialEq, Eq)]
 struct Outcome {
-    /// What was in memory when the interruptions came.
+    /// The memory that the interruptions saw.
     observed: Vec<Memory>,
     memory: Memory,
     regs: Vec<u64>,
 }
 
-/// A run that is not as it must be.
+/// A run with a wrong outcome.
 #[derive(Clone, Debug)]
 pub struct Failure {
-    /// Where the interruptions came, and which.
+    /// The addresses and the kinds of the interruptions.
     pub at: Vec<(u64, Event)>,
     pub what: String,
 }
 
 #[derive(Default)]
 struct State {
-    /// From the emulator's addresses to those of the kernel.
+    /// The difference between the emulator's addresses and those of the kernel.
     bias: u64,
     subject: Option<Subject>,
     mistake: Option<Mistake>,
     cpu: usize,
     lanes: u8,
-    /// The interruptions to come: before which step, counted from 0.
+    /// The interruptions to come, each with the step before which it comes, counted from 0.
     events: Vec<(usize, Event)>,
     observed: Vec<Memory>,
-    /// Where the interruptions came.
+    /// The addresses of the interruptions.
     interrupted_at: Vec<u64>,
     steps: usize,
-    /// The addresses of the instructions that were executed, in the kernel's terms.
+    /// The addresses of the executed instructions, as in the kernel.
     trace: Vec<u64>,
-    /// After an interruption, where the emulator starts again.
+    /// The address at which the emulator starts again after an interruption.
     resume_at: Option<u64>,
     runaway: bool,
     error: Option<uc_error>,
@@ -505,7 +508,7 @@ impl Emulator {
             return Ok(false);
         }
         match mistake {
-            // What an AND with 0 finds does not matter; with a register, it does in one of these.
+            // An AND with 0 does not depend on memory. With a register, one of these does.
             Mistake::PreemptedOnly => {
                 self.set_up(subject, None)?;
                 Ok((1..3).any(|seed| self.depends_on_memory(subject, seed)))
@@ -515,7 +518,7 @@ impl Emulator {
                 self.set_up(subject, None)?;
                 Ok((1..3).any(|seed| self.changes_memory(subject, seed)))
             }
-            // If it returns nothing, either, it may be done on another CPU (ASI on s390).
+            // If it returns nothing either, it may be done on another CPU (ASI on s390).
             Mistake::NoResume | Mistake::EndShort | Mistake::FixupCpu | Mistake::WrongCpu => {
                 self.set_up(subject, None)?;
                 Ok((1..3).any(|seed| {
@@ -526,7 +529,7 @@ impl Emulator {
         }
     }
 
-    /// Whether an operation changes what it finds, or something that it looks for.
+    /// Whether an operation changes the memory that it finds, or a value that it looks for.
     fn changes_memory(&mut self, subject: &Subject, seed: u64) -> bool {
         let scenario = Scenario::random(self.arch, seed);
         let outcome = self.run(subject, 0, &scenario, &[]);
@@ -534,7 +537,7 @@ impl Emulator {
             || self.match_found(subject, &scenario).is_some()
     }
 
-    /// Whether what an operation does is another if it finds something else.
+    /// Whether the result of an operation depends on the memory that it finds.
     fn depends_on_memory(&mut self, subject: &Subject, seed: u64) -> bool {
         let scenario = Scenario::random(self.arch, seed);
         let mut other = scenario.clone();
@@ -586,7 +589,7 @@ impl Emulator {
         Ok(bias)
     }
 
-    /// The emulated CPU is not at EL2: MRS of TPIDR_EL2 becomes that of TPIDR_EL1.
+    /// The emulated CPU is not at EL2, so MRS of TPIDR_EL2 becomes MRS of TPIDR_EL1.
     fn executable(&self, bytes: &[u8]) -> Vec<u8> {
         if let (Arch::Arm64, Some(&insn)) = (self.arch, bytes.first_chunk()) {
             let insn = u32::from_le_bytes(insn);
@@ -597,8 +600,8 @@ impl Emulator {
         bytes.to_vec()
     }
 
-    /// For operations that compare: the same scenario, but they find what they look for. What that
-    /// is depends on the registers in a way that is not known, so all of them are tried.
+    /// Returns a scenario in which a comparison succeeds. The compared value depends on the
+    /// registers in an unknown way, so this tries all of them.
     fn match_found(&mut self, subject: &Subject, scenario: &Scenario) -> Option<Scenario> {
         if !subject.stores {
             return None;
@@ -637,14 +640,14 @@ impl Emulator {
                     .map(|value| scenario.with(address, &in_memory(value), None)),
             );
             for (nr, reg) in regs {
-                // What is compared with less than a register has zeros in front.
+                // An operand that is smaller than a register has leading zeros.
                 let low = reg & (u64::MAX >> (64 - 8 * size));
                 candidates.push(scenario.with(address, &in_memory(low), Some((nr, low))));
-                // What is stored may have the same in its last byte, but never these bits.
+                // The stored value may have the same last byte, but never these bits.
                 let other = low | 5;
                 candidates.push(scenario.with(address, &in_memory(other), Some((nr, other))));
                 if self.arch == Arch::S390 && size == 4 {
-                    // A part of a word is brought to its left end by a rotation.
+                    // A rotation brings a part of a word to its left end.
                     candidates.extend([0, 8, 16, 24].map(|by| {
                         let rotated = (reg as u32).rotate_left(by);
                         scenario.with(address, &rotated.to_be_bytes(), None)
@@ -674,7 +677,7 @@ impl Emulator {
                 if !subject.has_branch_back() {
                     continue;
                 }
-                // A second one, where the first made the commit fail.
+                // A second interruption, where the first one made the commit fail.
                 for second in at + 1..self.uc.get_data().steps {
                     for next in Event::ALL {
                         self.interrupted(subject, scenario, &[(at, event), (second, next)])?;
@@ -685,7 +688,7 @@ impl Emulator {
         Ok(())
     }
 
-    /// A run with interruptions, compared with those in which the operation is indivisible.
+    /// Runs with interruptions, and compares with the runs in which the operation is indivisible.
     fn interrupted(
         &mut self,
         subject: &Subject,
@@ -715,7 +718,7 @@ impl Emulator {
         })
     }
 
-    /// The outcome of the operation after the first `before` interruptions.
+    /// Returns the outcome of the operation after the first `before` interruptions.
     fn indivisible(
         &mut self,
         subject: &Subject,
@@ -911,8 +914,8 @@ fn before(uc: &mut Unicorn<'_, State>, address: u64) {
     let Some(subject) = &data.subject else {
         return;
     };
-    // In front of the section there are NOPs, which a branch back may go to, and one behind, to be
-    // interrupted at the end.
+    // There are NOPs before the section, which may be the target of a retry, and one behind it,
+    // which is interrupted at the end.
     let executed = subject.insn(pc).is_some() || pc == subject.end;
     if !executed && (pc >= subject.begin || subject.begin - pc > 0x10) {
         let _ = uc.emu_stop();
@@ -928,7 +931,8 @@ fn before(uc: &mut Unicorn<'_, State>, address: u64) {
             data.events.remove(0);
             let resumed = interrupt(uc, pc, event);
             let data = uc.get_data_mut();
-            // A register can be changed in passing; to stop costs s390 its condition code.
+            // The machine can change a register without a stop. A stop costs s390 its condition
+            // code.
             let resume_at = match resumed {
                 Ok(None) if arch == Arch::S390 => None,
                 Ok(resumed) => Some(resumed.unwrap_or(pc)),
@@ -951,7 +955,7 @@ fn before(uc: &mut Unicorn<'_, State>, address: u64) {
     }
 }
 
-/// Interrupts the task; tells where it is restarted, if it is.
+/// Interrupts the task. Returns the restart point if the task is restarted.
 fn interrupt(uc: &mut Unicorn<'_, State>, pc: u64, event: Event) -> Result<Option<u64>, uc_error> {
     let arch = arch_of(uc);
     let memory = read_memory(uc)?;

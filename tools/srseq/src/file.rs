@@ -41,7 +41,8 @@ fn decompress(data: Vec<u8>) -> Result<Vec<u8>> {
 mod tests {
     use super::*;
 
-    /// What `printf 'srseq\n' | COMPRESSOR` prints; xz as the kernel's build calls it.
+    /// The output of `printf 'srseq\n' | COMPRESSOR`, with the options of the kernel's build for
+    /// xz.
     const GZIP: &[u8] = b"\x1f\x8b\x08\0\0\0\0\0\0\x03+.*N-\xe4\x02\0s\xca\x01^\x06\0\0\0";
     const XZ: &[u8] =
         b"\xfd7zXZ\0\0\x01i\x22\xde6\x02\0!\x01\x10\0\0\0\xa8p\x8e\x86\x01\0\x05srseq\
@@ -55,8 +56,8 @@ mod tests {
         }
     }
 
-    /// A damaged file ends in an error. No checksum of zstd is looked at, so each of its headers may be
-    /// right by chance.
+    /// A damaged file ends in an error. The decompressor ignores the checksum of zstd, so a
+    /// damaged header may be valid by chance.
     #[test]
     fn damaged() {
         for data in [GZIP, XZ, ZSTD] {

@@ -2,9 +2,9 @@
 
 //! Follows the address of this CPU's copies through the registers of a function.
 //!
-//! A register has such an address only if it has it on every path that leads to an instruction. Where
-//! paths join, what only one of them has is forgotten: the other may come with the address of a
-//! structure that any CPU uses.
+//! A register has such an address only if it has it on every path to an instruction. Where paths
+//! join, only facts of both paths stay: the other path may come with the address of a structure
+//! that any CPU uses.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -12,10 +12,11 @@ use crate::arch::Goes;
 use crate::disasm::{Disassembler, Insn, Memory};
 use crate::image::{Function, Image};
 
-/// How far an operation reaches from the instruction that gets this CPU's offset, in instructions.
+/// The maximum distance from the instruction that gets this CPU's offset to the end of an
+/// operation, in instructions.
 const REACH: usize = 12;
 
-/// What is done with memory of this CPU.
+/// The kind of an access to this CPU's memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum What {
     Atomic,
@@ -27,15 +28,16 @@ pub enum What {
 /// An operation on memory of this CPU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Access {
-    /// Which instruction got the offset of this CPU.
+    /// The instruction that got the offset of this CPU.
     pub origin: u64,
-    /// Which one ends it.
+    /// The instruction that ends the operation.
     pub at: u64,
     pub what: What,
 }
 
 impl What {
-    /// Of an instruction that loads and stores, or stores what was loaded before.
+    /// Returns the kind of an instruction that loads and stores, or that stores a value which was
+    /// loaded before.
     fn of(insn: &Insn) -> Self {
         match insn.atomic {
             true => What::Atomic,
@@ -44,12 +46,13 @@ impl What {
     }
 }
 
-/// What is known in front of an instruction, on every path to it.
+/// The facts before an instruction, which hold on every path to it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Known {
-    /// Registers that have an address of this CPU, and where its offset is from.
+    /// Registers that have an address of this CPU, and the instruction that got the offset.
     derived: Vec<(u8, u64)>,
-    /// Where something was loaded from at such an address, the registers unchanged since.
+    /// Places at such addresses from which a value was loaded. The registers have not changed
+    /// since.
     loaded: Vec<Memory>,
 }
 
@@ -58,7 +61,7 @@ impl Known {
         registers.find_map(|r| self.derived.iter().find(|d| d.0 == r).map(|d| d.1))
     }
 
-    /// Where another path joins.
+    /// Joins the facts of another path.
     fn join(&mut self, other: &Known) {
         self.derived
             .retain(|d| other.origin([d.0].into_iter()).is_some());
@@ -71,11 +74,11 @@ impl Known {
             .retain(|place| !place.registers().any(|r| registers.contains(&r)));
     }
 
-    /// Executes an instruction. What it updates, if that is this CPU's memory.
+    /// Executes an instruction. Returns the access if it updates this CPU's memory.
     fn execute(&mut self, insn: &Insn) -> Option<Access> {
         let origin = match insn.memory {
             Some(place) => self.origin(place.registers()),
-            // Some atomics of which the operands are not known.
+            // The operands of some atomics are unknown.
             None if insn.atomic => self.origin(insn.reads.iter().copied()),
             None => None,
         };
@@ -102,13 +105,13 @@ impl Known {
     }
 }
 
-/// An instruction that is looked at.
+/// An instruction that the search visits.
 struct Node {
     insn: Insn,
     next: Vec<usize>,
-    /// How many more behind it are.
+    /// The number of further instructions to visit behind it.
     left: usize,
-    /// It is also reached from elsewhere, where nothing is known.
+    /// It is also reached from another place, with unknown facts.
     entered: bool,
     known: Option<Known>,
 }
@@ -118,7 +121,7 @@ pub struct Body<'a> {
     image: &'a Image,
     address: u64,
     text: &'a [u8],
-    /// Where its instructions begin, and how each goes on.
+    /// The positions of its instructions, and the instruction that follows each.
     insns: Vec<(usize, Goes)>,
 }
 
@@ -140,7 +143,7 @@ impl<'a> Body<'a> {
         })
     }
 
-    /// The instructions of the function: where they are, and their code.
+    /// The instructions of the function: their addresses, and the positions of their code.
     pub fn insns(&self) -> impl Iterator<Item = (u64, usize)> + '_ {
         let place = |&(pos, _): &(usize, Goes)| (self.address.wrapping_add(pos as u64), pos);
         self.insns.iter().map(place)
@@ -155,7 +158,7 @@ impl<'a> Body<'a> {
         (to < self.text.len()).then_some(to)
     }
 
-    /// Where an instruction may go on in this function.
+    /// Returns the positions in this function where execution may continue.
     fn next(&self, pos: usize, goes: Goes) -> Vec<usize> {
         let behind = pos + self.image.arch.insn_len(&self.text[pos..]);
         let behind = (behind < self.text.len()).then_some(behind);
@@ -174,12 +177,12 @@ impl<'a> Body<'a> {
         next
     }
 
-    /// The updates of memory at addresses that the instructions `from` get, and the register that each
-    /// gets the offset in.
+    /// Returns the updates of memory at addresses that the instructions `from` get. Each of these
+    /// has the register that gets the offset.
     pub fn updates(&self, disassembler: &Disassembler, from: &HashMap<usize, u8>) -> Vec<Access> {
         let mut nodes = self.near(disassembler, from);
         self.enter(&mut nodes, from);
-        // Until nothing more is forgotten.
+        // Repeat until no more facts are lost.
         let mut found = BTreeMap::new();
         let mut work = Vec::new();
         for (&pos, node) in nodes.iter_mut().filter(|(_, node)| node.entered) {
@@ -219,13 +222,13 @@ impl<'a> Body<'a> {
         found.into_values().collect()
     }
 
-    /// The operation that begins with the instruction at a place, which gets the offset in `reg`, if it
-    /// looks like one of `this_cpu_*()`: its instructions follow each other, and the first ones form
-    /// the address. Compilers rarely make that of other code.
+    /// Returns the operation that begins with the instruction at a position, which gets the offset
+    /// in `reg`, if it looks like one of `this_cpu_*()`: its instructions are consecutive, and the
+    /// first ones form the address. Compilers rarely make that of other code.
     pub fn operation(&self, disassembler: &Disassembler, pos: usize, reg: u8) -> Option<Access> {
         let access = self.looks_like_operation(disassembler, pos, reg)?;
         let end = (access.at - self.address) as usize;
-        // But by what it retries with, which is behind it, nothing branches into it.
+        // Nothing branches into it, except the retry, which is behind it.
         let retry = end + 2 * self.image.arch.insn_len(&self.text[end..]);
         let inside = |next: &usize| (pos + 1..=end).contains(next);
         let others = self.insns.iter().filter(|i| !(pos..retry).contains(&i.0));
@@ -241,11 +244,12 @@ impl<'a> Body<'a> {
         pos: usize,
         reg: u8,
     ) -> Option<Access> {
-        /// How many instructions an operation has at most behind the address.
+        /// The maximum number of instructions of an operation behind the address.
         const LONGEST: usize = 8;
-        /// Loads and stores of s390 that operations have, and compilers rarely make of other code.
+        /// Loads and stores of s390 that operations use, and that compilers rarely make of other
+        /// code.
         const RARELY_COMPILED: [&str; 5] = ["llgc", "llgf", "llgh", "stc", "sth"];
-        /// How many there are at most between a load and a store that are no atomic.
+        /// The maximum number of instructions between a load and a store that are no atomic.
         const BETWEEN: usize = 3;
         let origin = self.address.wrapping_add(pos as u64);
         let mut insns = disassembler.prefix(&self.text[pos..], origin).skip(1);
@@ -305,7 +309,7 @@ impl<'a> Body<'a> {
         None
     }
 
-    /// What is known behind an instruction, and what it updates.
+    /// Returns the facts behind an instruction, and its updates.
     fn execute(
         &self,
         nodes: &HashMap<usize, Node>,
@@ -323,7 +327,7 @@ impl<'a> Body<'a> {
         Some((update, known))
     }
 
-    /// The instructions that follow those `from` which this is about.
+    /// Returns the instructions after those in `from` that the search visits.
     fn near(&self, disassembler: &Disassembler, from: &HashMap<usize, u8>) -> HashMap<usize, Node> {
         let mut nodes: HashMap<usize, Node> = HashMap::new();
         let mut work: Vec<(usize, usize)> = from.keys().map(|&pos| (pos, REACH)).collect();
@@ -335,7 +339,7 @@ impl<'a> Body<'a> {
                 }
                 continue;
             }
-            // A branch into the middle of an instruction leads nowhere.
+            // Ignore a branch into the middle of an instruction.
             let Ok(nr) = self.insns.binary_search_by_key(&pos, |i| i.0) else {
                 continue;
             };
@@ -392,7 +396,7 @@ impl<'a> Body<'a> {
                 }
             }
         }
-        // The function itself.
+        // The entry of the function itself.
         if let Some(node) = nodes.get_mut(&0) {
             node.entered = true;
         }

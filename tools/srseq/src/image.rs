@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A kernel image as this project looks at it.
+//! A kernel image, with the parts that this project needs.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -19,10 +19,10 @@ use crate::file;
 /// The section of the ELF file that holds the descriptors.
 const TABLE: &str = "__sched_rseq";
 
-/// The section that lists where operations begin. It is not loaded.
+/// The section that lists the addresses of operations. It is not loaded.
 const OPERATIONS: &str = ".sched_rseq_ops";
 
-/// Why a section may be empty that should not be.
+/// A reason for an empty section.
 const NO_CONTENTS: &str = "a file with debugging information alone cannot be judged";
 
 /// A function symbol.
@@ -46,17 +46,17 @@ impl Text {
     }
 }
 
-/// Instructions that the kernel replaces when it boots, if the machine has some feature.
+/// Instructions that the kernel replaces at boot, if the machine has some feature.
 struct Alternative {
     address: u64,
     code: Vec<u8>,
-    /// Bytes of text that the replacement takes before it is copied.
+    /// The bytes of text of the replacement, before the kernel copies it.
     stored: usize,
 }
 
-/// The bytes of a function with all that belongs to it.
+/// The bytes of a function with everything that belongs to it.
 pub struct Footprint {
-    /// Its instructions, and those that may replace some of them.
+    /// Its instructions, and the replacements of some of them.
     pub code: u64,
     /// Descriptors, and records of replacements.
     pub rodata: u64,
@@ -66,12 +66,11 @@ fn has_flag(section: &object::Section<'_, '_>, flag: u32) -> bool {
     matches!(section.flags(), SectionFlags::Elf { sh_flags } if sh_flags & u64::from(flag) != 0)
 }
 
-/// The sections of a file at addresses, and its relocations.
+/// The sections of a file with their addresses, and the relocations.
 struct Layout<'a> {
     file: object::File<'a>,
     arch: Arch,
-    /// The sections of a file that is not linked have no address, so those that are loaded get one
-    /// here.
+    /// The made-up addresses of loaded sections in a file that is not linked.
     placed: Option<HashMap<SectionIndex, u64>>,
 }
 
@@ -93,7 +92,7 @@ impl<'a> Layout<'a> {
                 .map(|section| {
                     let align = section.align().clamp(1, 0x1_0000).next_power_of_two();
                     let address = next.next_multiple_of(align);
-                    // The size may be any number in a file that is not as it should be.
+                    // In a damaged file the size may be any number.
                     next = address + section.size().min(1 << 30);
                     (section.index(), address)
                 })
@@ -118,7 +117,8 @@ impl<'a> Layout<'a> {
         base.wrapping_add(symbol.address())
     }
 
-    /// The content of a section, with addresses of other places and offsets to them filled in.
+    /// Returns the contents of a section, with the addresses and offsets of other places filled
+    /// in.
     fn data(&self, section: &object::Section<'_, '_>) -> Result<Vec<u8>> {
         let mut data = section.uncompressed_data()?.into_owned();
         if self.placed.is_none() {
@@ -142,9 +142,9 @@ impl<'a> Layout<'a> {
         Ok(data)
     }
 
-    /// The section that holds the table, if there is one: exactly one section of that name, which is
-    /// allocated and has contents, records of 8 bytes that are aligned to 4. The kernel refuses any
-    /// other table, too.
+    /// Returns the section that holds the table, if there is one. It must be the only section of
+    /// that name, allocated, with contents, of records of 8 bytes that are aligned to 4. The
+    /// kernel refuses any other table, too.
     fn table(&self) -> Result<Option<object::Section<'a, '_>>> {
         let mut named = self.file.sections().filter(|s| s.name() == Ok(TABLE));
         let Some(table) = named.next() else {
@@ -173,7 +173,8 @@ impl<'a> Layout<'a> {
         Ok(Some(table))
     }
 
-    /// Where operations begin, by the list that each of them adds its address to.
+    /// Returns the begin of each operation, from the list to which each operation adds its
+    /// address.
     fn operations(&self) -> Result<Option<Vec<u64>>> {
         const RECORD: usize = 8;
         let Some(section) = self.file.section_by_name(OPERATIONS) else {
@@ -192,7 +193,7 @@ impl<'a> Layout<'a> {
         Ok(Some(begins))
     }
 
-    /// All of the file that is executed.
+    /// Returns all executable text of the file.
     fn text(&self) -> Result<Vec<Text>> {
         self.file
             .sections()
@@ -212,7 +213,7 @@ impl<'a> Layout<'a> {
             .collect()
     }
 
-    /// Functions, in the order of their addresses.
+    /// Returns the functions, in the order of their addresses.
     fn functions(&self) -> Result<Vec<Function>> {
         let mut functions: Vec<Function> = self
             .file
@@ -230,7 +231,7 @@ impl<'a> Layout<'a> {
         Ok(functions)
     }
 
-    /// A section that consists of records of `size` bytes: its address and the records.
+    /// Returns the address and the records of a section that consists of records of `size` bytes.
     fn records(&self, name: &str, size: usize) -> Result<Option<(u64, Vec<u8>)>> {
         let Some(section) = self.file.section_by_name(name) else {
             return Ok(None);
@@ -244,8 +245,8 @@ impl<'a> Layout<'a> {
         Ok(Some((self.address(&section), data)))
     }
 
-    /// The places where the kernel may put a jump in the place of an instruction, or the other way
-    /// round, and where to. In the order of the places.
+    /// Returns the places where the kernel may replace an instruction by a jump, or the other way
+    /// round, and the target of the jump. In the order of the places.
     fn patched_jumps(&self) -> Result<Vec<(u64, u64)>> {
         const RECORD: usize = 16;
         let Some((place, data)) = self.records("__jump_table", RECORD)? else {
@@ -270,7 +271,8 @@ impl<'a> Layout<'a> {
         Ok(jumps)
     }
 
-    /// Where the text of a module refers to symbols of others, and which ones.
+    /// Returns the places where the text of a module refers to symbols of other files, and the
+    /// symbols.
     fn external(&self) -> Result<BTreeMap<u64, String>> {
         let mut external = BTreeMap::new();
         if self.placed.is_none() {
@@ -301,7 +303,7 @@ impl<'a> Layout<'a> {
         Ok(lines.any(|line| line.starts_with(b"GCC: ")))
     }
 
-    /// Whether the kernel that this is, or that this is a module for, was built with sections.
+    /// Whether this kernel, or the kernel of this module, was built with sections.
     fn built_with_sections(&self) -> Result<bool> {
         if let Some(info) = self.file.section_by_name(".modinfo") {
             let info = self.data(&info)?;
@@ -341,7 +343,7 @@ impl<'a> Layout<'a> {
                 "record {i} of {name}: the replacement is longer than the original"
             );
             let stored = code.len();
-            // NOPs are what the kernel fills up with.
+            // The kernel pads with NOPs.
             while code.len() < record_of.original_len {
                 code.extend(self.arch.nop());
             }
@@ -356,8 +358,7 @@ impl<'a> Layout<'a> {
     }
 }
 
-/// What a file tells about its source: the sections of DWARF, which are empty without, and the order
-/// of their bytes.
+/// Returns the sections of DWARF, which are empty without DWARF, and their byte order.
 pub fn dwarf(data: &[u8]) -> Result<(DwarfSections<Vec<u8>>, RunTimeEndian)> {
     let layout = Layout::parse(data)?;
     let sections = DwarfSections::load(|id| match layout.file.section_by_name(id.name()) {
@@ -374,7 +375,7 @@ pub fn dwarf(data: &[u8]) -> Result<(DwarfSections<Vec<u8>>, RunTimeEndian)> {
 /// A kernel image or a module.
 pub struct Image {
     pub arch: Arch,
-    /// The addresses are those that the code has.
+    /// The addresses are those of the running code.
     pub linked: bool,
     /// In the order of their addresses.
     alternatives: Vec<Alternative>,
@@ -388,19 +389,20 @@ pub struct Image {
     external: BTreeMap<u64, String>,
     /// See [`Layout::built_with_sections`].
     built_with_sections: bool,
-    /// GCC compiled it, or some of it.
+    /// GCC compiled at least a part of it.
     pub by_gcc: bool,
-    /// Sizes of the sections that the report tells.
+    /// Sizes of the sections in the report.
     rodata: u64,
     altinstructions: u64,
     entries: Vec<Entry>,
-    /// Where the descriptors are; `None` without any.
+    /// The address of the descriptors, or `None` without any.
     place: Option<u64>,
     /// See [`Layout::operations`].
     operations: Option<Vec<u64>>,
 }
 
-/// How the table and the list of operations differ: where sections begin that are in one of them only.
+/// The differences between the table and the list of operations: the begin of each section that is
+/// in one of them only.
 #[derive(Debug, Default)]
 pub struct Differences {
     pub not_described: Vec<u64>,
@@ -451,7 +453,7 @@ impl Image {
         })
     }
 
-    /// The table of descriptors; whether it is sorted is for [`Image::check`] to say.
+    /// Returns the table of descriptors. [`Image::check`] checks whether it is sorted.
     pub fn table(&self) -> Result<Table<'_>> {
         let Some(place) = self.place else {
             bail!("no section {TABLE}: built without CONFIG_SCHED_RSEQ, or nothing to describe");
@@ -459,20 +461,20 @@ impl Image {
         Ok(Table::new(&self.entries, false).linked_at(place))
     }
 
-    /// How many of the sections are plain.
+    /// Returns the number of plain sections.
     pub fn plain_sections(&self) -> u64 {
         let plain = self.entries.iter().filter(|e| e.kind == Entry::PLAIN);
         plain.count() as u64
     }
 
-    /// The table as the kernel searches it: by halving, which needs it in order, unless the kernel
-    /// publishes descriptors. That of a module is brought into order when it is loaded; here it is
-    /// searched from the start.
+    /// Returns the table as the kernel searches it. The kernel's search halves the table, which
+    /// needs an order, unless the kernel publishes descriptors. The loader sorts the table of a
+    /// module. This tool searches such a table from the start.
     pub fn searched_table(&self, publish: bool) -> Option<Table<'_>> {
         Some(Table::new(&self.entries, self.linked && !publish).linked_at(self.place?))
     }
 
-    /// The sections that are described, and where their descriptors are.
+    /// Returns the sections that have a descriptor, and the addresses of their descriptors.
     pub fn described(&self) -> Vec<(Section, u64)> {
         let sections = self.table().map_or(Vec::new(), |t| t.sections().collect());
         let place = |i: usize| {
@@ -483,17 +485,17 @@ impl Image {
         described.map(|(i, section)| (section, place(i))).collect()
     }
 
-    /// The code at an address, as linked; `None` if not all of it is text.
+    /// Returns the code at an address, as linked, or `None` if a part of it is not text.
     pub fn code(&self, address: u64, len: usize) -> Option<&[u8]> {
         self.text.iter().find_map(|t| t.get(address, len))
     }
 
-    /// The same with all alternatives applied, and whether that makes a difference.
+    /// Returns the same code with all alternatives applied, and whether that makes a difference.
     pub fn alternative_code(&self, address: u64, len: usize) -> Option<(Vec<u8>, bool)> {
         let linked = self.code(address, len)?;
         let mut code = linked.to_vec();
         let end = address.wrapping_add(len as u64);
-        // None is longer than a byte can tell.
+        // A record is not longer than a byte can tell.
         let first = self
             .alternatives
             .partition_point(|a| a.address < address.saturating_sub(255));
@@ -515,7 +517,7 @@ impl Image {
         Some((code, differs))
     }
 
-    /// The pieces of text that are executed where they are: address and content.
+    /// Returns the pieces of text that run where they are: address and contents.
     pub fn texts(&self) -> impl Iterator<Item = (u64, &[u8])> {
         self.text
             .iter()
@@ -523,8 +525,8 @@ impl Image {
             .map(|t| (t.address, t.data.as_slice()))
     }
 
-    /// What the kernel checks when it loads a module, and that the section ends inside the function
-    /// that it begins in.
+    /// Checks all that the kernel checks when it loads a module, and that the section ends in the
+    /// function in which it begins.
     pub fn check_section(&self, section: &Section) -> Result<(), String> {
         let text = self
             .text
@@ -552,7 +554,7 @@ impl Image {
             .find(|f| address - f.address < f.size)
     }
 
-    /// All functions with code, each once, in the order of their addresses.
+    /// Returns all functions with code, each once, in the order of their addresses.
     pub fn functions(&self) -> impl Iterator<Item = &Function> {
         let mut end = 0;
         self.functions.iter().filter(move |f| {
@@ -564,7 +566,8 @@ impl Image {
         })
     }
 
-    /// The name of the function that the first instruction of some code at an address calls.
+    /// Returns the name of the function that the first instruction of some code at an address
+    /// calls.
     pub fn callee(&self, address: u64, code: &[u8]) -> Option<&str> {
         let (len, distance) = self.arch.decode(code);
         let distance = distance?;
@@ -583,7 +586,7 @@ impl Image {
         self.built_with_sections || self.place.is_some() || self.operations.is_some()
     }
 
-    /// An error if this file does not tell whether its sections are right.
+    /// Returns an error if the file does not show whether its sections are right.
     pub fn judge(&self) -> Result<()> {
         ensure!(
             !self.functions.is_empty() || self.text.iter().all(|t| t.data.is_empty()),
@@ -596,8 +599,8 @@ impl Image {
         Ok(())
     }
 
-    /// How the list of operations differs from a table with these sections. `None` if there are
-    /// some and no list.
+    /// Returns the differences between the list of operations and a table with these sections, or
+    /// `None` if there are sections and no list.
     pub fn differences(&self, described: impl Iterator<Item = Section>) -> Option<Differences> {
         let mut described: Vec<u64> = described.map(|section| section.begin).collect();
         described.sort_unstable();
@@ -612,19 +615,20 @@ impl Image {
         })
     }
 
-    /// Where the kernel may put a jump to in the place of the instruction at an address.
+    /// Returns the target of the jump by which the kernel may replace the instruction at an
+    /// address.
     pub fn patched_jump(&self, address: u64) -> Option<u64> {
         let found = self.jumps.binary_search_by_key(&address, |jump| jump.0);
         found.ok().map(|nr| self.jumps[nr].1)
     }
 
-    /// Address and size of a function.
+    /// Returns the address and size of a function.
     pub fn function(&self, name: &str) -> Option<(u64, u64)> {
         let function = self.functions.iter().find(|f| f.name == name)?;
         Some((function.address, function.size))
     }
 
-    /// What a function takes in memory.
+    /// Returns the memory that a function takes.
     pub fn footprint(&self, name: &str) -> Option<Footprint> {
         let (address, size) = self.function(name)?;
         let inside = |at: u64| at.wrapping_sub(address) < size;
@@ -640,7 +644,7 @@ impl Image {
         })
     }
 
-    /// The name of the function at an address.
+    /// Returns the name of the function at an address.
     pub fn function_name(&self, address: u64) -> String {
         match self.function_at(address) {
             Some(function) => function.name.clone(),
@@ -648,7 +652,7 @@ impl Image {
         }
     }
 
-    /// `function+offset` of an address.
+    /// Returns an address as `function+offset`.
     pub fn symbolize(&self, address: u64) -> String {
         match self.function_at(address) {
             Some(f) => format!("{}+{:#x}", f.name, address - f.address),
@@ -681,7 +685,7 @@ impl Image {
         Ok(findings)
     }
 
-    /// Where a function is called from, or jumped to as a last call.
+    /// Returns the places from which a function is called, or jumped to as a tail call.
     pub fn callers(&self, name: &str) -> Result<Vec<u64>> {
         let Some(target) = self.functions.iter().find(|f| f.name == name) else {
             bail!("no function {name}");
@@ -708,8 +712,8 @@ impl Image {
             .map_or(0, |t| t.data.len() as u64)
     }
 
-    /// Sizes and counts. `function_bytes` leaves out functions whose name contains one of `ignore`,
-    /// and the padding that `text_bytes` has.
+    /// Returns sizes and counts. `function_bytes` leaves out functions whose name contains one of
+    /// `ignore`, and the padding in `text_bytes`.
     pub fn report(&self, ignore: &[String]) -> Result<Vec<(&'static str, u64)>> {
         let mut function_bytes = 0;
         let mut end = 0;
@@ -741,7 +745,7 @@ impl Image {
     }
 }
 
-/// What is left of a sorted list without what is in another one, as often as it is there.
+/// Returns a sorted list without the elements of another one. Each of these removes one element.
 fn without(all: &[u64], others: &[u64]) -> Vec<u64> {
     let mut others = others.iter().peekable();
     let mut left = Vec::new();
@@ -788,7 +792,7 @@ mod tests {
         }
     }
 
-    /// Each counts as often as it is there.
+    /// Each element counts as often as it occurs.
     #[test]
     fn lists_differ() {
         assert_eq!(without(&[1, 2, 2, 3], &[0, 2, 4]), [1, 2, 3]);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `srseq`: looks at the restartable sequences in a built kernel.
+//! `srseq`: checks the restartable sequences of a built kernel.
 
 mod arch;
 mod bench;
@@ -21,7 +21,7 @@ mod stat;
 mod verify;
 mod workloads;
 
-/// The decision code of the kernel, the very file.
+/// The kernel's own decision code, from the same file.
 #[path = "../../../rust/kernel/sched_rseq/decide.rs"]
 #[allow(dead_code)]
 mod decide;
@@ -41,7 +41,7 @@ use image::Image;
 #[command(
     version,
     about,
-    after_help = "Exit status: 0 all is well, 1 findings, 2 an error."
+    after_help = "Exit status: 0 without findings, 1 with findings, 2 after an error."
 )]
 struct Args {
     #[command(subcommand)]
@@ -61,7 +61,7 @@ enum Command {
         /// A vmlinux.
         file: PathBuf,
     },
-    /// Check the table: order, overlap, and what the kernel checks when it loads a module.
+    /// Check the table: its order, overlaps, and all that the kernel checks when it loads a module
     Check {
         /// The kernel was built with CONFIG_SCHED_RSEQ_PUBLISH: the table has no order.
         #[arg(long)]
@@ -69,88 +69,93 @@ enum Command {
         /// A vmlinux.
         file: PathBuf,
     },
-    /// Prove that no section loses or repeats an operation: look at its instructions, then run them
-    /// in an emulator and interrupt them at each one.
+    /// Prove that no section loses or repeats an operation
     ///
-    /// The decision how an interrupted task goes on is made by the code of the kernel. Sections that
-    /// are only marked in lowcore, as those of mainline on s390, are found by their instructions.
+    /// First check the instructions of each section. Then run them in an emulator, and interrupt
+    /// them at each one.
+    ///
+    /// The kernel's own code decides how an interrupted task continues. Sections that are only
+    /// marked in lowcore, as mainline's on s390, are found by their instructions.
     Verify {
-        /// How to print the outcome.
+        /// Output format
         #[arg(long, value_enum, default_value = "text")]
         format: Format,
         /// The kernel was built with CONFIG_SCHED_RSEQ_PUBLISH: the table has no order.
         #[arg(long)]
         publish: bool,
-        /// Only look at the instructions, do not run them.
+        /// Check the instructions only, and do not run them
         #[arg(long)]
         no_run: bool,
-        /// Make each mistake that the kernel could make, and fail if running does not show it.
+        /// Make each mistake that the kernel could make, and fail if the run does not show it
         #[arg(long, conflicts_with = "no_run")]
         mistakes: bool,
-        /// Leave out sections in functions whose name contains this; may be repeated.
+        /// Leave out sections in functions whose name contains this; may be repeated
         #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
         ignore: Vec<String>,
-        /// The callers of this function disable preemption, so what it does with per-CPU memory is
-        /// right outside of sections; may be repeated.
+        /// Accept accesses to per-CPU memory outside of sections in this function, because its
+        /// callers disable preemption; may be repeated
         #[arg(long, value_name = "FUNCTION")]
         callers_disable: Vec<String>,
         /// A vmlinux or modules.
         #[arg(required = true)]
         files: Vec<PathBuf>,
     },
-    /// Explore a model of the protocol: every order of interrupts, preemptions and migrations, right
-    /// and with each mistake.
+    /// Explore a model of the protocol: every order of interrupts, preemptions and migrations,
+    /// without and with each mistake
     Model {
-        /// Print how each mistake loses or doubles an operation.
+        /// Print how each mistake loses or doubles an operation
         #[arg(long)]
         traces: bool,
     },
-    /// Show what the torture module hit: how often a task was preempted, moved or interrupted at
-    /// each instruction of each operation. An instruction that was never hit is a finding.
+    /// Show what the torture module hit
+    ///
+    /// This is how often a task was preempted, moved or interrupted at each instruction of each
+    /// operation. An instruction that was never hit is a finding.
     Matrix {
-        /// How to print it.
+        /// Output format
         #[arg(long, value_enum, default_value = "text")]
         format: Format,
-        /// Logs of `make run`, or copies of /sys/kernel/debug/sched_rseq_torture/matrix.
+        /// Logs of `make run`, or copies of /sys/kernel/debug/sched_rseq_torture/matrix
         #[arg(required = true)]
         files: Vec<PathBuf>,
     },
-    /// Put together what the benchmark module counted in the guest, and sizes; print the headline.
+    /// Collect the counts of the benchmark module in the guest, and sizes; print the headline
     Bench(bench::Args),
-    /// Put together how many instructions fixed work took in the guest, and sizes of the kernels.
+    /// Collect how many instructions fixed work took in the guest, and sizes of the kernels
     Workloads(bench::Sources),
-    /// Put together the sizes of kernels, and the memory that they reserve, by their logs.
+    /// Collect the sizes of kernels, and, from their logs, the memory that they reserve
     Defconfig(bench::Sources),
-    /// Tell what moved between two results of `bench`, `workloads` or `defconfig`; more than the
-    /// threshold is a finding.
+    /// Compare two results of `bench`, `workloads` or `defconfig`; a change above the threshold is
+    /// a finding
     Compare {
-        /// By how many percent a number may grow.
+        /// By how many percent a number may grow
         #[arg(long, value_name = "PCT", default_value_t = 0.0)]
         threshold: f64,
-        /// Compare only the numbers of the headline.
+        /// Compare only the numbers of the headline
         #[arg(long)]
         headline: bool,
         old: PathBuf,
         new: PathBuf,
     },
-    /// Show how much the module counts each second, a line each interval, in the manner of vmstat.
+    /// Show the rates of the module's counters, a line each interval, like vmstat
     ///
-    /// The first line is the average since boot. A line says "reset" if counters went backwards: it
-    /// has what was counted since. Of a stream, lines that make no sense are a finding.
+    /// The first line is the average since boot. A line says "reset" if counters went backwards.
+    /// It then has what was counted since the reset. A line of a stream that makes no sense is a
+    /// finding.
     Stat(stat::Args),
-    /// Print sizes and counts, a `name=value` a line.
+    /// Print sizes and counts, one `name=value` a line
     Report {
-        /// Do not count functions whose name contains this; may be repeated.
+        /// Do not count functions whose name contains this; may be repeated
         #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
         ignore: Vec<String>,
         /// A vmlinux.
         file: PathBuf,
     },
-    /// List the call sites of a function, those of the same caller together.
+    /// List the call sites of a function, grouped by caller
     Callers {
         /// A vmlinux.
         file: PathBuf,
-        /// The function that is called.
+        /// The called function
         #[arg(default_value = "preempt_schedule_notrace")]
         function: String,
     },
@@ -339,7 +344,7 @@ fn run(args: Args, out: &mut impl Write) -> Result<ExitCode> {
 fn main() -> ExitCode {
     run(Args::parse(), &mut io::stdout().lock()).unwrap_or_else(|error| {
         match error.downcast_ref::<io::Error>() {
-            // Whoever reads this has read enough, and the verdict may not be among it.
+            // The reader has closed the pipe, and has possibly not seen the verdict.
             Some(e) if e.kind() == io::ErrorKind::BrokenPipe => ExitCode::from(2),
             _ => {
                 let _ = writeln!(io::stderr(), "error: {error:#}");

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the torture module hit: each operation, width, instruction and event, in each mode and with
-//! each kind of atomics. Read from what the guest showed of the file `sched_rseq_torture/matrix`.
+//! The hits of the torture module: each operation, width, instruction and event, in each mode and
+//! with each kind of atomics. The guest prints them from the file `sched_rseq_torture/matrix`.
 
 use std::fmt;
 use std::str::SplitWhitespace;
@@ -9,7 +9,7 @@ use std::str::SplitWhitespace;
 use anyhow::{anyhow, bail, Context, Result};
 use serde::Serialize;
 
-/// What the guest puts in front of each line of the file.
+/// The prefix of the guest for each line of the file.
 const SHOWN: &str = "srseq: matrix ";
 const EVENTS: [&str; 3] = ["preempted", "moved", "interrupted"];
 
@@ -21,7 +21,7 @@ struct Guest {
     atomics: String,
 }
 
-/// How often a task was hit at one instruction, in one way.
+/// The hits at one instruction, in one way.
 #[derive(Debug, PartialEq, Serialize)]
 struct Cell {
     #[serde(flatten)]
@@ -71,7 +71,7 @@ impl fmt::Display for Guest {
 }
 
 impl Matrix {
-    /// Adds what one log, or the file itself, tells.
+    /// Adds the contents of one log, or of the file itself.
     pub fn read(&mut self, text: &str) -> Result<()> {
         let shown = |line: &'_ str| line.split_once(SHOWN).map(|(_, rest)| rest.to_owned());
         let is_log = text.lines().any(|line| shown(line).is_some());
@@ -87,13 +87,13 @@ impl Matrix {
             if let Some(found) = Guest::parse(&line) {
                 guest = Some(found);
             } else if !line.trim().is_empty() && !line.starts_with("operation ") {
-                let guest = guest.as_ref().context("there is no matrix in it")?;
+                let guest = guest.as_ref().context("it contains no matrix")?;
                 self.row(guest, &line)
                     .with_context(|| format!("line {nr}"))?;
             }
         }
         if self.0.len() == before {
-            bail!("there is no matrix in it");
+            bail!("it contains no matrix");
         }
         Ok(())
     }
@@ -118,7 +118,7 @@ impl Matrix {
         }
         match words.next() {
             None => Ok(()),
-            Some(more) => bail!("{more} is too much"),
+            Some(more) => bail!("unexpected {more}"),
         }
     }
 
@@ -131,13 +131,14 @@ impl Matrix {
         self.never_hit().next().is_none()
     }
 
-    /// The cells, for programs.
+    /// Returns the cells as JSON.
     pub fn json(&self) -> Result<String> {
         Ok(serde_json::to_string_pretty(&self.0)?)
     }
 }
 
-/// A row for each section, a column for each instruction with the hits of the three events.
+/// Prints a row for each section, and a column for each instruction with the hits of the three
+/// events.
 impl fmt::Display for Matrix {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         let row = |cell: &Cell| {

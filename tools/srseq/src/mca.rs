@@ -2,8 +2,8 @@
 
 //! Cycles of a turn of a loop, by the processor models of llvm-mca.
 //!
-//! The models know neither caches nor what an atomic or a NOP that is patched really costs; that is
-//! what static analysis can tell.
+//! The models know neither caches nor the real cost of an atomic or a patched NOP. Static analysis
+//! cannot tell more.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -16,10 +16,10 @@ use crate::bench::Op;
 use crate::disasm::{Disassembler, Flow, Insn};
 use crate::image::Image;
 
-/// Turns that are simulated.
+/// The number of simulated turns.
 const TURNS: u32 = 1000;
 
-/// The models to ask: those that do atomics this way.
+/// Returns the models of CPUs with this kind of atomics.
 fn models(atomics: &str) -> &'static [&'static str] {
     match atomics {
         "llsc" => &["cortex-a57"],
@@ -29,9 +29,9 @@ fn models(atomics: &str) -> &'static [&'static str] {
     }
 }
 
-/// Where an instruction branches to, if that is another one of these.
+/// Returns the target of a branch, if it is another one of these instructions.
 fn target(insn: &Insn, insns: &[Insn]) -> Option<u64> {
-    // That is all of those that sections may have.
+    // These are all branches that sections may have.
     let to = if let Flow::Branch(to) = insn.flow {
         to
     } else {
@@ -45,8 +45,8 @@ fn target(insn: &Insn, insns: &[Insn]) -> Option<u64> {
     insns.iter().any(|i| i.address == to).then_some(to)
 }
 
-/// The loops of a function, each from where a branch back goes to that branch. A turn executes all
-/// of one of them, if the branches out of it are not taken.
+/// Returns the loops of a function, each from the target of a branch back to that branch. A turn
+/// executes all of one loop, if no branch leaves it.
 fn loops(insns: &[Insn]) -> impl Iterator<Item = &[Insn]> {
     insns.iter().enumerate().filter_map(|(last, insn)| {
         let to = target(insn, insns)?;
@@ -55,7 +55,7 @@ fn loops(insns: &[Insn]) -> impl Iterator<Item = &[Insn]> {
     })
 }
 
-/// As an assembler reads it. Where a branch goes is not looked at.
+/// Formats an instruction for an assembler. The target of a branch does not matter.
 fn source(insn: &Insn, insns: &[Insn]) -> String {
     let operands = insn.text.rfind(' ').unwrap_or(insn.text.len());
     match target(insn, insns) {
@@ -82,7 +82,7 @@ fn function(
     Ok(disassembler.prefix(&code, address).collect())
 }
 
-/// The cycles of a turn, or the instruction that the model lacks.
+/// Returns the cycles of a turn, or the instruction that the model lacks.
 fn ask(triple: &str, model: &str, source: &str) -> Result<std::result::Result<f64, String>> {
     let mut child = Command::new("llvm-mca")
         .args([&format!("-mtriple={triple}"), &format!("-mcpu={model}")])
@@ -117,7 +117,7 @@ fn cycles(report: &str) -> Result<f64> {
     let total = report
         .lines()
         .find_map(|line| line.strip_prefix("Total Cycles:"))
-        .context("llvm-mca told no cycles")?;
+        .context("llvm-mca printed no cycles")?;
     let total: f64 = total.trim().parse()?;
     Ok((total / f64::from(TURNS) * 100.0).round() / 100.0)
 }
@@ -141,9 +141,9 @@ pub fn add(
         let nothing = format!("{}_nothing_loop", op.unit);
         let nothing = function(image, &disassembler, &nothing, lse)?;
         let nothing = loops(&nothing).next().map_or(0, <[Insn]>::len);
-        // What is simulated must be what was executed.
+        // llvm-mca must simulate the executed instructions.
         let executed = nothing + op.in_loop as usize;
-        // Not so if part of it stands elsewhere.
+        // This fails if part of the operation is in another place.
         let Some(turn) = loops(&code).find(|turn| turn.len() == executed) else {
             let name = op.key("cycles");
             missing.push(format!("{name}: the turn is not in one piece"));
@@ -192,7 +192,7 @@ mod tests {
             0xd65f_03c0, // 101c: ret
             0x17ff_fffd, // 1020: b 1014
         ]);
-        // The retry, the turn, and the way back from behind it.
+        // The retry, the turn, and the jump back to it.
         let found: Vec<_> = loops(&code).map(|l| (l[0].address, l.len())).collect();
         assert_eq!(found, [(0x1004, 4), (0x1004, 6), (0x1014, 4)]);
         let line = |i: usize| source(&code[i], &code);
@@ -204,7 +204,7 @@ mod tests {
     #[test]
     fn no_loop() {
         assert!(loops(&insns(&[0xd503_245f, 0xd65f_03c0])).next().is_none());
-        // Only forward.
+        // Forward branches only.
         let forward = insns(&[0x5400_0041, 0xd503_201f, 0xd65f_03c0]);
         assert!(loops(&forward).next().is_none());
     }

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A model of the protocol, explored to the end.
+//! A complete exploration of a model of the protocol.
 //!
-//! Two CPUs, two tasks that do one per-CPU addition each and one that adds in the old way, with
-//! interrupts disabled; interrupts whose handlers do an addition of their own and can be interrupted
-//! again; a fault of a task, whose handler does so, too, and can be preempted; preemption on the way out
-//! of an interrupt or of a fault; migration; a CPU that goes offline; where they make a difference, for
-//! plain sections, NMIs. Every order in which that can happen is tried. What an interrupted task goes on
-//! with is decided by the code of the kernel, which is asked only if the CPU at the exit is not the CPU
-//! at the entry.
+//! There are two CPUs, two tasks that do one per-CPU addition each, and a third task that adds the
+//! old way, with interrupts disabled. The handlers of interrupts do an addition and can be
+//! interrupted again. A task can take a fault, whose handler does an addition and can be
+//! preempted. There is preemption on the way out of an interrupt or of a fault, migration, and a
+//! CPU that goes offline. For plain sections there are NMIs, where they make a difference. The
+//! model tries every order of these events. The kernel's own code decides how an interrupted task
+//! continues. The model asks it only if the CPU at the exit is not the CPU at the entry.
 
 use std::collections::BTreeSet;
 
@@ -17,19 +17,19 @@ use stateright::{Checker, Expectation, HasDiscoveries, Model, Property};
 use crate::decide::{Entry, Resume, Section};
 
 const CPUS: usize = 2;
-/// Interrupts and faults in one run: one can make a commit fail, and the other preempt the retry; or an
-/// interrupt preempts the handler of a fault.
+/// The number of interrupts and faults in one run. One can make a commit fail, and the other
+/// preempt the retry. Or an interrupt preempts the handler of a fault.
 const INTERRUPTS: u8 = 2;
 /// An interrupt can be interrupted once.
 const DEPTH: usize = 2;
-/// CPU `n` has its copy at `(n + 1) * COPY`; 0 is an address without an offset.
+/// CPU `n` has its copy at `(n + 1) * COPY`. 0 is an address without an offset.
 const COPY: u64 = 0x100;
-/// Where the modelled code is, 4 bytes an instruction.
+/// The address of the modelled code, with 4 bytes an instruction.
 const CODE: u64 = 0x1000;
 
 const ONCE: &str = "every operation is done once";
 
-/// How an operation is built.
+/// The way to build an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Scheme {
     /// Table mode on arm64, an atomic instruction.
@@ -46,7 +46,7 @@ pub enum Scheme {
     FixupLoop,
     /// Mainline on s390: the register is marked in lowcore.
     Marked,
-    /// Table mode with a load, an addition and a store: plain sections.
+    /// Plain sections: table mode with a load, an addition and a store.
     Plain,
 }
 
@@ -87,7 +87,7 @@ impl Scheme {
         }
     }
 
-    /// The indices of the first instruction of the section and of the one behind it.
+    /// Returns the indices of the first instruction of the section and of the one behind it.
     fn bounds(self) -> (u8, u8) {
         match self {
             Scheme::Table | Scheme::Fixup => (0, 2),
@@ -107,7 +107,7 @@ impl Scheme {
     }
 }
 
-/// What an implementation could get wrong.
+/// A mistake that an implementation could make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Mistake {
     NoResume,
@@ -156,7 +156,7 @@ impl Mistake {
         ),
     ];
 
-    /// Whether it can be made in a scheme, and makes a difference there.
+    /// Whether the mistake can be made in a scheme, and makes a difference there.
     fn applies_to(self, scheme: Scheme) -> bool {
         let fixup = scheme.kind() == Entry::FIXUP;
         let marked = scheme == Scheme::Marked;
@@ -164,7 +164,7 @@ impl Mistake {
         match self {
             Mistake::NoResume => true,
             Mistake::PreemptedOnly | Mistake::NoNmi => scheme == Scheme::Plain,
-            // An exclusive store that an exception came before fails by itself.
+            // An exclusive store after an exception fails by itself.
             Mistake::EndShort => !marked && !llsc,
             // Behind a fixup the register is dead.
             Mistake::EndLong => !fixup,
@@ -172,9 +172,9 @@ impl Mistake {
             Mistake::NoSave => scheme.publishes() || marked,
             Mistake::ModuleNotSearched => !scheme.publishes() && !marked,
             Mistake::FixupEarly | Mistake::FixupSign | Mistake::FixupCpu => fixup,
-            // A plain section is restarted whatever the CPU.
+            // A plain section is restarted whatever the CPU is.
             Mistake::WrongCpu | Mistake::InnerCpu => scheme != Scheme::Plain,
-            // To be restarted twice does no harm.
+            // A second restart does no harm.
             Mistake::BothExits => fixup,
         }
     }
@@ -188,9 +188,9 @@ enum Insn {
     /// Mark the register in lowcore.
     Mark,
     Unmark,
-    /// The address of this CPU's copy.
+    /// Form the address of this CPU's copy.
     Form,
-    /// The same, by adding to what the register has.
+    /// The same, by adding to the value of the register.
     FormInPlace,
     Load,
     LoadExclusive,
@@ -200,9 +200,9 @@ enum Insn {
     BranchIfFailed(u8),
     /// An atomic addition.
     Add,
-    /// What follows the section.
+    /// The instruction behind the section.
     Nop,
-    /// What was loaded, and one.
+    /// Add one to the loaded value.
     Increment,
     Store,
     /// The old way.
@@ -211,25 +211,25 @@ enum Insn {
     EnableInterrupts,
 }
 
-/// The operation in the old way.
+/// The operation, done the old way.
 const OLD_WAY: &[Insn] = {
     use Insn::*;
     &[DisableInterrupts, Form, Load, Write, EnableInterrupts]
 };
 
-/// A context: of a task or of the handler of an interrupt.
+/// The context of a task, or of the handler of an interrupt.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Context {
     old_way: bool,
-    /// The code is a module's.
+    /// The code is in a module.
     module: bool,
     /// The next instruction, an index.
     pc: u8,
     reg: u64,
     value: u8,
     failed: bool,
-    /// What the entry into this handler saved: whether the interrupted task had a section published,
-    /// or a register marked.
+    /// The state that the entry of this handler saved: whether the interrupted task had published
+    /// a section, or marked a register.
     saved: bool,
     /// It is the handler of an NMI.
     nmi: bool,
@@ -252,18 +252,19 @@ impl Context {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Place {
-    /// On no CPU; the one it was preempted on, if it was, and whether it was marked then.
+    /// On no CPU. If the task was preempted, the CPU of the preemption, and whether the task was
+    /// marked then.
     Ready(Option<usize>, bool),
     On(usize),
     Done,
 }
 
-/// What a fault interrupted. It is on the stack of the task, and moves with the task.
+/// The context that a fault interrupted. It is on the stack of the task, and moves with the task.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Fault {
     /// The saved registers.
     context: Context,
-    /// The CPU on which the fault was taken.
+    /// The CPU that took the fault.
     cpu: usize,
     /// The task was preempted on the way out of the fault, on this CPU.
     left: Option<usize>,
@@ -271,7 +272,7 @@ struct Fault {
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Task {
-    /// The registers; of the handler, in a fault.
+    /// The registers; in a fault, those of the handler.
     context: Context,
     fault: Option<Fault>,
     place: Place,
@@ -285,11 +286,11 @@ struct Cpu {
     /// The copy of the variable.
     copy: u8,
     irqs_off: bool,
-    /// The exclusive monitor: the address it watches.
+    /// The exclusive monitor: the watched address.
     monitor: Option<u64>,
     /// The mark in lowcore.
     marked: bool,
-    /// The handlers that run, innermost last.
+    /// The running handlers, innermost last.
     handlers: Vec<Context>,
 }
 
@@ -299,9 +300,9 @@ pub struct State {
     tasks: [Task; 3],
     interrupts: u8,
     offlined: bool,
-    /// Operations that are over.
+    /// The number of completed operations.
     done: u8,
-    /// Something was accessed that is no copy, or not this CPU's.
+    /// An access hit no copy, or the copy of another CPU.
     stray: bool,
     /// A task was resumed inside a section.
     resumed: bool,
@@ -366,8 +367,8 @@ impl Protocol {
         }
     }
 
-    /// The hook: how a task that was interrupted on `old` goes on, on `new`. If these are the same, the
-    /// engine does not run.
+    /// Does the work of the hook: changes how a task continues on `new` that was interrupted on
+    /// `old`. If these are the same, the engine does not run.
     fn resume(&self, task: &mut Task, old: usize, new: usize, marked: bool) -> bool {
         let old = if self.wrong(Mistake::WrongCpu) {
             new
@@ -400,7 +401,7 @@ impl Protocol {
         }
         match resume {
             Resume::Continue => {
-                // A pointer that is stale is dropped.
+                // The engine drops a stale pointer.
                 task.published = task.published && self.section().contains(pc);
                 false
             }
@@ -422,8 +423,8 @@ impl Protocol {
         }
     }
 
-    /// The hook on each return: how what was interrupted goes on, after [`Self::resume`] for a task that
-    /// was preempted.
+    /// Does the work of the hook on each return: changes how an interrupted context continues,
+    /// after [`Self::resume`] for a task that was preempted.
     fn interrupted(&self, context: &mut Context, preempted: bool, nmi: bool) -> bool {
         let missed = self.wrong(Mistake::NoResume)
             || self.wrong(Mistake::PreemptedOnly) && !preempted
@@ -494,7 +495,7 @@ impl Protocol {
                 if context.failed {
                     state.retried = true;
                     let stale = self.wrong(Mistake::StaleRetry);
-                    // To the load instead.
+                    // The mistake retries at the load.
                     context.pc = if stale {
                         self.scheme.bounds().0 + 1
                     } else {
@@ -555,7 +556,7 @@ impl Protocol {
             .push(Context::new(false, false, saved, nmi));
     }
 
-    /// A handler is over; the task is preempted or goes on.
+    /// Ends a handler. The task is preempted, or continues.
     fn leave(&self, state: &mut State, cpu: usize, preempt: bool) {
         let Some(handler) = state.cpus[cpu].handlers.pop() else {
             return;
@@ -602,7 +603,7 @@ impl Protocol {
         }
     }
 
-    /// The way out of a fault, behind the last point at which the task could be moved.
+    /// Leaves a fault, after the last point at which the task could be moved.
     fn leave_fault(&self, state: &mut State, cpu: usize, nr: usize) {
         state.cpus[cpu].monitor = None;
         let mut marked = state.cpus[cpu].marked;
@@ -717,7 +718,7 @@ impl Model for Protocol {
                 }
                 _ => actions.push(Action::Step(nr)),
             }
-            // Nothing interrupts an NMI, which stays off the old way, to which it is no help.
+            // Nothing interrupts an NMI. An NMI does not hit the old way, which it would break.
             let in_nmi = cpu.handlers.last().is_some_and(|handler| handler.nmi);
             if state.interrupts < INTERRUPTS
                 && cpu.handlers.len() < DEPTH
@@ -789,7 +790,7 @@ impl Model for Protocol {
 }
 
 impl Protocol {
-    /// One step of a run, in words.
+    /// Describes one step of a run in words.
     fn tell(&self, before: &State, action: Action) -> String {
         let copies = |state: &State| {
             let copies = state.cpus.iter().map(|c| c.copy.to_string());
@@ -835,15 +836,16 @@ impl Protocol {
     }
 }
 
-/// What exploring one protocol showed.
+/// The result of the exploration of one protocol.
 pub struct Outcome {
     pub states: usize,
-    /// The properties that do not hold, or that no run has, and how to get there.
+    /// The properties that do not hold, or that no run has, each with a run that shows it.
     pub violations: Vec<(&'static str, Vec<String>)>,
 }
 
-/// Explores all states, or, with a mistake in the protocol, until an operation is lost or doubled. A
-/// mistake that only sends an operation astray, where it never ends, takes all states, too.
+/// Explores all states or, with a mistake in the protocol, until an operation is lost or doubled.
+/// A mistake can also send an operation to a place where it never ends. That takes all states as
+/// well.
 pub fn explore(scheme: Scheme, mistake: Option<Mistake>) -> Outcome {
     let finish = match mistake {
         Some(_) => HasDiscoveries::AnyOf(BTreeSet::from([ONCE])),
@@ -879,7 +881,7 @@ pub fn explore(scheme: Scheme, mistake: Option<Mistake>) -> Outcome {
     }
 }
 
-/// A scheme, what it was explored with, and what came out.
+/// A scheme, its mistake, and the outcome.
 pub struct Row {
     pub scheme: &'static str,
     pub mistake: Option<&'static str>,
@@ -887,13 +889,13 @@ pub struct Row {
 }
 
 impl Row {
-    /// The right protocol holds, and a wrong one does not.
+    /// Whether the right protocol holds, or the wrong one does not.
     pub fn good(&self) -> bool {
         self.outcome.violations.is_empty() == self.mistake.is_none()
     }
 }
 
-/// All schemes, right and with each mistake.
+/// Explores all schemes, right and with each mistake.
 pub fn rows() -> impl Iterator<Item = Row> {
     Scheme::ALL.into_iter().flat_map(|(scheme, scheme_name)| {
         let mistakes = Mistake::ALL.into_iter();

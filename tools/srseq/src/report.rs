@@ -12,7 +12,8 @@ use plotters::prelude::*;
 
 use crate::bench::{Headline, Results};
 
-/// In this order in tables and charts, each with a colour that can be seen on white and on black.
+/// Tables and charts have this order. Each scheme has a colour that is visible on white and on
+/// black.
 const SCHEMES: [(&str, RGBColor); 9] = [
     ("preempt", RGBColor(208, 100, 78)),
     ("irq-off", RGBColor(190, 135, 40)),
@@ -39,7 +40,7 @@ const OPS: [&str; 8] = [
 /// The kernel without sections.
 const OFF: &str = "off";
 
-/// How a scheme does atomics, and what that is called.
+/// The kinds of atomics, and their names.
 const ATOMICS: [(&str, &str); 5] = [
     ("lse", "LSE, patched at boot (with NOPs)"),
     ("lse-only", "LSE, known at build time (without NOPs)"),
@@ -48,7 +49,7 @@ const ATOMICS: [(&str, &str); 5] = [
     ("rv64", "RV64"),
 ];
 
-/// The grey of text, which can be read on white and on black.
+/// The grey of text, which is readable on white and on black.
 const GREY: RGBColor = RGBColor(125, 125, 125);
 
 fn number(value: f64) -> String {
@@ -56,7 +57,7 @@ fn number(value: f64) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-/// A simple table of reST, which reads well on a terminal, too.
+/// Formats a simple table of reST, which also reads well on a terminal.
 fn table(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let cell = |row: &Vec<String>, i: usize| match row.get(i).map(String::as_str) {
@@ -84,7 +85,8 @@ fn table(rows: &[Vec<String>]) -> String {
     out + &rule + "\n"
 }
 
-/// One number of each operation and scheme, for one way to do atomics: none if nothing is there.
+/// Formats one number of each operation and scheme, for one kind of atomics. Returns `None` if
+/// there is none.
 fn operations(results: &Results, what: &str, atomics: &str) -> Option<String> {
     let get = |op: &str, bits: u32, scheme: &str| {
         results.get(&format!("{what}/{op}/{bits}/{scheme}/{atomics}"))
@@ -109,7 +111,7 @@ fn operations(results: &Results, what: &str, atomics: &str) -> Option<String> {
     (!schemes.is_empty()).then(|| table(&rows))
 }
 
-/// Numbers whose keys are the prefix and a row and a column, the latter the last part.
+/// Formats numbers whose keys consist of the prefix, a row and a column.
 fn matrix(results: &Results, prefix: &str, of: &str) -> Option<String> {
     let mut cells: BTreeMap<&str, BTreeMap<&str, f64>> = BTreeMap::new();
     for (key, value) in &results.numbers {
@@ -132,8 +134,9 @@ fn matrix(results: &Results, prefix: &str, of: &str) -> Option<String> {
     (rows.len() > 1).then(|| table(&rows))
 }
 
-/// How many operations there must be in kernel mode for each interrupt, that plain sections take
-/// fewer instructions than another scheme in all: what the filter takes by what an operation saves.
+/// Computes from which number of operations for each interrupt on plain sections take fewer
+/// instructions than another scheme. It is the filter's instructions divided by those that an
+/// operation saves.
 fn break_even(results: &Results, atomics: &str) -> Option<String> {
     let filter = results.get(&format!("insns/engine/filter/plain/{atomics}"))?;
     let others = ["preempt", "irq-off", "refresh", "table"];
@@ -181,7 +184,7 @@ fn headline(lines: &[Headline]) -> String {
     table(&rows)
 }
 
-/// What the terminal shows.
+/// Formats the results for the terminal.
 pub fn text(results: &Results) -> String {
     let mut out = String::new();
     for (atomics, title) in ATOMICS {
@@ -206,7 +209,7 @@ fn section(out: &mut String, title: &str, line: char) {
     let _ = writeln!(out, "{title}\n{rule}\n");
 }
 
-/// The beginning of a page that is written by `make TARGET`.
+/// Returns the beginning of a page that `make TARGET` writes.
 fn head(target: &str, title: &str) -> String {
     let mut out = format!(
         ".. SPDX-License-Identifier: GPL-2.0\n.. Written by \"make {target}\"; see index.rst.\n\n{}\n",
@@ -271,6 +274,11 @@ fn rest(results: &Results, charts: &[(String, String)]) -> String {
             "case, kernel, table, sections",
             "Instructions of the engine",
         ),
+        (
+            "insns/big/",
+            "module, kernel",
+            "Instructions of loading a module of 20,000 functions",
+        ),
         ("kernel/", "of the kernel", "Whole kernels"),
     ] {
         if let Some(table) = matrix(results, prefix, of) {
@@ -296,8 +304,8 @@ fn rest(results: &Results, charts: &[(String, String)]) -> String {
     out
 }
 
-/// What each kernel takes for a unit of work, what that is of what it takes without sections, and by
-/// how much rounds differ; none if no work was done.
+/// Formats the instructions of each kernel for a unit of work, their percentage of those without
+/// sections, and the differences between rounds. Returns `None` if there was no work.
 fn work(results: &Results) -> Option<String> {
     let mut works: BTreeMap<&str, BTreeMap<&str, f64>> = BTreeMap::new();
     for (key, value) in &results.numbers {
@@ -339,7 +347,7 @@ fn tables(results: &Results) -> Vec<(&'static str, String)> {
     work.into_iter().chain(kernels).collect()
 }
 
-/// What the terminal shows of `workloads` and `defconfig`.
+/// Formats `workloads` and `defconfig` for the terminal.
 pub fn tables_text(results: &Results) -> String {
     let mut out = String::new();
     for (title, table) in tables(results) {
@@ -348,7 +356,7 @@ pub fn tables_text(results: &Results) -> String {
     out
 }
 
-/// A page of `target`.
+/// Formats a page of `target`.
 fn tables_rest(results: &Results, target: &str, title: &str) -> String {
     let mut out = head(target, &format!("{title} {}", results.arch));
     for (title, table) in tables(results) {
@@ -391,7 +399,7 @@ impl Bars {
         })
     }
 
-    /// Without a background, so that it is that of the page.
+    /// Draws the chart without a background, so that the page's own background shows.
     fn svg(&self) -> Result<String> {
         const BAR: i32 = 13;
         const GAP: i32 = 10;
@@ -566,7 +574,7 @@ mod tests {
     fn a_chart() {
         let svg = Bars::of(&results(), "lse").unwrap().svg().unwrap();
         assert!(svg.starts_with("<svg "));
-        // A bar as long as its number.
+        // The length of a bar is its number.
         let widths: Vec<f64> = svg
             .split("<rect ")
             .skip(1)

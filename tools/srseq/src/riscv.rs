@@ -2,18 +2,18 @@
 
 //! Instructions and relocations of riscv.
 //!
-//! Few instructions make up sections, and their encodings tell more than a disassembler does.
+//! Sections consist of few instructions, and their encodings tell more than a disassembler does.
 
 use object::elf;
 
 use crate::arch::Goes;
 use crate::disasm::{Flow, Insn, Memory};
 
-/// The number of the register that has the address of `current`.
+/// The number of the register with the address of `current`.
 pub const TP: u8 = 4;
 
-/// Pieces of the offset of a branch: at which bit of the instruction, at which bit of the offset, and
-/// how many; the last one has the sign.
+/// The pieces of a branch's offset: the bit in the instruction, the bit in the offset, and the
+/// number of bits. The last piece has the sign.
 type Pieces = [(u32, u32, u32)];
 
 const BRANCH: &Pieces = &[(7, 11, 1), (8, 1, 4), (25, 5, 6), (31, 12, 1)];
@@ -30,7 +30,7 @@ const C_JUMP: &Pieces = &[
     (12, 11, 1),
 ];
 
-/// The offset that an instruction branches by.
+/// Returns the offset of a branch.
 fn gather(insn: u32, pieces: &Pieces) -> i64 {
     let piece = |&(at, to, bits): &(u32, u32, u32)| (insn >> at & ((1 << bits) - 1)) << to;
     let offset: u32 = pieces.iter().map(piece).sum();
@@ -39,7 +39,7 @@ fn gather(insn: u32, pieces: &Pieces) -> i64 {
     i64::from((offset << unused) as i32 >> unused)
 }
 
-/// The instruction with another offset.
+/// Returns the instruction with another offset.
 fn scatter(insn: u32, pieces: &Pieces, offset: u64) -> u32 {
     pieces.iter().fold(insn, |insn, &(at, to, bits)| {
         let mask = (1 << bits) - 1;
@@ -55,7 +55,7 @@ pub fn insn_len(code: &[u8]) -> usize {
     }
 }
 
-/// The first instruction of some code, zeros in front if it is a short one.
+/// Returns the first instruction of some code, with leading zeros if it is a short one.
 fn first(code: &[u8]) -> Option<u32> {
     Some(match insn_len(code) {
         2 => u16::from_le_bytes(*code.first_chunk()?).into(),
@@ -63,7 +63,7 @@ fn first(code: &[u8]) -> Option<u32> {
     })
 }
 
-/// For an LD from tp: the register that is loaded, and the offset.
+/// For an LD from tp: returns the loaded register, and the offset.
 pub fn load_from_tp(code: &[u8]) -> Option<(u8, i64)> {
     let insn = first(code)?;
     let reg = (insn >> 7 & 0x1f) as u8;
@@ -71,8 +71,8 @@ pub fn load_from_tp(code: &[u8]) -> Option<(u8, i64)> {
     (is_it && reg != 0).then_some((reg, i64::from(insn as i32 >> 20)))
 }
 
-/// The first instruction of some code: its length in bytes, and where it goes, relative to itself, if
-/// it is a call or a jump. AUIPC and the JALR that uses it count as one.
+/// Decodes the first instruction of some code. Returns its length in bytes, and the relative
+/// target if it is a call or a jump. AUIPC and the JALR that uses it count as one.
 pub fn decode(code: &[u8]) -> (usize, Option<i64>) {
     let len = insn_len(code);
     let Some(insn) = first(code) else {
@@ -95,7 +95,7 @@ pub fn decode(code: &[u8]) -> (usize, Option<i64>) {
     (len, target)
 }
 
-/// How the first instruction of some code goes on.
+/// Returns which instruction follows the first instruction of some code.
 pub fn goes(code: &[u8]) -> Goes {
     let Some(insn) = first(code) else {
         return Goes::Away;
@@ -122,8 +122,8 @@ pub fn goes(code: &[u8]) -> Goes {
     }
 }
 
-/// Whether the instruction at a place in some code disables interrupts, or stores the preemption
-/// count after it was increased.
+/// Whether the instruction at a position in some code disables interrupts, or stores the
+/// preemption count after an increment.
 pub fn disables(text: &[u8], pos: usize) -> bool {
     let Some(insn) = text.get(pos..).and_then(first) else {
         return false;
@@ -137,7 +137,8 @@ pub fn disables(text: &[u8], pos: usize) -> bool {
         return false;
     }
     let count = insn >> 20 & 0x1f;
-    // What stands in front is short or long: look for the ADDI or ADDIW of the count at each place.
+    // The instruction before it is short or long, so look for the ADDI or ADDIW of the count at
+    // each position.
     (1..=8).any(|back| {
         let code = pos.checked_sub(2 * back).and_then(|at| text.get(at..));
         let Some(insn) = code.and_then(first) else {
@@ -150,7 +151,7 @@ pub fn disables(text: &[u8], pos: usize) -> bool {
     })
 }
 
-/// Fills in what the rules need to know.
+/// Fills in the properties that the rules need.
 pub fn describe(insn: &mut Insn, bytes: &[u8]) {
     let Some(word) = first(bytes) else {
         return;
@@ -168,13 +169,13 @@ pub fn describe(insn: &mut Insn, bytes: &[u8]) {
     };
     // Bits of the offset of a short instruction.
     let bits = |at: u32, count: u32, to: u32| (word >> at & ((1 << count) - 1)) << to;
-    // Registers that are written and read.
+    // The written register, and the registers that are read
     let (mut writes, mut reads) = (None, Vec::new());
     let funct3 = word >> 12 & 7;
     if bytes.len() == 4 {
         match word & 0x7f {
             0x03 => {
-                // What it loads is where to find the variable.
+                // It loads the offset of the variable.
                 insn.loads = load_from_tp(bytes).is_none();
                 insn.memory = at(rs1, (word as i32 >> 20) as u32);
                 (writes, reads) = (Some(rd), vec![rs1]);
@@ -200,7 +201,7 @@ pub fn describe(insn: &mut Insn, bytes: &[u8]) {
                 reads = vec![rs1, rs2];
             }
             0x2f => {
-                // LR, SC, or else an atomic
+                // LR, SC, or another atomic
                 let what = word >> 27;
                 insn.loads = what != 3;
                 insn.stores = what != 2;
@@ -294,8 +295,9 @@ pub fn describe(insn: &mut Insn, bytes: &[u8]) {
     insn.reads = reads.into_iter().filter(|r| *r != 0).collect();
 }
 
-/// Fills in a relocation, see [`crate::arch::Arch::relocate`]. Where instructions may still be left out,
-/// a distance is the difference of two addresses, which one relocation each adds and subtracts.
+/// Applies a relocation, see [`crate::arch::Arch::relocate`]. Where the linker may still remove
+/// instructions, a distance is the difference of two addresses: one relocation adds, and one
+/// subtracts.
 pub fn relocate(r_type: u32, data: &mut [u8], to: u64, here: u64) -> Option<()> {
     let distance = to.wrapping_sub(here);
     let set = |_: u64| to;
@@ -467,7 +469,7 @@ mod tests {
             }
             data
         };
-        // A distance, with and without what is in the place already.
+        // A distance, with and without an old value in the place.
         let pair = [(elf::R_RISCV_ADD32, 0x1234), (elf::R_RISCV_SUB32, 0x2000)];
         assert_eq!(done(vec![0; 5], &pair), [0x34, 0xf2, 0xff, 0xff, 0]);
         let pair = [(elf::R_RISCV_SET8, 0x1012), (elf::R_RISCV_SUB8, 0x1004)];
@@ -489,7 +491,7 @@ mod tests {
         assert_eq!(branch, 0xfee6_1ce3_u32.to_le_bytes());
         let branch = done(vec![0x01, 0xe2], &[(elf::R_RISCV_RVC_BRANCH, 0x1f00)]);
         assert_eq!(branch, 0xf201_u16.to_le_bytes());
-        // Where linkers may relax, which is nothing to fill in.
+        // A hint that linkers may relax, which changes nothing.
         assert_eq!(done(vec![7], &[(elf::R_RISCV_RELAX, 0)]), [7]);
         // Cut off.
         assert!(relocate(elf::R_RISCV_ADD32, &mut [0; 3], 0, 0).is_none());

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The rules that can be checked by looking at the instructions of a section.
+//! The rules that need only the instructions of a section.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -12,10 +12,10 @@ use crate::flow::{Access, Body, What};
 use crate::image::{Function, Image};
 use crate::riscv;
 
-/// A rule that is broken, and by which instruction.
+/// A broken rule, the address of the instruction, and a message.
 pub type Broken = (&'static str, u64, String);
 
-/// The rules that can be checked by looking.
+/// Checks these rules.
 pub fn look(code: &Code) -> Vec<Broken> {
     let mut broken: Vec<Broken> = Vec::new();
     let inside = code.inside();
@@ -41,7 +41,7 @@ pub fn look(code: &Code) -> Vec<Broken> {
         broken.push((
             "straight-line",
             insn.address,
-            "no instruction that sections are made of: a call, a return, a trap, or another".into(),
+            "an instruction that no section has: a call, a return, a trap, or another".into(),
         ));
     }
     if code.is_restart() {
@@ -68,8 +68,8 @@ pub const UNPUBLISHED: [Made; 3] = [
     ("not taken back", |p| p.behind = [arch::NOP; 2]),
 ];
 
-/// In publish mode a task is only resumed if it published the section that it is in, and what it
-/// published must be gone when the section's module is.
+/// Checks the code around a section of publish mode. The kernel resumes a task only if the task
+/// has published its section. When the section's module is gone, no published pointer may be left.
 pub fn look_at_publication(code: &Code, publication: &Publication) -> Option<Broken> {
     let begin = code.section.begin;
     let [first, second, store] = publication.front;
@@ -97,7 +97,7 @@ pub fn look_at_publication(code: &Code, publication: &Publication) -> Option<Bro
         return Some((
             "publish",
             insn.address,
-            "it overwrites a register that the section is published with".into(),
+            "it overwrites a register that publishes the section".into(),
         ));
     }
     let back = Some((arch::XZR, base, offset));
@@ -142,7 +142,7 @@ fn look_at_restart(code: &Code, last: &Insn, rest: &[Insn], broken: &mut Vec<Bro
         }
         if insn.address >= end && to != code.retry_point() {
             let why = match code.publication {
-                Some(_) if to == begin => "it retries, and does not publish the section again",
+                Some(_) if to == begin => "it retries without publishing the section again",
                 _ => "it retries with the address that was formed before",
             };
             broken.push(("retry", insn.address, why.into()));
@@ -165,7 +165,8 @@ fn look_at_restart(code: &Code, last: &Insn, rest: &[Insn], broken: &mut Vec<Bro
     }
 }
 
-/// What is not a single access is as good as one only if nobody can be in the middle of its store.
+/// Checks the commit of a plain section. Only a single access stores at once, so that no other CPU
+/// reads half of it.
 fn look_at_plain(inside: &[Insn], last: &Insn) -> Option<Broken> {
     let Some(store) = inside.iter().find(|i| i.stores) else {
         let why = "it is plain and stores nothing";
@@ -177,7 +178,7 @@ fn look_at_plain(inside: &[Insn], last: &Insn) -> Option<Broken> {
     } else if store.exclusive {
         "an exclusive store in a plain section: every interrupt makes it fail, and nothing retries"
     } else if store.atomic {
-        "an atomic in a plain section, which is there to do without"
+        "an atomic in a plain section, which needs none"
     } else {
         return None;
     };
@@ -219,7 +220,7 @@ fn look_at_fixup(code: &Code, inside: &[Insn], broken: &mut Vec<Broken>) {
                 broken.push((
                     "straight-line",
                     insn.address,
-                    "a branch that is neither a retry nor the way out".into(),
+                    "a branch that is neither a retry nor an exit".into(),
                 ));
             }
         }
@@ -230,13 +231,14 @@ fn look_at_fixup(code: &Code, inside: &[Insn], broken: &mut Vec<Broken>) {
             broken.push((
                 "commit-last",
                 insn.address,
-                "it is behind the commit and no branch back".into(),
+                "it is behind the commit, and no retry".into(),
             ));
         }
     }
 }
 
-/// The search in the table must find the section at each of its instructions, and not behind.
+/// Checks that the search in the table finds the section at each of its instructions, and not
+/// behind.
 pub fn look_up(table: &Table<'_>, code: &Code) -> Option<Broken> {
     let wrong = code
         .inside()
@@ -258,9 +260,8 @@ pub fn look_up(table: &Table<'_>, code: &Code) -> Option<Broken> {
     })
 }
 
-/// Functions of Linux 7.3 that work on per-CPU memory other than by `this_cpu_*()`, in the places
-/// where rule `outside` looks, and rely on their callers to have disabled preemption or interrupts;
-/// and the reason why these have.
+/// Functions of Linux 7.3 whose callers have disabled preemption or interrupts, by the reason.
+/// They access per-CPU memory other than by `this_cpu_*()`, in places where rule `outside` looks.
 pub const CALLERS_DISABLE: [(&str, &[&str]); 15] = [
     (
         "an interrupt handler, or called by the code of interrupts",
@@ -465,7 +466,7 @@ pub const CALLERS_DISABLE: [(&str, &[&str]); 15] = [
     ),
 ];
 
-/// Functions that return with preemption disabled, or may do so, begin with one of these.
+/// Prefixes of functions that return with preemption disabled, or may do so.
 const DISABLE: [&str; 7] = [
     "_raw_read_lock",
     "_raw_read_trylock",
@@ -476,7 +477,7 @@ const DISABLE: [&str; 7] = [
     "preempt_count_add",
 ];
 
-/// The code of a function, and from where on preemption or interrupts are disabled in it.
+/// The code of a function, and the position from which preemption or interrupts are disabled.
 struct Scanned<'a> {
     address: u64,
     body: Body<'a>,
@@ -501,11 +502,11 @@ impl<'a> Scanned<'a> {
     }
 }
 
-/// The functions that are called, and only where preemption or interrupts are disabled: behind an
-/// instruction that disables them, or in another such function. Calls by way of a pointer are not
-/// seen.
+/// Returns the functions that are called only where preemption or interrupts are disabled: behind
+/// an instruction that disables them, or in another such function. Calls through a pointer are
+/// invisible.
 fn called_disabled(image: &Image, functions: &[Scanned<'_>]) -> HashSet<u64> {
-    // By the function that is called: those that call it elsewhere.
+    // For each called function, the functions that call it elsewhere.
     let mut callers: HashMap<u64, HashSet<u64>> = HashMap::new();
     for function in functions {
         for (at, pos) in function.body.insns() {
@@ -531,14 +532,14 @@ fn called_disabled(image: &Image, functions: &[Scanned<'_>]) -> HashSet<u64> {
     }
 }
 
-/// Where the thread_info of riscv has the offset of this CPU, for a file with no section that tells:
-/// most operations load it from there.
+/// Guesses the place of this CPU's offset in riscv's thread_info, for a file without a section
+/// that would tell. Most operations load it from there.
 fn guess_offset_at(
     image: &Image,
     disassembler: &Disassembler,
     functions: &[Scanned<'_>],
 ) -> Option<i64> {
-    /// So many do not agree by chance.
+    /// This many do not agree by chance.
     const ENOUGH: usize = 3;
     let mut counts: BTreeMap<i64, usize> = BTreeMap::new();
     if image.arch != Arch::Riscv {
@@ -557,15 +558,16 @@ fn guess_offset_at(
     most.filter(|(_, count)| *count >= ENOUGH).map(|(at, _)| at)
 }
 
-/// Finds operations on per-CPU memory that are in no section. `marked` are the sections that no
-/// descriptor describes; `offset_at` is where in the thread_info riscv has the offset.
+/// Finds operations on per-CPU memory that are in no section. `marked` are the sections without a
+/// descriptor. `offset_at` is the place of the offset in riscv's thread_info.
 ///
-/// Of two kinds: a read, modify and write within a few instructions from the one that gets the
-/// offset of this CPU; and, in a kernel that has sections, the very instructions of `this_cpu_*()`.
+/// There are two kinds: a read, modify and write within a few instructions from the one that gets
+/// the offset of this CPU; and, in a kernel that has sections, the exact instructions of
+/// `this_cpu_*()`.
 ///
-/// A read, modify and write is as it should be where preemption or interrupts are disabled in the
-/// same function before, or in each function that calls it; a function that is called by way of a
-/// pointer there cannot be told from a wrong one.
+/// A read, modify and write is right in two cases. Preemption or interrupts are disabled before it
+/// in the same function, or in each function that calls it. If the function is called through a
+/// pointer there, the rule cannot tell it from a wrong one.
 pub fn look_outside(
     image: &Image,
     disassembler: &Disassembler,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A live view in the manner of vmstat: the counters of the module as rates, from debugfs or from
-//! the console of a guest, and the sections that were resumed most often, from trace events.
+//! A live view like vmstat: the rates of the module's counters, from debugfs or from the console
+//! of a guest, and the sections that were resumed most often, from trace events.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -15,38 +15,39 @@ use std::time::{Duration, Instant};
 use anyhow::{anyhow, bail, ensure, Context, Result};
 use clap::value_parser;
 
-/// What the guest puts in front of each of its lines.
+/// The guest's prefix of each of its lines.
 const SAID: &str = "srseq: ";
 const EVENT: &str = "sched_rseq_resume";
 
-/// Lines to a header where there is no terminal.
+/// Lines between two headers if there is no terminal.
 const SCREEN: usize = 24;
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// Seconds between two lines. Without it there is only the first, the average since boot.
+    /// Seconds between two lines. Without it there is only the first line, the average since boot
     #[arg(conflicts_with = "stream", value_parser = value_parser!(u64).range(1..))]
     interval: Option<u64>,
-    /// How many lines there are, the first included.
+    /// The number of lines, with the first one
     #[arg(value_parser = value_parser!(u64).range(1..))]
     count: Option<u64>,
-    /// Also a line for each CPU.
+    /// Also print a line for each CPU
     #[arg(long)]
     per_cpu: bool,
-    /// Also the N sections that were resumed most often, by the trace event sched_rseq_resume.
+    /// Also print the N sections that were resumed most often, by the trace event
+    /// sched_rseq_resume
     #[arg(long, value_name = "N", default_value_t = 0)]
     top: usize,
-    /// The directory of the module.
+    /// The directory of the module
     #[arg(
         long,
         value_name = "DIR",
         default_value = "/sys/kernel/debug/sched_rseq"
     )]
     debugfs: PathBuf,
-    /// Where tracefs is mounted.
+    /// The mount point of tracefs
     #[arg(long, value_name = "DIR", default_value = "/sys/kernel/tracing")]
     tracefs: PathBuf,
-    /// Read the console of a guest that tells snapshots; "-" is standard input.
+    /// Read the console of a guest that prints snapshots; "-" is standard input
     #[arg(long, value_name = "FILE", conflicts_with_all = ["debugfs", "tracefs"])]
     stream: Option<PathBuf>,
 }
@@ -65,7 +66,7 @@ fn number(text: &str) -> Result<u64> {
     text.parse().with_context(|| format!("{text} is no number"))
 }
 
-/// A snapshot while its lines come in.
+/// A snapshot whose lines are arriving.
 #[derive(Default)]
 struct Lines {
     snapshot: Snapshot,
@@ -80,20 +81,20 @@ impl Lines {
         lines
     }
 
-    /// A line of `stats`.
+    /// Parses a line of `stats`.
     fn stats(&mut self, line: &str) -> Result<()> {
         let (name, value) = line.split_once(':').context("no name: number")?;
         let value = number(value.trim())?;
         ensure!(
             !self.snapshot.names.iter().any(|n| n == name),
-            "{name} is there twice"
+            "{name} occurs twice"
         );
         self.snapshot.names.push(name.to_owned());
         self.snapshot.total.push(value);
         Ok(())
     }
 
-    /// A line of `stats_percpu`.
+    /// Parses a line of `stats_percpu`.
     fn per_cpu(&mut self, line: &str) -> Result<()> {
         let mut words = line.split_whitespace();
         let first = words.next().context("an empty line")?;
@@ -110,7 +111,7 @@ impl Lines {
             self.columns.len()
         );
         let before = self.snapshot.cpus.insert(cpu, values);
-        ensure!(before.is_none(), "CPU {cpu} is there twice");
+        ensure!(before.is_none(), "CPU {cpu} occurs twice");
         Ok(())
     }
 
@@ -133,7 +134,7 @@ impl Lines {
 struct Resumed {
     restart: u64,
     fixup: u64,
-    /// Of these, how often on another CPU.
+    /// How many of these were on another CPU.
     moved: u64,
 }
 
@@ -143,16 +144,16 @@ impl Resumed {
     }
 }
 
-/// What the trace tells of one interval.
+/// The trace events of one interval.
 #[derive(Debug, Default, PartialEq)]
 struct Trace {
     sections: BTreeMap<String, Resumed>,
-    /// Events that the kernel had no room for.
+    /// Events for which the kernel had no room.
     lost: u64,
 }
 
 impl Trace {
-    /// A line of `trace_pipe`. Those of other events do not count.
+    /// Parses a line of `trace_pipe`. Lines of other events do not count.
     fn line(&mut self, line: &str) -> Result<()> {
         if let Some((_, lost)) = line.split_once("[LOST ") {
             let (lost, _) = lost.split_once(" EVENTS]").context("no EVENTS]")?;
@@ -166,7 +167,7 @@ impl Trace {
         let mut last = None;
         for word in event.split_whitespace() {
             match (word.split_once('='), last) {
-                // The module of the symbol in front of it.
+                // The module of the symbol before it.
                 (None, Some(name)) if word.starts_with('[') => {
                     let value = fields.entry(name).or_default();
                     *value = format!("{value} {word}");
@@ -184,7 +185,7 @@ impl Trace {
         let moved = u64::from(number(old)? != number(new)?);
         let resumed = self.sections.entry(short(section)).or_default();
         *match kind.as_str() {
-            // A plain section is sent back, too.
+            // A plain section is restarted as well.
             "restart" | "plain" => &mut resumed.restart,
             "fixup" => &mut resumed.fixup,
             _ => bail!("kind={kind} is not known"),
@@ -194,14 +195,14 @@ impl Trace {
     }
 }
 
-/// `symbol+0x4 [module]` of `symbol+0x4/0x40 [module]`.
+/// Shortens `symbol+0x4/0x40 [module]` to `symbol+0x4 [module]`.
 fn short(symbol: &str) -> String {
     let (place, module) = symbol.split_once(' ').unwrap_or((symbol, ""));
     let (place, _) = place.split_once('/').unwrap_or((place, ""));
     format!("{place} {module}").trim_end().to_owned()
 }
 
-/// A number per second: rare events have decimals.
+/// Formats a number per second. Rare events have decimals.
 fn rate(count: u64, ns: u64) -> String {
     let rate = count as f64 * 1e9 / ns as f64;
     match count {
@@ -211,7 +212,7 @@ fn rate(count: u64, ns: u64) -> String {
     }
 }
 
-/// What was counted since `old`, where a CPU may not have been.
+/// Returns what was counted since `old`, which may lack a CPU.
 fn counted(new: &[u64], old: Option<&Vec<u64>>) -> Vec<u64> {
     match old {
         None => new.to_vec(),
@@ -232,7 +233,7 @@ struct View<W> {
     out: W,
     per_cpu: bool,
     top: usize,
-    /// Lines to a header.
+    /// Lines between two headers.
     screen: usize,
     since_header: Option<usize>,
     last: Option<Snapshot>,
@@ -274,7 +275,7 @@ impl<W: Write> View<W> {
         writeln!(self.out, "{}", if reset { "  reset" } else { "" })
     }
 
-    /// The first snapshot is held against nothing at boot.
+    /// The first snapshot is compared with zero at boot.
     fn show(&mut self, snapshot: Snapshot, trace: &Trace) -> Result<()> {
         let last = self.last.take().unwrap_or_default();
         if last.names != snapshot.names && !last.names.is_empty() {
@@ -288,7 +289,7 @@ impl<W: Write> View<W> {
         }
         let ns = snapshot.ns - last.ns;
         let total = (!last.names.is_empty()).then_some(&last.total);
-        // After a reset, what is there was counted since.
+        // After a reset, the counters have what was counted since the reset.
         let reset = backwards(&snapshot.total, total)
             || snapshot
                 .cpus
@@ -343,7 +344,8 @@ impl<W: Write> View<W> {
     }
 }
 
-/// The part of a guest's line that is for us: behind the kernel's time, if there is one.
+/// Returns the rest of a guest's line that is for this program: behind the kernel's time stamp, if
+/// there is one.
 fn said(line: &str) -> Option<&str> {
     let line = line.trim_end();
     let line = match line.strip_prefix('[') {
@@ -357,7 +359,7 @@ fn said(line: &str) -> Option<&str> {
 struct Stream<'a, W, E> {
     view: View<W>,
     errors: &'a mut E,
-    /// The snapshot that lines are coming in for, or what is wrong with it.
+    /// The snapshot whose lines are arriving, or what is wrong with it.
     open: Option<Result<Lines>>,
     trace: Trace,
     snapshots: usize,
@@ -370,8 +372,8 @@ impl<W: Write, E: Write> Stream<'_, W, E> {
         Ok(writeln!(self.errors, "line {nr}: {error:#}")?)
     }
 
-    /// Shows the snapshot that is open. A bad one is left out, so that the rates are those of the
-    /// time since the last good one; its trace counts there.
+    /// Shows the open snapshot. A bad snapshot is left out, so that the rates are those since the
+    /// last good one. Its trace counts there.
     fn close(&mut self, nr: usize) -> Result<()> {
         let Some(open) = self.open.take() else {
             return Ok(());
@@ -426,7 +428,7 @@ impl<W: Write, E: Write> Stream<'_, W, E> {
     }
 }
 
-/// True if nothing was wrong with any line.
+/// Returns whether no line was wrong.
 fn stream(input: impl BufRead, view: View<impl Write>, errors: &mut impl Write) -> Result<bool> {
     let mut stream = Stream {
         view,
@@ -442,11 +444,11 @@ fn stream(input: impl BufRead, view: View<impl Write>, errors: &mut impl Write) 
         stream.line(nr, &String::from_utf8_lossy(&line?))?;
     }
     stream.close(nr)?;
-    ensure!(stream.snapshots > 0, "there is no snapshot in it");
+    ensure!(stream.snapshots > 0, "it contains no snapshot");
     Ok(stream.good)
 }
 
-/// Why a file of debugfs cannot be read.
+/// Returns why a file of debugfs cannot be read.
 fn why(error: &io::Error, dir: &Path) -> String {
     let shown = dir.display();
     let mount = dir.parent().unwrap_or(dir);
@@ -466,7 +468,7 @@ fn why(error: &io::Error, dir: &Path) -> String {
     }
 }
 
-/// The files as they are now.
+/// Reads the files.
 fn look(dir: &Path, ns: u64) -> Result<Snapshot> {
     let read = |name: &str| {
         fs::read_to_string(dir.join(name)).map_err(|error| {
@@ -484,7 +486,7 @@ fn look(dir: &Path, ns: u64) -> Result<Snapshot> {
     lines.finish()
 }
 
-/// The lines of `trace_pipe`, which somebody must wait for.
+/// Starts a thread that waits for the lines of `trace_pipe`.
 fn trace_pipe(tracefs: &Path) -> Result<Receiver<io::Result<String>>> {
     let shown = tracefs.display();
     let enable = tracefs.join(format!("events/sched_rseq/{EVENT}/enable"));
@@ -545,7 +547,7 @@ fn watch(args: &Args, mut view: View<impl Write>) -> Result<()> {
     Ok(())
 }
 
-/// True if nothing was wrong with what was read.
+/// Returns whether nothing was wrong with the input.
 pub fn run(args: &Args, out: impl Write) -> Result<bool> {
     let view = View::new(out, args);
     let errors = &mut io::stderr();
@@ -568,7 +570,7 @@ mod tests {
 
     const NAMES: [&str; 3] = ["exit", "cs", "restart"];
 
-    /// What a guest tells of one snapshot; the total is the sum of the CPUs.
+    /// Makes a guest's output for one snapshot. The total is the sum of the CPUs.
     fn snapshot(ns: u64, cpus: &[(u32, [u64; 3])]) -> String {
         let mut text = format!("[    1.000000] srseq: snapshot {ns}\r\n");
         for (i, name) in NAMES.iter().enumerate() {
@@ -616,7 +618,7 @@ mod tests {
         seen_on(SCREEN, text, per_cpu, top)
     }
 
-    /// The lines, their words separated by one space.
+    /// Splits into lines, with one space between words.
     fn words(out: &str) -> Vec<String> {
         out.lines()
             .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
@@ -658,7 +660,7 @@ mod tests {
 
     #[test]
     fn a_reset() {
-        // One CPU has counted more since than it had before.
+        // One CPU has counted more since the reset than before.
         let text = snapshot(SECOND, &[(0, [100, 0, 0]), (1, [5, 0, 0])])
             + &snapshot(2 * SECOND, &[(0, [0, 0, 0]), (1, [20, 0, 0])])
             + &snapshot(3 * SECOND, &[(0, [10, 0, 0]), (1, [30, 0, 0])]);
@@ -718,7 +720,7 @@ mod tests {
         assert_eq!(headers, [1, 5]);
     }
 
-    /// A bad snapshot is left out, and what was counted meanwhile is not.
+    /// A bad snapshot is left out, but its counts are not.
     fn left_out(from: &str, to: &str, why: &str) {
         let middle = snapshot(2 * SECOND, &[(0, [150, 0, 0])]);
         assert!(middle.contains(from), "{from}");
@@ -735,7 +737,7 @@ mod tests {
     fn malformed_lines() {
         left_out("150\r", "15x0\r", "15x0 is no number");
         left_out("stats exit:", "stats exit", "no name: number");
-        left_out("stats cs:", "stats exit:", "exit is there twice");
+        left_out("stats cs:", "stats exit:", "exit occurs twice");
         left_out("percpu 0  150  0", "percpu 0  150", "2 numbers for 3 names");
         left_out("percpu 0 ", "percpu x ", "CPU x");
         left_out("percpu cpu    exit  cs", "percpu cpu  exit", "2 names");
@@ -763,8 +765,8 @@ mod tests {
         assert!(early.errors.contains("a snapshot is left out"));
         assert_eq!(early.out, "");
         let error = seen("Linux version\n", false, 0).good.unwrap_err();
-        assert_eq!(error.to_string(), "there is no snapshot in it");
-        // Without its last line it is complete all the same.
+        assert_eq!(error.to_string(), "it contains no snapshot");
+        // It is also complete without its last line.
         let open = whole.split("[    1.000004]").next().unwrap();
         assert_eq!(words(&seen(open, false, 0).out).len(), 2);
     }

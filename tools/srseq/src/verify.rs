@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Checks what must hold for every section of a built kernel or module: first by looking at its
-//! instructions, then by running them ([`crate::emulate`]).
+//! Checks every section of a built kernel or module: first the instructions, then by running them
+//! ([`crate::emulate`]).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Write as _};
@@ -24,7 +24,7 @@ use crate::rules::{
     look, look_at_publication, look_outside, look_up, CALLERS_DISABLE, UNPUBLISHED,
 };
 
-/// What is wrong at one place.
+/// A finding at one place.
 #[derive(Debug, Serialize)]
 pub struct Finding {
     /// `function+offset` of the section.
@@ -35,22 +35,23 @@ pub struct Finding {
     pub line: Option<String>,
     pub rule: &'static str,
     pub message: String,
-    /// The section's instructions, the offending one marked.
+    /// The section's instructions, with a mark at the wrong one.
     pub disassembly: Vec<String>,
 }
 
-/// How many sections a deliberate mistake could be made in, and in how many it was found.
+/// The number of sections in which a deliberate mistake could be made, and in how many it was
+/// found.
 #[derive(Debug, Default, Serialize)]
 pub struct Caught {
     pub mistake: &'static str,
     pub caught: usize,
     pub of: usize,
-    /// The first one: section, where it was interrupted, and what came out.
+    /// The first one: the section, the place of the interruption, and the outcome.
     pub example: String,
 }
 
 impl Caught {
-    /// One more: where it was made, and what was told if it was found.
+    /// Counts one more section in which the mistake was made, and the message if it was found.
     fn count(&mut self, mistake: &'static str, place: &str, told: Option<String>) {
         self.mistake = mistake;
         self.of += 1;
@@ -77,11 +78,12 @@ pub struct Report {
     pub arch: String,
     /// Sections that a descriptor describes.
     pub described: usize,
-    /// Sections that are only marked in lowcore: those of mainline on s390.
+    /// Sections that are only marked in lowcore, as mainline's on s390.
     pub marked: usize,
-    /// Pieces of code looked at: a section whose instructions the kernel may replace at boot is two.
+    /// Checked pieces of code. A section whose instructions the kernel may replace at boot counts
+    /// as two.
     pub codes: usize,
-    /// How many of them were run.
+    /// The number of these that were run.
     pub proved: usize,
     pub findings: Vec<Finding>,
     /// Operations in no section, in functions whose callers are known to disable preemption.
@@ -90,17 +92,17 @@ pub struct Report {
     pub mistakes: Vec<Caught>,
 }
 
-/// What to do.
+/// The options of a check.
 pub struct Options {
-    /// Run the sections, too.
+    /// Also run the sections.
     pub run: bool,
-    /// The kernel publishes descriptors: the table has no order.
+    /// The kernel publishes descriptors, so the table has no order.
     pub publish: bool,
     /// Leave out sections in functions whose name contains one of these.
     pub ignore: Vec<String>,
-    /// Functions whose callers disable preemption, besides [`CALLERS_DISABLE`].
+    /// Functions whose callers disable preemption, in addition to [`CALLERS_DISABLE`].
     pub callers_disable: Vec<String>,
-    /// Also make each mistake on purpose and see whether running finds it.
+    /// Also make each mistake, and see whether the run finds it.
     pub mistakes: bool,
 }
 
@@ -128,7 +130,7 @@ pub fn verify(path: &Path, options: &Options) -> Result<Report> {
 
 fn verify_data(data: &[u8], file: &str, options: &Options) -> Result<Report> {
     let image = Image::parse(data)?;
-    // Damaged DWARF is as good as none.
+    // Damaged DWARF counts as none.
     let dwarf = dwarf(data).ok();
     let lines = dwarf.as_ref().and_then(|(sections, endian)| {
         let sections = sections.borrow(|section| EndianSlice::new(section, *endian));
@@ -203,7 +205,7 @@ fn verify_image(
         verifier.section(*section, false, None)?;
     }
     for at in open_marks {
-        let message = "a register is marked, and the mark is not taken back".to_owned();
+        let message = "a register is marked, and the mark is never removed".to_owned();
         verifier.find(at, at, "mark", message, None);
     }
     verifier.list(&wanted);
@@ -212,7 +214,7 @@ fn verify_image(
     if options.mistakes {
         verifier.missing(&sections, &marked);
     }
-    // What the list shows need not be shown twice.
+    // A finding of the list need not be shown twice.
     let findings = verifier.report.findings.iter();
     let listed: BTreeSet<u64> = findings
         .filter(|f| f.rule == "list")
@@ -231,13 +233,13 @@ struct Verifier<'a> {
     table: Option<Table<'a>>,
     line_of: &'a dyn Fn(u64) -> Option<String>,
     options: &'a Options,
-    /// Made for the first section that is run.
+    /// Created for the first section that is run.
     emulator: Option<Emulator>,
-    /// Where in its thread_info the first section's task publishes it.
+    /// The place in its thread_info where the first section's task publishes it.
     slot: Option<u32>,
-    /// Where, from tp, the first section finds this CPU's offset (riscv).
+    /// The place, relative to tp, where the first section finds this CPU's offset (riscv).
     offset_at: Option<i64>,
-    /// By the number of the mistake.
+    /// Indexed by the number of the mistake.
     caught: BTreeMap<usize, Caught>,
     report: Report,
 }
@@ -267,7 +269,7 @@ impl Verifier<'_> {
         self.report.findings.push(finding);
     }
 
-    /// A section as it is linked, and as it is after the kernel replaced instructions.
+    /// Checks a section as linked, and after the kernel's replacements.
     fn section(
         &mut self,
         section: Section,
@@ -305,13 +307,14 @@ impl Verifier<'_> {
         let mut broken = look(code);
         if let Some((_, _, offset)) = code.publication.and_then(|p| arch::stored(p.front[2])) {
             if *self.slot.get_or_insert(offset) != offset {
-                let why = format!("it is published at offset {offset}, others are not");
+                let why = format!("it is published at offset {offset}, other sections are not");
                 broken.push(("publish", begin, why));
             }
         }
         if let (Arch::Riscv, Some((_, offset))) = (code.arch, riscv::load_from_tp(&code.bytes)) {
             if *self.offset_at.get_or_insert(offset) != offset {
-                let why = format!("this CPU's offset is loaded from {offset}(tp), by others not");
+                let why =
+                    format!("it loads this CPU's offset from {offset}(tp), other sections do not");
                 broken.push(("address", begin, why));
             }
         }
@@ -322,7 +325,7 @@ impl Verifier<'_> {
         for (rule, at, message) in broken {
             self.find(begin, at, rule, message, Some(code));
         }
-        // What is not straight-line may run anywhere.
+        // Code that is not straight-line may run anywhere.
         if !self.options.run || !looks_right {
             return Ok(());
         }
@@ -334,7 +337,7 @@ impl Verifier<'_> {
         };
         self.report.proved += 1;
         let mut broken: Vec<_> = emulator.prove(&subject, None)?.into_iter().collect();
-        // Without a resume something must go wrong, or nothing is proved at all.
+        // Without a resume something must go wrong, otherwise the proof is empty.
         for (nr, (mistake, name)) in Mistake::ALL.into_iter().enumerate() {
             let wanted = self.options.mistakes || mistake == Mistake::NoResume;
             if !wanted || !emulator.admits(&subject, mistake)? {
@@ -387,14 +390,14 @@ impl Verifier<'_> {
         for begin in differences.not_described.into_iter().filter(|b| wanted(*b)) {
             self.find_at(begin, "list", why.to_owned());
         }
-        let why = "a descriptor of no operation that the list has";
+        let why = "a descriptor, but no operation in the list";
         for begin in differences.not_listed.into_iter().filter(|b| wanted(*b)) {
             self.find_at(begin, "list", why.to_owned());
         }
     }
 
-    /// Leaves out descriptors: each alone, which the list must show, and all with the list, of
-    /// which rule `outside` must show most.
+    /// Removes descriptors: each alone, which the list must show, and all with the list. Of these,
+    /// rule `outside` must show most.
     fn missing(&mut self, described: &[Section], marked: &[Section]) {
         /// Of a hundred.
         const MOST: usize = 80;
@@ -435,7 +438,7 @@ impl Verifier<'_> {
         }
     }
 
-    /// A finding with the instructions from an address on.
+    /// Adds a finding with the instructions from an address on.
     fn find_at(&mut self, address: u64, rule: &'static str, message: String) {
         let finding = self.finding_at(address, rule, message);
         self.report.findings.push(finding);
@@ -466,7 +469,7 @@ impl Verifier<'_> {
             );
             let finding = self.finding_at(address, "outside", message);
             let name = self.image.function_name(address);
-            // What compilers append to the names of clones begins with a dot.
+            // Compilers append a suffix to the names of clones, which begins with a dot.
             let name = name.split('.').next();
             let known = CALLERS_DISABLE.iter().flat_map(|(_, functions)| *functions);
             let known = known.copied();
@@ -486,13 +489,13 @@ impl Verifier<'_> {
 }
 
 impl Report {
-    /// Nothing is wrong.
+    /// Returns whether nothing is wrong.
     pub fn good(&self) -> bool {
         self.findings.is_empty()
     }
 }
 
-/// As a person reads it.
+/// Prints the report for a person.
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for finding in &self.findings {
@@ -542,7 +545,7 @@ mod tests {
         SymbolKind, SymbolScope,
     };
 
-    /// A descriptor for a test: where it begins and its fields.
+    /// A descriptor for a test: the begin of the section, and the fields.
     struct Described {
         begin: i64,
         len: u16,
@@ -575,14 +578,14 @@ mod tests {
         }
     }
 
-    /// A module with one function and descriptors for it. The n-th ADRP and what follows it are for
-    /// the n-th descriptor.
+    /// Makes a module with one function and descriptors for it. The n-th ADRP and the instruction
+    /// after it are for the n-th descriptor.
     fn module(arch: Arch, code: &[u8], described: &[Described]) -> Vec<u8> {
         let listed: Vec<_> = described.iter().map(|d| d.begin).collect();
         module_of(arch, code, described, Some(&listed))
     }
 
-    /// The same, with another list of operations, or none.
+    /// Makes the same module with another list of operations, or none.
     fn module_of(
         arch: Arch,
         code: &[u8],
@@ -813,7 +816,7 @@ mod tests {
             &[MRS, ADD, LDXR, ADD_VALUE, STXR, 0x35ff_ffa4, NOP],
             &[restart(0, 20)],
         );
-        // No atomic: an interrupt in between is lost.
+        // No atomic: an update of an interrupt in between is lost.
         wrong(
             "proof",
             &[MRS, ADD, LDR, ADD_VALUE, STR, NOP],
@@ -924,10 +927,10 @@ mod tests {
             plain(0, 16),
         );
         wrong("address", &add, plain(4, 12));
-        // The end is in front of the store, or behind the instruction that follows it.
+        // The end is before the store, or behind the instruction that follows it.
         wrong("one-commit", &add, plain(0, 12));
         wrong("commit-last", &add, plain(0, 20));
-        // What is plain is not as good as an atomic if only a preemption sends it back.
+        // A section without an atomic is wrong if only a preemption restarts it.
         wrong("proof", &add, restart(0, 16));
         // ldr x5, [x1]: the variable of no CPU; ldrb w3, [x1, x0] where x3 is stored
         wrong(
@@ -1012,7 +1015,7 @@ mod tests {
         assert_eq!(report.mistakes.len(), 9);
     }
 
-    /// As mainline does it: no descriptor, but a mark in lowcore.
+    /// Mainline's scheme: no descriptor, but a mark in lowcore.
     #[test]
     fn marked_on_s390() {
         let code = [&mark(1)[..], &AG, &LAAG, &mark(0), &BR].concat();
@@ -1054,7 +1057,8 @@ mod tests {
     const SB_VALUE: u32 = 0x00d5_0023; // sb a3, 0(a0)
     const C_NOP: u32 = 0x0001;
 
-    /// A module of riscv, and its length without what is behind its section, a C.NOP.
+    /// Makes a module of riscv. Returns it with its length without the instruction behind its
+    /// section, a C.NOP.
     fn riscv_code(insns: &[u32]) -> (Vec<u8>, u16) {
         let mut code = Vec::new();
         for insn in insns {
@@ -1082,7 +1086,7 @@ mod tests {
         plain(&[LD_OFFSET, C_ADD, C_LD, C_ADD_VALUE, C_SD, C_NOP]);
         // and a2, a2, t0, which ends in 0 in one scenario; sb a2, 0(a0)
         plain(&[LD_OFFSET, C_ADD, LBU, 0x0056_7633, 0x00c5_0023, C_NOP]);
-        // c.andi a2, 0: nobody can tell what was there.
+        // c.andi a2, 0: the result does not depend on the variable.
         right(
             &[LD_OFFSET, C_ADD, C_LD, 0x8a01, C_SD, C_NOP],
             Entry::PLAIN,
@@ -1144,7 +1148,7 @@ mod tests {
         // c.addi a3, 1; c.li tp, 5
         wrong("inputs", &with(2, 0x0685), Entry::PLAIN);
         wrong("inputs", &with(2, 0x4215), Entry::PLAIN);
-        // ecall; c.jr ra; auipc a2, 0, which is not the same where it is run
+        // ecall; c.jr ra; auipc a2, 0, whose result depends on its address
         wrong("straight-line", &with(3, 0x0000_0073), Entry::PLAIN);
         wrong("straight-line", &with(3, 0x8082), Entry::PLAIN);
         wrong("straight-line", &with(3, 0x0000_0617), Entry::PLAIN);
@@ -1172,7 +1176,7 @@ mod tests {
         insns.iter().flat_map(|i| i.to_le_bytes()).collect()
     }
 
-    /// The findings of rule `outside`, and no others.
+    /// Returns the findings of rule `outside`, and no others.
     fn found_outside(data: &[u8]) -> Vec<String> {
         let report = verified(data).unwrap();
         let is_it = |finding: &Finding| finding.rule == "outside";
@@ -1183,7 +1187,7 @@ mod tests {
         report.findings.into_iter().map(|f| f.section).collect()
     }
 
-    /// Of a function of arm64 that has no descriptor.
+    /// Checks a function of arm64 without descriptors.
     fn outside_of(insns: &[u32]) -> usize {
         found_outside(&arm64_module(insns, &[])).len()
     }
@@ -1193,7 +1197,7 @@ mod tests {
     const INC_COUNT: u32 = 0x1100_04c6; // add w6, w6, #1
     const STR_COUNT: u32 = 0xb900_08a6; // str w6, [x5, #8]
 
-    /// An operation between an increment of the preemption count and no section is as it should be.
+    /// An operation after an increment of the preemption count needs no section.
     #[test]
     fn outside() {
         // With a NOP, it does not look like one of `this_cpu_*()`.
@@ -1201,7 +1205,7 @@ mod tests {
         assert_eq!(outside_of(&operation), 1);
         let count = [MRS_CURRENT, LDR_COUNT, INC_COUNT, STR_COUNT];
         assert_eq!(outside_of(&[&count[..], &operation].concat()), 0);
-        // Another counter than that of preemption.
+        // A counter other than that of preemption.
         assert_eq!(outside_of(&[&count[1..], &operation].concat()), 1);
         let s390 = |insns: &[&[u8]]| found_outside(&module(Arch::S390, &insns.concat(), &[])).len();
         let nop = [0x07, 0x00];
@@ -1209,7 +1213,7 @@ mod tests {
         assert_eq!(s390(&[&[0xac, 0xfc, 0xf0, 0xa0], &AG, &nop, &LAAG, &BR]), 0); // stnsm
         let count = [0xeb, 1, 0x03, 0xa8, 0x00, 0x7a]; // agsi 936,1
         assert_eq!(s390(&[&count, &AG, &nop, &LAAG, &BR]), 0);
-        // What looks like one of `this_cpu_*()` is one, wherever it is.
+        // Code that looks like one of `this_cpu_*()` is one, wherever it is.
         assert_eq!(
             outside_of(
                 &[
@@ -1224,7 +1228,7 @@ mod tests {
         assert_eq!(s390(&[&mark(1), &AG, &LAAG, &mark(0), &BR]), 0);
     }
 
-    /// An operation without an atomic is one, too, and whatever stands between its instructions.
+    /// An operation without an atomic counts as well, with any code between its instructions.
     #[test]
     fn outside_without_atomic() {
         assert_eq!(
@@ -1233,7 +1237,7 @@ mod tests {
         );
         let spread = [MRS, NOP, LDR_OFFSET, NOP, ADD_VALUE, NOP, STR_OFFSET, NOP];
         assert_eq!(outside_of(&spread), 1);
-        // Behind a call there is nothing of it left.
+        // A call ends the operation.
         assert_eq!(outside_of(&[MRS, LDR_OFFSET, BL, STR_OFFSET, NOP]), 0);
         // mov x1, x2: it is stored elsewhere.
         assert_eq!(
@@ -1251,7 +1255,7 @@ mod tests {
         assert_eq!(s390(&[&lg, &l, &st, &BR]), 1);
         assert_eq!(s390(&[&AG, &l, &BR]), 0);
 
-        // The section that is described tells where the offset is.
+        // A section with a descriptor tells the place of the offset.
         let riscv = |insns: &[u32]| {
             let (section, len) = riscv_code(&[LD_OFFSET, C_ADD, C_LD, C_ADD_VALUE, C_SD, C_NOP]);
             let (other, _) = riscv_code(insns);
@@ -1288,23 +1292,23 @@ mod tests {
     fn outside_on_every_path() {
         let cbz = |insns: u32| 0xb400_0005 | insns << 5; // cbz x5
         let b = |insns: u32| 0x1400_0000 | insns;
-        // What is behind the branch has the address that the function was called with.
+        // Behind the branch, the register has the address from the caller.
         assert_eq!(outside_of(&[cbz(4), MRS, ADD, b(3), LDADD, NOP, NOP]), 0);
-        // That may be, or the one of this CPU.
+        // It may be that address, or the one of this CPU.
         assert_eq!(outside_of(&[cbz(3), MRS, ADD, LDADD, NOP]), 0);
-        // The same by way of a loop.
+        // The same through a loop.
         assert_eq!(
             outside_of(&[NOP, cbz(4), MRS, ADD, NOP, LDADD, cbz(0x7_fffc), NOP]),
             0
         );
-        // Both are of this CPU.
+        // Both addresses are of this CPU.
         let both = [cbz(4), MRS, ADD, b(3), MRS, ADD, LDADD, NOP];
         assert_eq!(outside_of(&both), 1);
-        // One leaves early.
+        // One path leaves early.
         assert_eq!(outside_of(&[MRS, ADD, cbz(2), LDADD, NOP]), 1);
     }
 
-    /// Each section that is listed must be described, and each that is described listed.
+    /// Each section in the list needs a descriptor, and each descriptor must be in the list.
     #[test]
     fn table_and_list() {
         let code = bytes(&[MRS, ADD, LDADD, MRS, ADD, LDADD, NOP]);
@@ -1346,7 +1350,7 @@ mod tests {
         data
     }
 
-    /// What is no table, as the kernel sees it, is an error here.
+    /// A table that the kernel refuses is an error here.
     #[test]
     fn one_idea_of_a_table() {
         use object::{U32, U64};
@@ -1405,7 +1409,7 @@ mod tests {
         assert!(error.contains(".text has no contents"), "{error}");
     }
 
-    /// A function that is said to be called with preemption disabled is believed.
+    /// The option --callers-disable is believed.
     #[test]
     fn callers_disable() {
         let data = arm64_module(&[MRS, ADD, LDADD, NOP], &[]);
@@ -1415,8 +1419,8 @@ mod tests {
         assert!(report.good() && report.outside.len() == 1);
     }
 
-    /// The search in a sorted table finds each of many, and nothing between them: every second one
-    /// is adjacent to the next.
+    /// The search in a sorted table finds each of many sections, and nothing between them. Every
+    /// second one is adjacent to the next.
     #[test]
     fn many() {
         const PLACE: i64 = 0x1_0000;
@@ -1439,7 +1443,7 @@ mod tests {
         }
     }
 
-    /// A section in front of the end of somebody's loop is not one that is retried.
+    /// The section of another loop, before the end of a loop, is not retried.
     #[test]
     fn loop_end() {
         let cbz = 0x34ff_ff83; // cbz w3, .-16
@@ -1451,7 +1455,7 @@ mod tests {
         assert!(report.good(), "{report}");
     }
 
-    /// Whatever the file is, there is an outcome or an error.
+    /// Any file gives an outcome or an error.
     #[test]
     fn damaged() {
         let files = [

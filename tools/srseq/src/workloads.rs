@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Puts together how many instructions fixed work took in the guest, a kernel each, and the sizes of
+//! Collects how many instructions fixed work took in the guest, for each kernel, and the sizes of
 //! these kernels.
 
 use std::collections::BTreeMap;
@@ -11,10 +11,10 @@ use anyhow::{ensure, Context, Result};
 use crate::bench::{Fields, Results, Sources};
 use crate::report;
 
-/// The work that cancels out.
+/// The empty work, whose counts are subtracted.
 const NOTHING: &str = "nothing";
 
-/// Where work was asked for: in the kernel, or by a process.
+/// Where the work was requested: in the kernel, or by a process.
 const PLACES: [&str; 2] = ["user", "kernel"];
 
 /// Rounds of the same work at the same place: units of each, and nanoseconds, which are
@@ -54,8 +54,8 @@ fn parse(log: &str) -> Result<Rounds<'_>> {
     Ok(rounds)
 }
 
-/// The number of instructions of a unit: of the round that took the fewest, and how many more the
-/// one took that took the most.
+/// Adds the number of instructions of a unit: the minimum of the rounds, and the difference to the
+/// maximum.
 fn add(results: &mut Results, kernel: &str, rounds: &Rounds) -> Result<()> {
     for ((place, work), (units, all)) in rounds {
         if *work == NOTHING {
@@ -71,7 +71,7 @@ fn add(results: &mut Results, kernel: &str, rounds: &Rounds) -> Result<()> {
         };
         let (least, spread) = of(all, *units);
         let (turn, _) = of(nothing, *turns);
-        // To a hundredth, so that no more is compared than is printed.
+        // Round to a hundredth, so that a comparison sees what the page shows.
         let round = |value: f64| (value * 100.0).round() / 100.0;
         results.put(
             format!("insns/workload/{work}/{kernel}"),

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * This must compile: a variable that may be misaligned can be read and written, and a
- * member of a packed structure may be aligned.
+ * This must compile: reads and writes of a variable that may be misaligned, and
+ * operations on an aligned member of a packed structure.
  */
 #include <linux/module.h>
 #include <linux/percpu.h>

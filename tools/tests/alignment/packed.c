@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * This must not compile: each line reads, modifies and writes a variable that may be
- * misaligned.
+ * This must not compile: each line reads, modifies and writes a variable that may
+ * be misaligned.
  */
 #include <linux/module.h>
 #include <linux/percpu.h>

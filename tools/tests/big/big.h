@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A module of 20,000 functions, each with what DESCRIPTOR says about two of its
- * instructions. Nothing executes them. As in code that forms the address of a variable,
- * the loader relocates two words of each.
+ * A module of 20,000 functions. DESCRIPTOR describes two instructions of each. No
+ * code executes them. The loader relocates two words of each, as in code that forms
+ * the address of a variable.
  */
 #include <linux/module.h>
 #include <linux/sched_rseq_types.h>

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A module with sections that comes and goes: threads are in them until it goes,
- * and its init text, which has some, too, is freed while others are looked up.
+ * A module with sections that is loaded and unloaded. Its threads are in sections
+ * until it is unloaded. Its init text also has some, and is freed while the engine
+ * looks up others.
  */
 #include <linux/init.h>
 #include <linux/kthread.h>
@@ -57,7 +58,7 @@ static int __init churn_init(void)
 		}
 		churn_threads[i] = thread;
 	}
-	/* In init text. */
+	/* These sections are in init text. */
 	for (int i = 0; i < 64; i++) {
 		this_cpu_add(churn_sum, 1);
 		this_cpu_sub(churn_sum, 1);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* There is no such kind. */
+/* The kind does not exist. */
 #include "malformed.h"
 
 MALFORMED(771b, 772b - 771b, 9, 0);

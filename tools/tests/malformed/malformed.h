@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A module whose descriptor of a critical section is malformed: the kernel must
- * refuse to load it.  Each source file of this directory is one such module.
+ * A module whose descriptor of a critical section is malformed. The kernel must
+ * refuse to load it. Each source file in this directory is one such module.
  */
 #include <linux/init.h>
 #include <linux/module.h>
 #include <linux/sched_rseq_types.h>
 
-/* Four bytes that do nothing. */
+/* Four bytes of instructions that do nothing */
 #ifdef CONFIG_S390
 #define NOP	"	lgr	%r0,%r0\n"
 #elif defined(CONFIG_RISCV)
@@ -16,7 +16,7 @@
 #define NOP	"	nop\n"
 #endif
 
-/* A section of two NOPs, and a descriptor that is wrong about it. */
+/* A section of two NOPs, and a descriptor with a mistake */
 #define MALFORMED(begin, len, kind, reg)				\
 static int __init malformed_init(void)					\
 {									\

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The section is nowhere: an address below the module. */
+/* The section is at an address below the module, where nothing is. */
 #include "malformed.h"
 
 MALFORMED(. - 0x70000000, 8, SCHED_RSEQ_RESTART, 0);

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* As the others, but right, and out of order: must load, and be sorted. */
+/*
+ * This module is like the others, but correct. Its descriptors are out of order.
+ * The kernel must load it and sort them.
+ */
 #include "malformed.h"
 
 static noinline void two_sections(void)

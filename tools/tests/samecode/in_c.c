@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * What samecode_main.rs does, in C.
- */
+/* The functions of samecode_main.rs in C */
 #include <linux/percpu.h>
 
 static DEFINE_PER_CPU(u64, counter);
@@ -49,7 +47,7 @@ u64 samecode_c_xchg(u64 n)
 	return this_cpu_xchg(counter, n);
 }
 
-/* With the address in a register. */
+/* With the address in a register */
 void samecode_c_inc_at(u64 __percpu *counter_at);
 void samecode_c_inc_at(u64 __percpu *counter_at)
 {

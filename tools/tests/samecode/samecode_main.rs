@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A module that is not there to be loaded: per-CPU operations in Rust and, in `in_c.c`, in C, for
-//! the test that compares their code.
+//! A module that is never loaded: per-CPU operations in Rust and, in `in_c.c`, in C. A check
+//! compares their code.
 
 use kernel::{
     define_per_cpu,

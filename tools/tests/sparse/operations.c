@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Per-CPU operations of all kinds, for sparse to look at. It must warn of the one
- * mistake, sparse_mistake, and of nothing else.
+ * Per-CPU operations of all kinds, for sparse. It must warn of the one mistake,
+ * sparse_mistake, and of nothing else.
  */
 #include <linux/gfp.h>
 #include <linux/module.h>
@@ -28,7 +28,7 @@ static DEFINE_PER_CPU_ALIGNED(struct bytes, sparse_bytes);
 
 int sparse_mistake;
 
-/* Among the constants are some that are too large for a width. */
+/* Some of the constants are too large for a width. */
 #define OPERATIONS(type)						\
 static DEFINE_PER_CPU(type, sparse_##type);				\
 									\

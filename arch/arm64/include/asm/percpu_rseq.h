@@ -10,27 +10,26 @@
  *		commit				<- store, STXR, LSE atomic
  *   end:
  *
- * and a record that tells the kernel begin and end. A
- * task that is preempted with its PC in [begin, end) is restarted at begin.
- * For that to be right
+ * and a descriptor that tells the kernel begin and end. A task that is moved with
+ * its PC in [begin, end) is restarted at begin. Four rules make that correct:
  *
- * - the commit is the last instruction of the section and the only one that
- *   stores to memory;
+ * - The commit is the last instruction of the section and the only one that stores
+ *   to memory.
  *
- * - the inputs (base, val, old, new) are intact at each instruction of the
- *   section: what is written before the commit is an early-clobber output;
+ * - The inputs (base, val, old, new) are intact at each instruction of the section.
+ *   A register that is written before the commit is an early-clobber output.
  *
- * - the retry of LL/SC branches to begin, never to the LDXR: the task may have
- *   been preempted between a failed STXR and the branch, outside the section,
- *   and be on another CPU now;
+ * - The retry of LL/SC branches to begin, never to the LDXR. The task may have been
+ *   preempted between a failed STXR and the branch, outside the section, and may be
+ *   on another CPU now.
  *
- * - the LSE atomic stands in the slot of the STXR, padded in front with NOPs,
- *   so that one record serves both. Padding behind it instead would put end
- *   after instructions that follow the commit, and a task preempted on one of
+ * - The LSE atomic takes the place of the STXR, and NOPs pad the section before it,
+ *   so that one descriptor serves both. Padding after the atomic would put end
+ *   behind instructions that follow the commit. A task that is preempted at one of
  *   them would do the operation twice.
  *
- * With CONFIG_SCHED_RSEQ_PLAIN what reads, modifies and writes needs no atomic,
- * because every interrupt sends it back to begin:
+ * With CONFIG_SCHED_RSEQ_PLAIN an operation that reads, modifies and writes needs
+ * no atomic, because every interruption restarts it at begin:
  *
  *   begin:	mrs	p, tpidr_el1
  *		ldr	tmp, [base, p]
@@ -38,29 +37,32 @@
  *		str	tmp, [base, p]		<- commit
  *   end:
  *
- * The conditions are the same; there is no retry, and LSE or not makes no
- * difference. A constant that fits is part of the ADD, AND, ORR or CMP. Constraints
- * say which constants fit: I and J for ADD and CMP (J is a negative one: the assembler
- * makes SUB of the ADD and CMN of the CMP), K and L for AND and ORR of 32 and of 64
- * bits. What is a single access has no use for this. cmpxchg of 128 bits
- * has none, either: it would commit by STP, which is one access only where there
- * is LSE2, so that an interrupt could come when one half is stored; sent back,
- * the comparison would see its own half.
+ * The rules are the same. There is no retry, and LSE makes no difference. A
+ * constant that fits is part of the ADD, AND, ORR or CMP. Constraints say which
+ * constants fit: I and J for ADD and CMP, K and L for AND and ORR of 32 and of 64
+ * bits. J is a negative constant: the assembler makes SUB of the ADD and CMN of the
+ * CMP.
  *
- * All memory is clobbered, as by the preempt_disable() and preempt_enable()
- * that these operations replace: callers may rely on that.
+ * A single load or store needs no plain section. cmpxchg of 128 bits cannot be one:
+ * it would commit by STP, which is one access only with LSE2. An interrupt could
+ * come when one half is stored. After the restart, the comparison would see that
+ * half.
  *
- * What the LSE form replaces is also behind end: the CBNZ, by an ADD or a NOP. A
- * task that was preempted there and found it replaced would lose its retry or add
- * twice. None is: arch_irqentry_exit_need_resched() says no until
- * system_capabilities_finalized(), which stop_machine() patches with all the rest.
+ * The operations clobber all memory, as the preempt_disable() and preempt_enable()
+ * did that they replace. Callers may rely on that.
  *
- * Built for a CPU that has LSE (-march=armv8.1-a or later), nothing is patched
- * and nothing padded.
+ * The LSE form also replaces the instruction at end: an ADD or a NOP takes the
+ * place of the CBNZ. A task that was preempted there and found another instruction
+ * would lose its retry or add twice. That cannot happen:
+ * arch_irqentry_exit_need_resched() is false until system_capabilities_finalized(),
+ * and stop_machine() patches the kernel before that.
  *
- * In publish mode (CONFIG_SCHED_RSEQ_PUBLISH) the address of the record is
- * stored in thread_info before begin and zeroed after end; the retry goes to
- * the store, because the exit path drops a pointer that it finds stale.
+ * If the compiler may assume LSE (-march=armv8.1-a or later), the kernel patches
+ * nothing, and there is no padding.
+ *
+ * In publish mode (CONFIG_SCHED_RSEQ_PUBLISH) the section stores the address of the
+ * descriptor in thread_info before begin, and zero after end. The retry goes to the
+ * first store, because the exit path drops a pointer that it finds stale.
  */
 #ifndef __ASM_PERCPU_RSEQ_H
 #define __ASM_PERCPU_RSEQ_H
@@ -76,8 +78,8 @@
 #include <asm/lse.h>
 
 /*
- * How inline assembly names operands. Rust, which uses the texts below too, has
- * another way: rust/kernel/generated_arch_percpu_asm.rs.S.
+ * Names of operands in inline assembly. Rust uses the texts below as well, with
+ * names of its own: rust/kernel/generated_arch_percpu_asm.rs.S.
  */
 #define __RSEQ_ARG(name)	"%[" #name "]"
 #define __RSEQ_W(name)		"%w[" #name "]"
@@ -127,13 +129,12 @@
 	"	add	" __RSEQ_ARG(p) ", " __RSEQ_ARG(p) ", " __RSEQ_ARG(base) "\n"
 
 /*
- * The rest of a section from the address on, up to and including the commit,
- * and one instruction behind it.
+ * The section from the address to the commit, and one instruction after the commit.
  *
  * @llsc:	LL/SC, ending in the STXR
- * @nops:	how many instructions @llsc is longer than @lse
+ * @nops:	by how many instructions @llsc is longer than @lse
  * @lse:	LSE, ending in the atomic
- * @lse_tail:	LSE, one instruction behind the commit, or __RSEQ_NOTHING
+ * @lse_tail:	LSE, one instruction after the commit, or __RSEQ_NOTHING
  */
 #ifdef __ARM_FEATURE_ATOMICS
 #define __RSEQ_DROP(...)						\
@@ -160,7 +161,7 @@
 /* The memory operand at p. */
 #define __RSEQ_AT_P		", [" __RSEQ_ARG(p) "]"
 
-/* Suffix of the instructions that access memory, and names of registers, by width. */
+/* Suffix of the instructions that access memory, and names of registers, by width */
 #define __S_8		"b"
 #define __S_16		"h"
 #define __S_32		""
@@ -170,7 +171,7 @@
 #define __R_32		__RSEQ_W
 #define __R_64		__RSEQ_X
 
-/* p is loaded: it is the offset before. */
+/* p is loaded. It is the offset before that. */
 #define __RSEQ_TEXT_READ(sz)						\
 	"	// read\n"						\
 	__RSEQ_BEGIN							\
@@ -200,7 +201,7 @@
 #define __RSEQ_LOGICAL_16	__RSEQ_LOGICAL_32
 #define __RSEQ_LOGICAL_64	"L"
 
-/* What is compared, by width: zero-extended, as the loads leave it. */
+/* Type of the operand of a comparison, by width: zero-extended, like a loaded value */
 #define __RSEQ_COMPARED_8	u32
 #define __RSEQ_COMPARED_16	u32
 #define __RSEQ_COMPARED_32	u32
@@ -208,17 +209,17 @@
 
 #ifdef CONFIG_SCHED_RSEQ_PLAIN
 
-/* A register, or a constant that the instruction can contain. */
+/* A register, or a constant that fits into the instruction */
 #define __RSEQ_R(constant)	"r" constant
 
-/* The memory operand of this CPU, whose offset is in p. */
+/* The memory operand of this CPU, whose offset is in p */
 #define __RSEQ_AT_BASE		", [" __RSEQ_ARG(base) ", " __RSEQ_ARG(p) "]\n"
 
 #define __RSEQ_COMMITTED						\
 	"772:\n"							\
 	__RSEQ_RECORD_PLAIN
 
-/* arg is the operand val. Rust writes constants and registers in two ways. */
+/* arg is the operand val. Rust writes constants and registers differently. */
 #define __RSEQ_TEXT_OP_ARG(sz, insn, arg)				\
 	"	// operation\n"						\
 	__RSEQ_BEGIN							\
@@ -228,7 +229,7 @@
 	"	str" __S_##sz "	" __R_##sz(tmp) __RSEQ_AT_BASE		\
 	__RSEQ_COMMITTED
 
-/* What LSE has instead of insn does not matter. */
+/* The argument for LSE is not used. */
 #define __RSEQ_TEXT_OP(sz, insn, ...)					\
 	__RSEQ_TEXT_OP_ARG(sz, insn, __R_##sz(val))
 
@@ -242,7 +243,7 @@
 	"	str" __S_##sz "	" __R_##sz(ret) __RSEQ_AT_BASE		\
 	__RSEQ_COMMITTED
 
-/* ret is what was there. */
+/* ret is the old value. */
 #define __RSEQ_TEXT_XCHG(sz)						\
 	"	// exchange\n"						\
 	__RSEQ_BEGIN							\
@@ -252,8 +253,8 @@
 	__RSEQ_COMMITTED
 
 /*
- * old is zero-extended from the width of the variable, like what is loaded. A
- * comparison that fails leaves the section from the inside, with nothing stored.
+ * old is zero-extended from the width of the variable, like the loaded value. A
+ * comparison that fails leaves the section early, with nothing stored.
  */
 #define __RSEQ_TEXT_CMPXCHG(sz)						\
 	"	// compare and exchange\n"				\
@@ -266,7 +267,7 @@
 	__RSEQ_COMMITTED						\
 	"774:\n"
 
-/* The operand that only the retry needs. */
+/* The operand that only the retry needs */
 #define __RSEQ_LOOP
 
 #else /* CONFIG_SCHED_RSEQ_PLAIN */
@@ -275,8 +276,8 @@
 #define __RSEQ_R(constant)	"r"
 
 /*
- * The LSE atomics are the value-returning ones, as in the operations that
- * these replace: those are likely to execute near the CPU.
+ * The LSE atomics are those that return a value, as in the operations that these
+ * replace. A CPU is likely to execute these near itself.
  */
 #define __RSEQ_TEXT_OP(sz, llsc, lse)					\
 	"	// operation\n"						\
@@ -309,7 +310,7 @@
 	"	add	" __R_##sz(ret) ", " __R_##sz(ret) ", " __R_##sz(val)) \
 	__RSEQ_END
 
-/* ret is what was there. */
+/* ret is the old value. */
 #define __RSEQ_TEXT_XCHG(sz)						\
 	"	// exchange\n"						\
 	__RSEQ_BEGIN							\
@@ -325,10 +326,9 @@
 	__RSEQ_END
 
 /*
- * old is zero-extended from the width of the variable, like what is loaded.
- * A comparison that fails leaves the section from the inside, with nothing
- * stored: it read this CPU's copy, and to be preempted on the branch only
- * means to read once more.
+ * old is zero-extended from the width of the variable, like the loaded value. A
+ * comparison that fails leaves the section early, with nothing stored: it has read
+ * this CPU's copy. A task that is moved at the branch only reads once more.
  */
 #define __RSEQ_TEXT_CMPXCHG(sz)						\
 	"	// compare and exchange\n"				\
@@ -395,11 +395,11 @@ static __always_inline void __percpu_rseq_##name##_##sz(unsigned long base, u64 
 	: "memory");							\
 }
 
-/* There is an atomic that clears bits, and none that keeps them. */
+/* LSE has an atomic that clears the bits of an operand, and none that keeps them. */
 #define __RSEQ_AND(sz)							\
 static __always_inline void __percpu_rseq_and_##sz(unsigned long base, u64 val) \
 {									\
-	__percpu_rseq_andnot_##sz(base, val ^ (u##sz)-1);		\
+	__percpu_rseq_andnot_##sz(base, val ^ (u##sz)~0);		\
 }
 
 #define __RSEQ_RETURN(sz, name, TEXT, constant)				\
@@ -490,8 +490,8 @@ __RSEQ_CMPXCHG(32)
 __RSEQ_CMPXCHG(64)
 
 /*
- * CASP wants its operands in fixed pairs of registers, and its LL/SC twin is
- * five instructions longer: two sections, chosen by a patched branch.
+ * CASP needs its operands in fixed pairs of registers, and its LL/SC form is five
+ * instructions longer. So there are two sections, and a patched branch selects one.
  */
 static __always_inline u128 __percpu_rseq_cmpxchg128(unsigned long base, u128 old, u128 new)
 {

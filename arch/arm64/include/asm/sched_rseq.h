@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * In-kernel restartable sequences on arm64: what the engine reads and writes in
- * the saved registers. The sections themselves are in asm/percpu_rseq.h.
+ * In-kernel restartable sequences on arm64: how the engine reads and writes the
+ * saved registers. asm/percpu_rseq.h has the sections.
  */
 #ifndef __ASM_SCHED_RSEQ_H
 #define __ASM_SCHED_RSEQ_H
@@ -10,7 +10,7 @@
 
 #include <asm/ptrace.h>
 
-/* Instructions are multiples of this. */
+/* The length of an instruction is a multiple of this. */
 #define SCHED_RSEQ_INSN_BYTES	4
 #define SCHED_RSEQ_NR_REGS	31
 
@@ -19,7 +19,7 @@ static inline unsigned int sched_rseq_insn_length(unsigned long addr)
 	return SCHED_RSEQ_INSN_BYTES;
 }
 
-/* As instruction_pointer(), which where nothing may be instrumented is a call. */
+/* Like instruction_pointer(), which is a call in code that must not be instrumented. */
 static __always_inline unsigned long sched_rseq_pc(const struct pt_regs *regs)
 {
 	return regs->pc;
@@ -34,7 +34,7 @@ static inline void sched_rseq_reg_add(struct pt_regs *regs, unsigned int reg,
 }
 
 #ifdef CONFIG_SCHED_RSEQ_PUBLISH
-/* The descriptor that the interrupted code had published, if any. */
+/* Return the descriptor that the interrupted code had published, or NULL. */
 static __always_inline const struct sched_rseq_entry *
 sched_rseq_published(const struct pt_regs *regs)
 {
@@ -46,7 +46,7 @@ static __always_inline void sched_rseq_unpublish(struct pt_regs *regs)
 	regs->sched_rseq = 0;
 }
 
-/* For an entry that is not an exception; exceptions do this in entry.S. */
+/* For an entry that is not an exception. entry.S does this for exceptions. */
 static __always_inline void sched_rseq_save(struct pt_regs *regs, struct thread_info *ti)
 {
 	regs->sched_rseq = ti->sched_rseq;

@@ -6,7 +6,7 @@
 
 #include <linux/thread_info.h>
 
-/* Whoever needs it to stay right has preemption disabled, which is a barrier. */
+/* A caller that needs a stable offset has preemption disabled, which is a barrier. */
 static __always_inline unsigned long riscv_my_cpu_offset(void)
 {
 	return current_thread_info()->percpu_offset;

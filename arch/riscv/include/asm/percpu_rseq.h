@@ -10,42 +10,43 @@
  *		store				<- the commit
  *   end:
  *
- * and a record that tells the kernel begin and end. No instruction is an atomic:
- * whoever is interrupted with the PC in [begin, end), by whatever, starts again
- * at begin on the way back (SCHED_RSEQ_PLAIN), so nobody else on this CPU was
- * between the load and the store of an operation that commits. What only loads
- * or only stores is restarted if the task was preempted (SCHED_RSEQ_RESTART).
- * For that to be right
+ * and a descriptor that tells the kernel begin and end. No instruction is an
+ * atomic. Every interruption of a task with its PC in [begin, end) restarts the
+ * task at begin (SCHED_RSEQ_PLAIN). So no other code on this CPU ran between the
+ * load and the store of an operation that commits. An operation that only loads or
+ * only stores is restarted if the task was moved (SCHED_RSEQ_RESTART). Five rules
+ * make that correct:
  *
- * - the commit is the last instruction of the section and the only one that
- *   stores to memory;
+ * - The commit is the last instruction of the section and the only one that stores
+ *   to memory.
  *
- * - the inputs (base, val, old, new) are intact at each instruction of the
- *   section: what is written before the commit is an early-clobber output;
+ * - The inputs (base, val, old, new) are intact at each instruction of the section.
+ *   A register that is written before the commit is an early-clobber output.
  *
- * - the offset is loaded inside the section, from the task that tp points to:
- *   thread_info::percpu_offset is that of the CPU the task runs on, whenever it
- *   runs. __switch_to() copies it from the task before, which ran there, too.
- *   That of a task that does not run may be stale, and nobody reads it;
+ * - The section itself loads the offset, from the task that tp points to.
+ *   thread_info::percpu_offset is the offset of the task's CPU whenever the task
+ *   runs. __switch_to() copies it from the previous task, which ran on the same
+ *   CPU. The field is stale only in tasks that are not running, and nobody reads it
+ *   there.
  *
- * - the variable is aligned. A misaligned load that traps and is emulated would
- *   be a return to inside of the section, again and again. Where the type tells,
- *   asm-generic/percpu_rseq.h refuses it;
+ * - The variable is aligned. If a misaligned load traps and is emulated, the return
+ *   goes back into the section, again and again. asm-generic/percpu_rseq.h refuses
+ *   a variable whose type shows that it may be misaligned.
  *
- * - a comparison that fails leaves the section from the inside, with nothing
- *   stored: it read this CPU's copy, and to be interrupted on the branch only
- *   means to read once more.
+ * - A comparison that fails leaves the section early, with nothing stored: it has
+ *   read this CPU's copy. A task that is interrupted at the branch only reads once
+ *   more.
  *
- * Other CPUs may read the variable at any time, and see each store as a whole,
- * in no particular order. For one that writes, as for an interrupt in the
- * generic operations that these replace, a read-modify-write is not atomic.
+ * Other CPUs may read the variable at any time. They see each store as a whole, in
+ * no particular order. A read-modify-write is not atomic towards a CPU that writes.
+ * The same is true of the generic operations that these replace.
  *
- * All memory is clobbered, as by local_irq_save() and local_irq_restore() there:
- * callers may rely on that.
+ * The operations clobber all memory, as local_irq_save() and local_irq_restore() do
+ * in the generic operations. Callers may rely on that.
  *
- * With linker relaxation begin and end are known only in the linked kernel or
- * the loaded module. The record's fields are then filled in by pairs of ADD and
- * SUB relocations.
+ * With linker relaxation, begin and end are known only in the linked kernel or the
+ * loaded module. Pairs of ADD and SUB relocations then fill in the fields of the
+ * descriptor.
  */
 #ifndef _ASM_RISCV_PERCPU_RSEQ_H
 #define _ASM_RISCV_PERCPU_RSEQ_H
@@ -57,8 +58,8 @@
 #include <linux/types.h>
 
 /*
- * How inline assembly names operands, and those that may be the constant 0.
- * Rust, which uses the texts below too, has another way:
+ * Names of operands in inline assembly, and of those that may be the constant 0.
+ * Rust uses the texts below as well, with names of its own:
  * rust/kernel/generated_arch_percpu_asm.rs.S.
  */
 #define __RSEQ_ARG(name)	"%[" #name "]"
@@ -87,8 +88,8 @@
 	[off] "i" (offsetof(struct thread_info, percpu_offset))
 
 /*
- * Loads, stores, and what the loads make of a value, by width: extended as that
- * type is in a register anyway.
+ * Loads, stores, and the value as a load leaves it, by width. A register holds a
+ * value of that type in the same form anyway.
  */
 #define __RSEQ_LOAD_8		"lbu"
 #define __RSEQ_LOAD_16		"lhu"
@@ -103,7 +104,7 @@
 #define __RSEQ_STORE_32		"sw"
 #define __RSEQ_STORE_64		"sd"
 
-/* p is loaded: it is the address before. */
+/* p is loaded. It is the address before that. */
 #define __RSEQ_TEXT_READ(sz)						\
 	__RSEQ_SECTION(SCHED_RSEQ_RESTART,				\
 	"	" __RSEQ_LOAD_##sz "	" __RSEQ_ARG(p) __RSEQ_AT_P)
@@ -112,20 +113,20 @@
 	__RSEQ_SECTION(SCHED_RSEQ_RESTART,				\
 	"	" __RSEQ_STORE_##sz "	" __RSEQ_ARG_Z(val) __RSEQ_AT_P)
 
-/* ret is the result. The assembler knows these with a constant val, too. */
+/* ret is the result. The assembler accepts these instructions with a constant val. */
 #define __RSEQ_TEXT_OP(sz, insn)					\
 	__RSEQ_SECTION(SCHED_RSEQ_PLAIN,				\
 	"	" __RSEQ_LOAD_##sz "	" __RSEQ_ARG(ret) __RSEQ_AT_P	\
 	"	" insn "	" __RSEQ_ARG(ret) ", " __RSEQ_ARG(ret) ", " __RSEQ_ARG(val) "\n" \
 	"	" __RSEQ_STORE_##sz "	" __RSEQ_ARG(ret) __RSEQ_AT_P)
 
-/* ret is what was there. */
+/* ret is the old value. */
 #define __RSEQ_TEXT_XCHG(sz)						\
 	__RSEQ_SECTION(SCHED_RSEQ_PLAIN,				\
 	"	" __RSEQ_LOAD_##sz "	" __RSEQ_ARG(ret) __RSEQ_AT_P	\
 	"	" __RSEQ_STORE_##sz "	" __RSEQ_ARG_Z(val) __RSEQ_AT_P)
 
-/* If there is old, new is stored; ret is what was there. */
+/* Store new if the variable is old. ret is the old value. */
 #define __RSEQ_TEXT_CMPXCHG(sz)						\
 	__RSEQ_SECTION(SCHED_RSEQ_PLAIN,				\
 	"	" __RSEQ_LOAD_##sz "	" __RSEQ_ARG(ret) __RSEQ_AT_P	\
@@ -134,8 +135,9 @@
 	"774:\n")
 
 /*
- * An operand is of the type of the variable, so that nothing is done about the
- * bits above it, which do not count. Only what is compared must be extended.
+ * An operand has the type of the variable, so the compiler does nothing about the
+ * bits above it, which do not count. Only an operand of a comparison must be
+ * extended.
  */
 #define __RSEQ_READ(sz)							\
 static __always_inline unsigned long __percpu_rseq_read_##sz(unsigned long base) \
@@ -160,7 +162,7 @@ static __always_inline void __percpu_rseq_write_##sz(unsigned long base, u64 val
 	: "memory");							\
 }
 
-/* A small constant, taken as signed, is part of the instruction. */
+/* A small constant, as a signed number, is part of the instruction. */
 #define __RSEQ_OP(sz, name, insn)					\
 static __always_inline unsigned long __percpu_rseq_##name##_return_##sz(unsigned long base, \
 									 u64 val) \
@@ -246,7 +248,7 @@ __RSEQ_CMPXCHG(64)
 #undef __RSEQ_XCHG
 #undef __RSEQ_CMPXCHG
 
-/* There is no store of 128 bits: the generic one disables interrupts. */
+/* No instruction stores 128 bits at once. The generic operation disables interrupts. */
 #define __PERCPU_RSEQ_NO_CMPXCHG128
 
 #include <asm-generic/percpu_rseq.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * In-kernel restartable sequences on riscv: what the engine reads and writes in
- * the saved registers. The sections themselves are in asm/percpu_rseq.h.
+ * In-kernel restartable sequences on riscv: how the engine reads and writes the
+ * saved registers. asm/percpu_rseq.h has the sections.
  */
 #ifndef _ASM_RISCV_SCHED_RSEQ_H
 #define _ASM_RISCV_SCHED_RSEQ_H
@@ -19,7 +19,7 @@
 #error "SSE events must restart plain sections: Documentation/core-api/sched_rseq.rst, SSE"
 #endif
 
-/* Instructions are multiples of this: some are compressed. */
+/* The length of an instruction is a multiple of this: some are compressed. */
 #define SCHED_RSEQ_INSN_BYTES	2
 #define SCHED_RSEQ_NR_REGS	32
 
@@ -28,7 +28,7 @@ static inline unsigned int sched_rseq_insn_length(unsigned long addr)
 	return GET_INSN_LENGTH(*(const u16 *)addr);
 }
 
-/* As instruction_pointer(), which where nothing may be instrumented is a call. */
+/* Like instruction_pointer(), which is a call in code that must not be instrumented. */
 static __always_inline unsigned long sched_rseq_pc(const struct pt_regs *regs)
 {
 	return regs->epc;
@@ -37,7 +37,7 @@ static __always_inline unsigned long sched_rseq_pc(const struct pt_regs *regs)
 static inline void sched_rseq_reg_add(struct pt_regs *regs, unsigned int reg,
 				      unsigned long delta)
 {
-	/* In the place of x0 is the PC. */
+	/* The place of x0 contains the PC. */
 	if (reg)
 		((unsigned long *)regs)[reg] += delta;
 }

@@ -10,38 +10,38 @@
  *		(jl)				<- retry of a CS loop
  *   end:
  *
- * and a record that tells the kernel begin, end and the number of the register
- * p. If a task is preempted with its PSW in (begin, end) and resumes on another
- * CPU, p is moved to the copy of that CPU, and the section goes on where it was.
- * At begin nothing is moved: AG adds the offset of the CPU it executes on.
+ * and a descriptor that tells the kernel begin, end and the number of the register
+ * p. If a task is moved to another CPU with its PSW in (begin, end), the engine
+ * moves p to the copy of that CPU, and the section continues where it was. At begin
+ * nothing is moved: AG adds the offset of the CPU on which it executes.
  *
- * For that to be right at each instruction
+ * Four rules make that correct at each instruction:
  *
- * - p is the only register that knows about the CPU, it holds the address from
- *   the AG on, and nothing else is derived from it. Which byte of the word an
- *   operation on 8 or 16 bits means is taken from the address of the symbol:
- *   the offsets of CPUs are multiples of the page size;
+ * - p is the only register that depends on the CPU. It holds the address from the
+ *   AG on, and no other register is derived from it. An operation on 8 or 16 bits
+ *   finds its place in the word from the address of the symbol, because the offsets
+ *   of CPUs are multiples of the page size.
  *
- * - the commit is one interlocked instruction on whatever p points at. What was
- *   loaded before it, maybe from another CPU's copy, is only what CS expects
- *   to find: if the copy of the new CPU differs, CS stores nothing, loads what
- *   it found instead, and the loop goes on with that. If it does not differ,
- *   it is what would have been loaded;
+ * - The commit is one interlocked instruction on the memory at p. A value that was
+ *   loaded before it, maybe from another CPU's copy, is only what CS expects to
+ *   find. If the copy of the new CPU differs, CS stores nothing and loads the new
+ *   value, and the loop continues with that. If it does not differ, it is the value
+ *   that would have been loaded.
  *
- * - a loop is inside the section, branch included. To move p on the branch is
- *   right if CS failed, because p is used again, and does nothing if it did
- *   not, because p is dead;
+ * - A loop is inside the section, with its branch. If CS failed, the fixup of p at
+ *   the branch is necessary, because p is used again. If CS succeeded, the fixup
+ *   does nothing, because p is dead.
  *
- * - a comparison that fails leaves the section without a store. What it compared
- *   was the value on the CPU the task was on when it loaded it, which is what
- *   an operation that was preempted just after that would return.
+ * - A comparison that fails leaves the section without a store. It has compared the
+ *   value on the CPU of the load. An operation that was preempted just after the
+ *   load would return the same.
  *
- * All memory is clobbered, as by the preempt_disable() and preempt_enable()
- * that these operations replace: callers may rely on that.
+ * The operations clobber all memory, as the preempt_disable() and preempt_enable()
+ * did that they replace. Callers may rely on that.
  *
  * With CONFIG_SCHED_RSEQ_MVIY the section is also marked in lowcore, as
- * described in asm/percpu.h, and asm/entry-percpu.h does the fixup; the record
- * covers the marks too, and is for statistics only.
+ * asm/percpu.h describes, and asm/entry-percpu.h does the fixup. The descriptor
+ * covers the marks as well, and is for statistics only.
  */
 #ifndef __ASM_S390_PERCPU_RSEQ_H
 #define __ASM_S390_PERCPU_RSEQ_H
@@ -57,15 +57,16 @@
 #include <asm/machine.h>
 
 /*
- * How inline assembly names operands and registers. Rust, which uses the texts
- * below too, has other ways: rust/kernel/generated_arch_percpu_asm.rs.S.
+ * Names of operands and registers in inline assembly. Rust uses the texts below as
+ * well, with names of its own: rust/kernel/generated_arch_percpu_asm.rs.S.
  */
 #define __RSEQ_ARG(name)	"%[" #name "]"
 #define __RSEQ_GPR		"%%r"
 
 /*
- * The descriptor of the section between the local labels 771 and 772. A name that
- * is no register's becomes a number that the build and the module loader refuse.
+ * The descriptor of the section between the local labels 771 and 772. If a name is
+ * not that of a register, the number becomes 255, which the build and the module
+ * loader refuse.
  */
 #define __RSEQ_RECORD(reg)						\
 	"	.set	.L__rseq_reg, 255\n"				\
@@ -108,7 +109,7 @@
 	[mark] "i" (offsetof(struct lowcore, percpu_register)),		\
 	[mark_alt] "i" (offsetof(struct lowcore, percpu_register) + LOWCORE_ALT_ADDRESS)
 
-/* A section: the operand p, an address without the offset, is used up. */
+/* A section. It overwrites the operand p, an address without the offset. */
 #define __RSEQ_SECTION(body)						\
 	"771:\n"							\
 	__RSEQ_MARK							\
@@ -131,28 +132,28 @@
 	__RSEQ_SECTION(							\
 	"	" insn "	0(" __RSEQ_ARG(p) ")," __RSEQ_ARG(val) "\n")
 
-/* An interlocked update with val; old is what was there. */
+/* An interlocked update with val. old is the old value. */
 #define __RSEQ_TEXT_FETCH(insn)						\
 	__RSEQ_SECTION(							\
 	"	" insn "	" __RSEQ_ARG(old) "," __RSEQ_ARG(val) ",0(" __RSEQ_ARG(p) ")\n")
 
-/* val is stored; old is what was there. */
+/* Store val. old is the old value. */
 #define __RSEQ_TEXT_XCHG(load, cs)					\
 	__RSEQ_SECTION(							\
 	"	" load "	" __RSEQ_ARG(old) ",0(" __RSEQ_ARG(p) ")\n" \
 	"773:	" cs "	" __RSEQ_ARG(old) "," __RSEQ_ARG(val) ",0(" __RSEQ_ARG(p) ")\n" \
 	"	jl	773b\n")
 
-/* If there is old, new is stored; old is what was there. */
+/* Store new if the variable is old. old is the old value. */
 #define __RSEQ_TEXT_CMPXCHG(cs)						\
 	__RSEQ_SECTION(							\
 	"	" cs "	" __RSEQ_ARG(old) "," __RSEQ_ARG(new) ",0(" __RSEQ_ARG(p) ")\n")
 
 /*
- * Less than a word. p is the address of the word that the variable is in. rot is
- * the rotation that brings the variable to the left end of a register, unrot the
- * one back. Operands stand at the left end, too, with zeros behind. old is the
- * word as it was.
+ * Less than a word. p is the address of the word that contains the variable. rot is
+ * the rotation that brings the variable to the left end of a register, and unrot is
+ * the rotation back. Operands stand at the left end as well, with zeros behind
+ * them. old is the old word.
  */
 #define __RSEQ_TEXT_PART(body)						\
 	__RSEQ_SECTION(							\
@@ -169,7 +170,7 @@
 	__RSEQ_TEXT_PART(						\
 	"	ar	" __RSEQ_ARG(tmp) "," __RSEQ_ARG(val) "\n")
 
-/* others: mask of what is not the variable */
+/* others: mask of the bits that are not the variable */
 #define __RSEQ_TEXT_PART_XCHG(others)					\
 	__RSEQ_TEXT_PART(						\
 	"	nilf	" __RSEQ_ARG(tmp) "," others "\n"		\
@@ -183,7 +184,7 @@
 	"	jnz	774f\n"						\
 	"	or	" __RSEQ_ARG(tmp) "," __RSEQ_ARG(val) "\n")
 
-/* Where the variable is in its word, and a value at the left end. */
+/* The word of the variable, and a value at the left end */
 #define __RSEQ_WORD(base)	((base) & ~3UL)
 #define __RSEQ_ROT(base)	((base) << 3)
 #define __RSEQ_LEFT_8(val)	((u32)(val) << 24)
@@ -298,12 +299,12 @@ static __always_inline void __percpu_rseq_add_##sz(unsigned long base, u64 val) 
 	__percpu_rseq_add_return_##sz(base, val);			\
 }
 
-/* No loop: the others of the word keep what they have. */
+/* No loop: these operations do not change the other bits of the word. */
 #define __RSEQ_PART_LOGIC(sz)						\
 static __always_inline void __percpu_rseq_and_##sz(unsigned long base, u64 val) \
 {									\
 	__percpu_rseq_fetch_and_32(__RSEQ_WORD(base),			\
-				   ~ror32(__RSEQ_LEFT_##sz(val ^ (u##sz)-1), __RSEQ_ROT(base))); \
+				   ~ror32(__RSEQ_LEFT_##sz(val ^ (u##sz)~0), __RSEQ_ROT(base))); \
 }									\
 									\
 static __always_inline void __percpu_rseq_or_##sz(unsigned long base, u64 val) \

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * In-kernel restartable sequences on s390: what the engine reads and writes in
- * the saved registers. The sections themselves are in asm/percpu_rseq.h.
+ * In-kernel restartable sequences on s390: how the engine reads and writes the
+ * saved registers. asm/percpu_rseq.h has the sections.
  */
 #ifndef __ASM_S390_SCHED_RSEQ_H
 #define __ASM_S390_SCHED_RSEQ_H
@@ -9,7 +9,7 @@
 #include <asm/dis.h>
 #include <asm/ptrace.h>
 
-/* Instructions are multiples of this. */
+/* The length of an instruction is a multiple of this. */
 #define SCHED_RSEQ_INSN_BYTES	2
 #define SCHED_RSEQ_NR_REGS	NUM_GPRS
 
