@@ -242,9 +242,13 @@ impl Session {
         } else {
             shots.saturating_mul(TRIES)
         };
+        // SAFETY: No requirements.
+        let broken = unsafe { srt_nr_ops()..srt_first_exact_op() };
+        // Each operation that is right has a section, which the first hit makes known.
+        let needs_hit = cfg!(CONFIG_SCHED_RSEQ) && !broken.contains(&index);
         for i in 0..most {
             let (hit, all) = cells.count();
-            if i >= shots && hit == all {
+            if i >= shots && hit == all && (all != 0 || !needs_hit) {
                 break;
             }
             let mut shot = Shot {
