@@ -6,7 +6,7 @@
 //! join, only facts of both paths stay: the other path may come with the address of a structure
 //! that any CPU uses.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 
 use crate::disasm::Disassembler;
 use crate::image::{Function, Image};
@@ -117,6 +117,9 @@ struct Node {
     known: Option<Known>,
 }
 
+/// By their places. The order makes each run visit them alike, and report the same one.
+type Nodes = BTreeMap<usize, Node>;
+
 /// The code of one function.
 pub struct Body<'a> {
     image: &'a Image,
@@ -180,7 +183,7 @@ impl<'a> Body<'a> {
 
     /// Returns the updates of memory at addresses that the instructions `from` get. Each of these
     /// has the register that gets the offset.
-    pub fn updates(&self, disassembler: &Disassembler, from: &HashMap<usize, u8>) -> Vec<Access> {
+    pub fn updates(&self, disassembler: &Disassembler, from: &BTreeMap<usize, u8>) -> Vec<Access> {
         let mut nodes = self.near(disassembler, from);
         self.enter(&mut nodes, from);
         // Repeat until no more facts are lost.
@@ -307,9 +310,9 @@ impl<'a> Body<'a> {
     /// Returns the facts behind an instruction, and its updates.
     fn execute(
         &self,
-        nodes: &HashMap<usize, Node>,
+        nodes: &Nodes,
         pos: usize,
-        from: &HashMap<usize, u8>,
+        from: &BTreeMap<usize, u8>,
     ) -> Option<(Option<Access>, Known)> {
         let node = &nodes[&pos];
         let mut known = node.known.clone()?;
@@ -323,8 +326,8 @@ impl<'a> Body<'a> {
     }
 
     /// Returns the instructions after those in `from` that the search visits.
-    fn near(&self, disassembler: &Disassembler, from: &HashMap<usize, u8>) -> HashMap<usize, Node> {
-        let mut nodes: HashMap<usize, Node> = HashMap::new();
+    fn near(&self, disassembler: &Disassembler, from: &BTreeMap<usize, u8>) -> Nodes {
+        let mut nodes = Nodes::new();
         let mut work: Vec<(usize, usize)> = from.keys().map(|&pos| (pos, REACH)).collect();
         while let Some((pos, left)) = work.pop() {
             if let Some(node) = nodes.get_mut(&pos) {
@@ -361,7 +364,7 @@ impl<'a> Body<'a> {
     }
 
     /// Marks the instructions that are also reached from others.
-    fn enter(&self, nodes: &mut HashMap<usize, Node>, from: &HashMap<usize, u8>) {
+    fn enter(&self, nodes: &mut Nodes, from: &BTreeMap<usize, u8>) {
         let reached: HashSet<usize> = nodes.values().flat_map(|n| n.next.clone()).collect();
         for pos in from.keys().filter(|pos| !reached.contains(pos)) {
             nodes.entry(*pos).and_modify(|node| node.entered = true);

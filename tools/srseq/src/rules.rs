@@ -590,7 +590,7 @@ pub fn look_outside(
         .or_else(|| has_sections.then(|| guess_offset_at(image, disassembler, &functions))?);
     let called_disabled = called_disabled(image, &functions);
     for function in &functions {
-        let mut from = HashMap::new();
+        let mut from = BTreeMap::new();
         for (at, pos) in function.body.insns() {
             let code = &function.body.text()[pos..];
             if let (Some(reg), false) = (image.arch.gets_offset(code, offset_at), in_section(at)) {
