@@ -52,7 +52,8 @@ for kernel in $KERNELS; do
 		/^verify: / { match($0, /described=[0-9]+/); s += substr($0, RSTART + 10, RLENGTH - 10)
 			match($0, /marked=[0-9]+/); s += substr($0, RSTART + 7, RLENGTH - 7)
 			match($0, /findings=[0-9]+/); v += substr($0, RSTART + 9, RLENGTH - 9) }
-		/ found in [0-9]+ of [0-9]+$/ { of++; f += $(NF - 2) == $NF }
+		# The shape of the code alone must give away 80 of 100, see verify.rst.
+		/ found in [0-9]+ of [0-9]+$/ { of++; f += $(NF - 2) * 100 >= $NF * (/not in the list/ ? 80 : 100) }
 		END { print s + 0, v + 0, f + 0, of + 0 }' "$LOG")
 	row "sections of $kernel" "$s" "" "$v" "$f/$of"
 	sections=$((sections + s)) violations=$((violations + v))
