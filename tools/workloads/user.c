@@ -10,6 +10,8 @@
 #include "nolibc.h"
 #include <linux/in.h>
 
+#include "../guest/say.h"
+
 /* The first round fills caches, and is not printed. */
 #define ROUNDS 6
 #define MESSAGE 64
@@ -29,21 +31,6 @@ static char buffer[FILE_SIZE];
 /* For a workload with another process: how to reach it, and its number */
 static int to = -1, from = -1;
 static pid_t peer;
-
-static void say(const char *format, ...)
-{
-	static int kmsg = -1;
-	char line[200];
-	va_list args;
-	int len;
-
-	if (kmsg < 0)
-		kmsg = open("/dev/kmsg", O_WRONLY);
-	va_start(args, format);
-	len = vsnprintf(line, sizeof(line), format, args);
-	va_end(args);
-	write(kmsg, line, len);
-}
 
 static unsigned long long now(void)
 {

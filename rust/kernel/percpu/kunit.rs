@@ -255,7 +255,7 @@ mod tests {
         unsafe { bindings::migrate_enable() };
     }
 
-    // One variable of each pair does not exist, nor does its type.
+    // The attribute removes one variable of each pair, and the type of that variable.
     define_per_cpu! {
         #[cfg(CONFIG_RUST)]
         static EITHER: u8 = 3;

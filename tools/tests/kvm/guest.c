@@ -9,6 +9,8 @@
 #include "nolibc.h"
 #include <linux/kvm.h>
 
+#include "../../guest/say.h"
+
 #define PAGE		4096
 #define MEMORY		(32 * PAGE)
 /* The guest's physical addresses: its code, its exception vectors, its tables */
@@ -111,21 +113,6 @@ static char memory[MEMORY] __attribute__((aligned(4096)));
 static unsigned long nr_tables;
 static int vcpu = -1;
 static unsigned long long wrong;
-
-static void say(const char *format, ...)
-{
-	static int kmsg = -1;
-	char line[200];
-	va_list args;
-	int len;
-
-	if (kmsg < 0)
-		kmsg = open("/dev/kmsg", O_WRONLY);
-	va_start(args, format);
-	len = vsnprintf(line, sizeof(line), format, args);
-	va_end(args);
-	write(kmsg, line, len);
-}
 
 static int must(int ret, const char *what)
 {
