@@ -237,6 +237,20 @@ code() {
 		grep -vE '^(bti|paciasp|autiasp|(stp|ldp) x29, x30|mov x29, sp)'
 }
 
+# check_build_from_top VARIANT: Kbuild at the top makes each module of rust/.
+check_build_from_top() {
+	local to=$LOGS/test/top
+	rm -rf "$to"
+	mkdir -p "$to"
+	# shellcheck disable=SC2046 # a list
+	kenv make --no-print-directory -C "$(kernel_dir "$1")" ARCH="$ARCH" $(make_options "$1") \
+		-j"$JOBS" M="$TOP" MO="$to" modules
+	diff <(cd "$TOP/rust" && for name in */Kbuild; do echo "${name%/Kbuild}"; done) \
+		<(cd "$to/rust" && for name in */*.ko; do
+			[ "${name%/*}" != "$(basename "$name" .ko)" ] || echo "${name%/*}"
+		done)
+}
+
 # check_same_code VARIANT: per-CPU operations in Rust are, instruction by
 # instruction, those in C.
 check_same_code() {

@@ -366,6 +366,7 @@ needs kernel-table;	run_test trimmed check_trimmed table
 needs kernel-table;	run_test compile-fail check_compile_fail table
 needs kernel-table;	run_test cfi-types check_cfi_types table
 needs module-plain;	run_test same-code-plain check_same_code plain
+needs module-plain;	run_test build-from-top check_build_from_top plain
 needs kernel-table;	run_test misaligned check_misaligned table
 needs kernel-table;	run_test sparse check_sparse table
 needs kernel-table;	run_test rustdoc check_rustdoc table
