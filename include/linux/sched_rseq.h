@@ -44,12 +44,10 @@ static_assert(sizeof(struct sched_rseq_entry) == 8);
  * struct sched_rseq_table - the descriptors of the kernel or of one module
  * @entries:	first descriptor
  * @nr:		number of descriptors
- * @sorted:	@entries are in ascending order of the sections' addresses
  */
 struct sched_rseq_table {
 	const struct sched_rseq_entry	*entries;
 	unsigned int			nr;
-	bool				sorted;
 };
 
 static inline unsigned long sched_rseq_begin(const struct sched_rseq_entry *entry)
@@ -67,23 +65,20 @@ static inline unsigned int sched_rseq_nr_insns(unsigned long begin, unsigned lon
 	return nr;
 }
 
-/* The name of the mode: the kind of sections, and how they are resumed */
-#if defined(CONFIG_SCHED_RSEQ_PLAIN)
-#define SCHED_RSEQ_MODE "plain"
-#elif defined(CONFIG_SCHED_RSEQ_PUBLISH)
-#define SCHED_RSEQ_MODE "publish"
-#elif defined(CONFIG_SCHED_RSEQ_MVIY)
-#define SCHED_RSEQ_MODE "mviy"
-#else
-#define SCHED_RSEQ_MODE "table"
-#endif
-
 /* The kernel's own table: from the linker script, sorted by scripts/sorttable.c. */
 extern const struct sched_rseq_entry __start___sched_rseq[], __stop___sched_rseq[];
 
-/* Rust: rust/kernel/sched_rseq.rs */
+static inline struct sched_rseq_table sched_rseq_kernel_table(void)
+{
+	return (struct sched_rseq_table) {
+		.entries = __start___sched_rseq,
+		.nr = __stop___sched_rseq - __start___sched_rseq,
+	};
+}
+
+/* Rust: rust/kernel/sched_rseq.rs, and lookup.rs below it */
+bool sched_rseq_in_section(unsigned long addr);
 void __sched_rseq_resume(struct pt_regs *regs, unsigned long pc, unsigned int old_cpu);
-bool sched_rseq_contains(const struct sched_rseq_table *table, unsigned long addr);
 const char *sched_rseq_check(const struct sched_rseq_entry *entry,
 			     unsigned long text, unsigned long text_size);
 
@@ -92,10 +87,6 @@ const char *arch_sched_rseq_check(const struct sched_rseq_entry *entry);
 
 /* kernel/sched/core.c */
 void preempt_schedule_irq_resume(struct pt_regs *regs);
-
-/* kernel/sched_rseq.c */
-bool sched_rseq_find_table(unsigned long addr, struct sched_rseq_table *table);
-bool sched_rseq_in_section(unsigned long addr);
 
 /**
  * struct sched_rseq_place - the place of a section in words
@@ -113,6 +104,8 @@ struct sched_rseq_place {
 
 typedef int (*sched_rseq_section_fn)(const struct sched_rseq_place *place,
 				     const struct sched_rseq_entry *entry, void *data);
+
+/* kernel/sched_rseq.c */
 int sched_rseq_walk_sections(unsigned long *pos, sched_rseq_section_fn fn, void *data);
 
 #ifdef CONFIG_MODULES
@@ -123,11 +116,6 @@ bool sched_rseq_module_table(unsigned long addr, struct sched_rseq_table *table)
 int sched_rseq_walk_module_sections(unsigned long from, unsigned long *pos,
 				    sched_rseq_section_fn fn, void *data);
 #else
-static inline bool sched_rseq_module_table(unsigned long addr, struct sched_rseq_table *table)
-{
-	return false;
-}
-
 static inline int sched_rseq_walk_module_sections(unsigned long from, unsigned long *pos,
 						  sched_rseq_section_fn fn, void *data)
 {
@@ -149,71 +137,15 @@ static inline int sched_rseq_module_finalize(struct module *mod) { return 0; }
 #endif /* CONFIG_SCHED_RSEQ */
 
 #ifdef CONFIG_SCHED_RSEQ_PLAIN
-
-#include <linux/bitops.h>
-
-/*
- * The filter has a bit for each piece of text in which a plain section may be. It
- * ignores the address bits above those that select the bit, so modules need no test
- * of their own, wherever they are. The search sorts out addresses that share a bit
- * with a section.
- */
-#define SCHED_RSEQ_FILTER_SHIFT	6
-#define SCHED_RSEQ_FILTER_BITS	BIT(16)
-
-extern unsigned long sched_rseq_filter[BITS_TO_LONGS(SCHED_RSEQ_FILTER_BITS)];
-
-static __always_inline unsigned long sched_rseq_filter_bit(unsigned long addr)
-{
-	return (addr >> SCHED_RSEQ_FILTER_SHIFT) % SCHED_RSEQ_FILTER_BITS;
-}
-
-/* Rust: rust/kernel/sched_rseq.rs */
-void __sched_rseq_interrupted(struct pt_regs *regs, unsigned long pc);
-
-/**
- * sched_rseq_interrupted - Restart an interrupted plain section
- * @regs:	the interrupted context, which may be user mode
- *
- * Each entry that returns to kernel mode must call this once, if it can have run
- * code that uses per-CPU variables. The time of the call makes no difference.
- *
- * Context: Interrupts are disabled, NMIs may be enabled. RCU is watching.
- */
-static __always_inline void sched_rseq_interrupted(struct pt_regs *regs)
-{
-	unsigned long pc = sched_rseq_pc(regs);
-
-	if (unlikely(arch_test_bit(sched_rseq_filter_bit(pc), sched_rseq_filter))) {
-		instrumentation_begin();
-		__sched_rseq_interrupted(regs, pc);
-		instrumentation_end();
-	}
-}
-
-/* Rust: rust/kernel/sched_rseq.rs */
-bool sched_rseq_find_plain(unsigned long addr, unsigned long *begin, unsigned long *end);
-
-/* kernel/sched_rseq.c */
-void sched_rseq_filter_add(const struct sched_rseq_table *table, unsigned long *filter);
-void sched_rseq_filter_rebuild(void);
-
-#ifdef CONFIG_MODULES
-/* kernel/module/sched_rseq.c */
-void sched_rseq_module_filter_add(unsigned long *filter);
-void sched_rseq_module_free(struct module *mod);
-void sched_rseq_filter_restore(void);
+#include <linux/sched_rseq_plain.h>
 #else
-static inline void sched_rseq_module_filter_add(unsigned long *filter) { }
-static inline void sched_rseq_filter_restore(void) { sched_rseq_filter_rebuild(); }
-#endif
-
-#else /* CONFIG_SCHED_RSEQ_PLAIN */
-
 static __always_inline void sched_rseq_interrupted(struct pt_regs *regs) { }
 static inline void sched_rseq_module_free(struct module *mod) { }
+#endif
 
-#endif /* CONFIG_SCHED_RSEQ_PLAIN */
+#ifdef CONFIG_SCHED_RSEQ_BREAK
+#include <linux/sched_rseq_broken.h>
+#endif
 
 #ifndef CONFIG_SCHED_RSEQ_PUBLISH
 struct thread_info;
@@ -230,28 +162,6 @@ static __always_inline void sched_rseq_restore(const struct pt_regs *regs,
 					       struct thread_info *ti)
 {
 }
-#endif
-
-#ifdef CONFIG_SCHED_RSEQ_BREAK
-/*
- * Deliberately broken engines, for tests that must find the mistake. The parameter
- * sched_rseq_broken= selects one.
- */
-enum sched_rseq_break {
-	SCHED_RSEQ_BREAK_NOTHING,
-	SCHED_RSEQ_BREAK_NO_RESUME,	/* the hook does nothing */
-	SCHED_RSEQ_BREAK_END_SHORT,	/* end is one instruction too early */
-	SCHED_RSEQ_BREAK_END_LONG,	/* end is one instruction too late */
-	SCHED_RSEQ_BREAK_NO_MODULE,	/* the tables of modules are not searched */
-	SCHED_RSEQ_BREAK_FIXUP_EARLY,	/* fixup before the address is formed */
-	SCHED_RSEQ_BREAK_FIXUP_SIGN,	/* fixup the wrong way */
-	SCHED_RSEQ_BREAK_FIXUP_OLD_CPU,	/* fixup from the wrong CPU */
-	SCHED_RSEQ_BREAK_MOVED_ONLY,	/* plain: no search if nothing was moved */
-	SCHED_RSEQ_BREAK_NO_NMI,	/* plain: no search on the way out of NMIs */
-	SCHED_RSEQ_BREAK_WRONG_CPU,	/* the CPU of the exit is compared with itself */
-};
-
-extern unsigned int sched_rseq_broken;
 #endif
 
 #ifdef CONFIG_SCHED_RSEQ
@@ -310,75 +220,14 @@ enum sched_rseq_stat {
 	SCHED_RSEQ_NR_STATS,
 };
 
-/* The last bin of the boundary histogram also counts all later instructions. */
-#define SCHED_RSEQ_NR_BOUNDARIES	16
-
-/**
- * struct sched_rseq_stats - the counters of one CPU
- * @count:	indexed by enum sched_rseq_stat
- * @boundary:	indexed by the instruction of the section at which a task was found
- */
-struct sched_rseq_stats {
-	unsigned long	count[SCHED_RSEQ_NR_STATS];
-	unsigned long	boundary[SCHED_RSEQ_NR_BOUNDARIES];
-};
-
 #ifdef CONFIG_SCHED_RSEQ_STATS
-
-DECLARE_PER_CPU(struct sched_rseq_stats, sched_rseq_stats);
-DECLARE_STATIC_KEY_FALSE(sched_rseq_stats_key);
-
-void sched_rseq_stat_inc(enum sched_rseq_stat which);
-void sched_rseq_boundary_inc(unsigned int insn);
-void sched_rseq_stats_trace_exits(bool on);
-void __sched_rseq_note_exit(struct pt_regs *regs);
-
-/**
- * sched_rseq_note_exit - Count an exit to kernel mode
- * @regs:	the interrupted context
- *
- * This is one NOP unless the statistics are in use.
- */
-static __always_inline void sched_rseq_note_exit(struct pt_regs *regs)
-{
-	if (static_branch_unlikely(&sched_rseq_stats_key))
-		__sched_rseq_note_exit(regs);
-}
-
-/* Count an exit that called the scheduler. As cheap as sched_rseq_note_exit(). */
-static __always_inline void sched_rseq_note_preempt(void)
-{
-	if (static_branch_unlikely(&sched_rseq_stats_key))
-		sched_rseq_stat_inc(SCHED_RSEQ_STAT_PREEMPT);
-}
-
-#else /* CONFIG_SCHED_RSEQ_STATS */
-
-static inline void sched_rseq_stat_inc(enum sched_rseq_stat which) { }
-static inline void sched_rseq_boundary_inc(unsigned int insn) { }
+#include <linux/sched_rseq_stats.h>
+#else
 static __always_inline void sched_rseq_note_exit(struct pt_regs *regs) { }
 static __always_inline void sched_rseq_note_preempt(void) { }
+#endif
 
-#endif /* CONFIG_SCHED_RSEQ_STATS */
-
-#if defined(CONFIG_SCHED_RSEQ_STATS) && defined(CONFIG_SCHED_RSEQ_MVIY)
-/* Rust: rust/kernel/sched_rseq.rs */
-void __sched_rseq_note_marked(unsigned long pc);
-
-static __always_inline void sched_rseq_note_marked(struct pt_regs *regs)
-{
-	instrumentation_begin();
-	__sched_rseq_note_marked(sched_rseq_pc(regs));
-	instrumentation_end();
-}
-
-static __always_inline void sched_rseq_note_fixup(void)
-{
-	instrumentation_begin();
-	sched_rseq_stat_inc(SCHED_RSEQ_STAT_FIXUP);
-	instrumentation_end();
-}
-#else
+#if !defined(CONFIG_SCHED_RSEQ_STATS) || !defined(CONFIG_SCHED_RSEQ_MVIY)
 static __always_inline void sched_rseq_note_marked(struct pt_regs *regs) { }
 static __always_inline void sched_rseq_note_fixup(void) { }
 #endif

@@ -13,6 +13,17 @@
 #define SCHED_RSEQ_FIXUP	1
 #define SCHED_RSEQ_PLAIN	2
 
+/* The name of the mode: the kind of sections, and how they are resumed */
+#if defined(CONFIG_SCHED_RSEQ_PLAIN)
+#define SCHED_RSEQ_MODE "plain"
+#elif defined(CONFIG_SCHED_RSEQ_PUBLISH)
+#define SCHED_RSEQ_MODE "publish"
+#elif defined(CONFIG_SCHED_RSEQ_MVIY)
+#define SCHED_RSEQ_MODE "mviy"
+#else
+#define SCHED_RSEQ_MODE "table"
+#endif
+
 #ifndef __ASSEMBLER__
 
 #include <linux/stringify.h>

@@ -11,6 +11,7 @@
 #include <linux/slab.h>
 #include <linux/sort.h>
 #include "internal.h"
+#include "sched_rseq.h"
 
 static int cmp_entry(const void *a, const void *b)
 {
@@ -48,12 +49,11 @@ static bool is_sorted(const struct sched_rseq_entry *entries, unsigned int nr)
  * without a lock. Descriptors of freed init text stay as well. They do no harm: a
  * table is only searched for addresses in its module's text.
  */
-static struct sched_rseq_table module_table(const struct module *mod)
+struct sched_rseq_table sched_rseq_table_of(const struct module *mod)
 {
 	return (struct sched_rseq_table) {
 		.entries = mod->sched_rseq,
 		.nr = mod->num_sched_rseq,
-		.sorted = !IS_ENABLED(CONFIG_SCHED_RSEQ_PUBLISH),
 	};
 }
 
@@ -70,7 +70,7 @@ static noinline const struct module_memory *text_at(const struct module *mod, un
 	return NULL;
 }
 
-static bool was_freed(const struct module *mod, const struct sched_rseq_entry *entry)
+bool sched_rseq_was_freed(const struct module *mod, const struct sched_rseq_entry *entry)
 {
 	return !text_at(mod, sched_rseq_begin(entry));
 }
@@ -202,89 +202,6 @@ static void find_symbol_at(const struct module *mod, unsigned long addr,
 }
 #endif
 
-#ifdef CONFIG_SCHED_RSEQ_PLAIN
-/*
- * The loader flushes the instruction cache after this, and the flush sends an
- * interrupt to all CPUs. So no CPU executes the module's text and still sees the
- * old filter.
- */
-static void filter_module(struct module *mod)
-{
-	struct sched_rseq_table table = module_table(mod);
-
-	if (!table.nr)
-		return;
-	guard(mutex)(&module_mutex);
-	sched_rseq_filter_add(&table, sched_rseq_filter);
-	mod->sched_rseq_filtered = true;
-}
-
-/* A descriptor of freed init text stays out: other text may have taken its place. */
-static void add_to_filter(const struct module *mod, unsigned long *filter)
-{
-	struct sched_rseq_table one = { .nr = 1 };
-
-	for (unsigned int i = 0; i < mod->num_sched_rseq; i++) {
-		one.entries = mod->sched_rseq + i;
-		if (!was_freed(mod, one.entries))
-			sched_rseq_filter_add(&one, filter);
-	}
-}
-
-/* Called with module_mutex held. */
-void sched_rseq_module_filter_add(unsigned long *filter)
-{
-	struct module *mod;
-
-	list_for_each_entry(mod, &modules, list) {
-		/*
-		 * The loader writes the table's address and length without
-		 * module_mutex, while the module is on the list. Ignore the table
-		 * until it is complete:
-		 *
-		 *	loader of one			module_mutex: another goes
-		 *	1. length
-		 *					2. not filtered: next
-		 *	3. address
-		 *	4. sort
-		 *	5. module_mutex: filtered
-		 */
-		if (mod->sched_rseq_filtered)
-			add_to_filter(mod, filter);
-	}
-}
-
-/**
- * sched_rseq_module_free - Clear the filter's bits that only this module needed
- * @mod:	a module that has left the list, or whose load failed
- *
- * Context: Task context, module_mutex is held.
- */
-void sched_rseq_module_free(struct module *mod)
-{
-	lockdep_assert_held(&module_mutex);
-	if (mod->sched_rseq_filtered)
-		sched_rseq_filter_rebuild();
-}
-
-/**
- * sched_rseq_filter_restore - Clear the filter's bits that a test has set
- * needlessly
- *
- * A test may set bits of the filter at any time. It must not write back a copy: a
- * module that was loaded meanwhile has set bits of its own.
- *
- * Context: Task context. Takes module_mutex.
- */
-void sched_rseq_filter_restore(void)
-{
-	guard(mutex)(&module_mutex);
-	sched_rseq_filter_rebuild();
-}
-#else
-static void filter_module(struct module *mod) { }
-#endif
-
 /*
  * Find the table in a module's file and check it. @table becomes the section, or
  * NULL if there is none. Returns what is wrong, or NULL.
@@ -391,7 +308,7 @@ int sched_rseq_module_finalize(struct module *mod)
 			return -ENOEXEC;
 		}
 	}
-	filter_module(mod);
+	sched_rseq_filter_module(mod);
 	return 0;
 }
 
@@ -403,7 +320,7 @@ bool sched_rseq_module_table(unsigned long addr, struct sched_rseq_table *table)
 	mod = __module_text_address(addr);
 	if (!mod)
 		return false;
-	*table = module_table(mod);
+	*table = sched_rseq_table_of(mod);
 	return true;
 }
 
@@ -427,7 +344,7 @@ int sched_rseq_walk_module_sections(unsigned long from, unsigned long *pos,
 
 	guard(mutex)(&module_mutex);
 	list_for_each_entry(mod, &modules, list) {
-		const struct sched_rseq_table table = module_table(mod);
+		const struct sched_rseq_table table = sched_rseq_table_of(mod);
 		struct sched_rseq_place place = { .owner = mod->name };
 
 		if (mod->state == MODULE_STATE_UNFORMED)
@@ -436,7 +353,7 @@ int sched_rseq_walk_module_sections(unsigned long from, unsigned long *pos,
 			const struct sched_rseq_entry *entry = table.entries + (*pos - from);
 			int ret;
 
-			if (was_freed(mod, entry))
+			if (sched_rseq_was_freed(mod, entry))
 				continue;
 			find_symbol_at(mod, sched_rseq_begin(entry), &place);
 			ret = fn(&place, entry, data);

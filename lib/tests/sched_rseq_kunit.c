@@ -593,7 +593,7 @@ static void srk_interrupted(struct kunit *test)
 
 	srk_find(test, srk_one_section, &s);
 	for (unsigned int i = 0; i < s.len; i += sched_rseq_insn_length(s.begin + i)) {
-		KUNIT_EXPECT_TRUE(test, sched_rseq_find_plain(s.begin + i, &begin, &end));
+		KUNIT_EXPECT_TRUE(test, sched_rseq_plain_at(s.begin + i, &begin, &end));
 		KUNIT_EXPECT_EQ(test, begin, s.begin);
 		KUNIT_EXPECT_EQ(test, end, s.begin + s.len);
 		instruction_pointer_set(&regs, s.begin + i);
@@ -604,7 +604,7 @@ static void srk_interrupted(struct kunit *test)
 	for (unsigned int i = 0; i < 2; i++) {
 		unsigned long pc = i ? s.begin + s.len : s.begin - SCHED_RSEQ_INSN_BYTES;
 
-		KUNIT_EXPECT_FALSE(test, sched_rseq_find_plain(pc, &begin, &end));
+		KUNIT_EXPECT_FALSE(test, sched_rseq_plain_at(pc, &begin, &end));
 		instruction_pointer_set(&regs, pc);
 		scoped_guard(irqsave)
 			sched_rseq_interrupted(&regs);

@@ -20,7 +20,7 @@ pub(crate) fn run() -> Result {
             return Ok(());
         }
         let end = section.begin + u64::from(section.len);
-        let found = |addr| sched_rseq::find_section(addr);
+        let found = |addr| sched_rseq::section_at(addr);
         let right = found(section.begin) == Some(section)
             && found(end - INSN_BYTES) == Some(section)
             && found(end) != Some(section);

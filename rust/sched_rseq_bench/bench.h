@@ -6,7 +6,9 @@
 #ifndef SCHED_RSEQ_BENCH_H
 #define SCHED_RSEQ_BENCH_H
 
+#include <linux/build_bug.h>
 #include <linux/percpu.h>
+#include <linux/stddef.h>
 #include <linux/timekeeping.h>
 #include <linux/types.h>
 
@@ -38,6 +40,9 @@ struct bench_op {
 	void		(*once)(u64 old, u64 new);
 };
 
+/* sched_rseq_bench_main.rs has the same layout. */
+static_assert(sizeof(struct bench_op) == 40 && offsetof(struct bench_op, once) == 32);
+
 /**
  * struct bench_unit - the operations of one scheme, from one file
  * @name:	prefix of the names of its functions
@@ -55,6 +60,9 @@ struct bench_unit {
 	u32			nr_ops;
 	const struct bench_op	*ops;
 };
+
+/* sched_rseq_bench_main.rs has the same layout. */
+static_assert(sizeof(struct bench_unit) == 48 && offsetof(struct bench_unit, ops) == 40);
 
 extern const struct bench_unit bench_native, bench_native_lse, bench_refresh, bench_refresh_lse,
 			       bench_fixed, bench_fixed_lse, bench_preempt, bench_atomic;
@@ -93,6 +101,9 @@ struct bench_search {
 	u64	search;
 };
 
+/* sched_rseq_bench_main.rs has the same layout. */
+static_assert(sizeof(struct bench_search) == 112 && offsetof(struct bench_search, search) == 104);
+
 /**
  * bench_now_ns - Read the clock of all measurements
  *
@@ -124,5 +135,6 @@ u64 bench_filter_ns(void);
 
 /* Rust: sched_rseq_bench_main.rs */
 bool bench_is_text(unsigned long addr);
+bool bench_contains(const struct sched_rseq_table *table, unsigned long addr);
 
 #endif /* SCHED_RSEQ_BENCH_H */

@@ -32,6 +32,8 @@ struct Op {
     run_once: *const (),
 }
 
+static_assert!(size_of::<Op>() == 40 && core::mem::offset_of!(Op, run_once) == 32);
+
 /// The layout of `struct bench_unit` of bench.h.
 #[repr(C)]
 struct Unit {
@@ -42,6 +44,8 @@ struct Unit {
     nr_ops: u32,
     ops: *const Op,
 }
+
+static_assert!(size_of::<Unit>() == 48 && core::mem::offset_of!(Unit, ops) == 40);
 
 /// The layout of `struct bench_search` of bench.h.
 #[repr(C)]
@@ -57,6 +61,8 @@ struct Search {
     most_passed: u64,
     search: u64,
 }
+
+static_assert!(size_of::<Search>() == 112 && core::mem::offset_of!(Search, search) == 104);
 
 extern "C" {
     fn bench_unit(index: u32) -> *const Unit;
@@ -98,6 +104,29 @@ fn insns(ns: u64) -> Option<u64> {
 #[no_mangle]
 extern "C" fn bench_is_text(addr: usize) -> bool {
     kernel::sched_rseq::is_text(addr as u64)
+}
+
+/// Returns whether one of the sections of a table contains an address. Searches as the engine does.
+///
+/// # Safety
+///
+/// `table` describes valid descriptors, in the order of their sections.
+#[cfg(CONFIG_SCHED_RSEQ)]
+#[no_mangle]
+unsafe extern "C" fn bench_contains(
+    table: *const kernel::bindings::sched_rseq_table,
+    addr: usize,
+) -> bool {
+    use kernel::sched_rseq::Table;
+
+    // SAFETY: By the safety requirements of this function.
+    let table = unsafe { &*table };
+    if table.nr == 0 {
+        return false;
+    }
+    // SAFETY: As above.
+    let entries = unsafe { core::slice::from_raw_parts(table.entries.cast(), table.nr as usize) };
+    Table::new(entries, true).find(addr as u64).is_some()
 }
 
 /// The numbers of bad results.

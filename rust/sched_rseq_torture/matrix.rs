@@ -78,7 +78,7 @@ impl Operation {
 /// address, and the number of all. The caller runs in the module of the address.
 #[cfg(CONFIG_SCHED_RSEQ)]
 fn find(pc: u64) -> Option<(u64, usize, usize)> {
-    kernel::sched_rseq::find_insn(pc)
+    kernel::sched_rseq::insn_at(pc)
         .map(|(section, insn, insns)| (section.begin, insn as usize, insns as usize))
 }
 

@@ -355,14 +355,14 @@ check_no_panic() {
 	[ "$1" != plain ] || nr=5
 	vmlinux=$(kernel_dir "$1")/vmlinux
 	names=$(llvm-nm "$vmlinux" | awk '$3 ~ /^__sched_rseq_(resume|interrupted)$/ ||
-		$3 ~ /10sched_rseq(20find_entry_elsewhere|9resume_in|14interrupted_in)$/ { print $3 }')
+		$3 ~ /10sched_rseq(6lookup16lookup_elsewhere|9resume_in|5plain14interrupted_in)$/ { print $3 }')
 	echo "$names"
 	[ "$(wc -l <<<"$names")" -eq $nr ]
 	calls=$(for name in $names; do called "$vmlinux" "$name"; done)
 	echo "$calls"
-	grep find_entry_elsewhere <<<"$calls"
+	grep lookup_elsewhere <<<"$calls"
 	grep resume_in <<<"$calls"
-	grep sched_rseq_find_table <<<"$calls"
+	grep sched_rseq_module_table <<<"$calls"
 	grep sched_rseq_stat_inc <<<"$calls"
 	without grep panic <<<"$calls"
 }

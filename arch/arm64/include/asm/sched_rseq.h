@@ -6,8 +6,6 @@
 #ifndef __ASM_SCHED_RSEQ_H
 #define __ASM_SCHED_RSEQ_H
 
-#include <linux/thread_info.h>
-
 #include <asm/ptrace.h>
 
 /* The length of an instruction is a multiple of this. */
@@ -25,8 +23,6 @@ static __always_inline unsigned long sched_rseq_pc(const struct pt_regs *regs)
 	return regs->pc;
 }
 
-struct sched_rseq_entry;
-
 static inline void sched_rseq_reg_add(struct pt_regs *regs, unsigned int reg,
 				      unsigned long delta)
 {
@@ -34,30 +30,7 @@ static inline void sched_rseq_reg_add(struct pt_regs *regs, unsigned int reg,
 }
 
 #ifdef CONFIG_SCHED_RSEQ_PUBLISH
-/* Return the descriptor that the interrupted code had published, or NULL. */
-static __always_inline const struct sched_rseq_entry *
-sched_rseq_published(const struct pt_regs *regs)
-{
-	return (const struct sched_rseq_entry *)regs->sched_rseq;
-}
-
-static __always_inline void sched_rseq_unpublish(struct pt_regs *regs)
-{
-	regs->sched_rseq = 0;
-}
-
-/* For an entry that is not an exception. entry.S does this for exceptions. */
-static __always_inline void sched_rseq_save(struct pt_regs *regs, struct thread_info *ti)
-{
-	regs->sched_rseq = ti->sched_rseq;
-	ti->sched_rseq = 0;
-}
-
-static __always_inline void sched_rseq_restore(const struct pt_regs *regs,
-					       struct thread_info *ti)
-{
-	ti->sched_rseq = regs->sched_rseq;
-}
+#include <asm/sched_rseq_publish.h>
 #endif
 
 #endif /* __ASM_SCHED_RSEQ_H */
