@@ -47,6 +47,8 @@ struct Op {
     effect: u32,
 }
 
+static_assert!(size_of::<Op>() == 16 && core::mem::offset_of!(Op, effect) == 12);
+
 /// `enum srt_effect` of shot.h.
 const COUNTS: u32 = 0;
 const STORES: u32 = 1;

@@ -96,6 +96,8 @@ struct srt_shot {
     spilt: u64,
 }
 
+static_assert!(size_of::<srt_shot>() == 88 && core::mem::offset_of!(srt_shot, spilt) == 80);
+
 use srt_shot as Shot;
 
 extern "C" {

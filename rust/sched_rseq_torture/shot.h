@@ -7,6 +7,8 @@
 #ifndef SCHED_RSEQ_TORTURE_SHOT_H
 #define SCHED_RSEQ_TORTURE_SHOT_H
 
+#include <linux/build_bug.h>
+#include <linux/stddef.h>
 #include <linux/types.h>
 
 /* The effect of an operation under torture on its variable */
@@ -39,6 +41,9 @@ struct srt_op {
 	u32		bits;
 	u32		effect;
 };
+
+/* inject.rs has the same layout. */
+static_assert(sizeof(struct srt_op) == 16 && offsetof(struct srt_op, effect) == 12);
 
 /**
  * struct srt_shot - one shot
@@ -73,6 +78,9 @@ struct srt_shot {
 	u64	bad_return;
 	u64	spilt;
 };
+
+/* sched_rseq_torture_main.rs has the same layout. */
+static_assert(sizeof(struct srt_shot) == 88 && offsetof(struct srt_shot, spilt) == 80);
 
 /* Loops in Rust: sched_rseq_torture_main.rs */
 #define SRT_RUST_LOOPS(bits)						\

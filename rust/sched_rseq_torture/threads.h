@@ -7,7 +7,9 @@
 #ifndef SCHED_RSEQ_TORTURE_THREADS_H
 #define SCHED_RSEQ_TORTURE_THREADS_H
 
+#include <linux/build_bug.h>
 #include <linux/prandom.h>
+#include <linux/stddef.h>
 #include <linux/types.h>
 
 struct task_struct;
@@ -27,6 +29,9 @@ struct srt_count {
 	u64	bad;
 };
 
+/* threads.rs has the same layout. */
+static_assert(sizeof(struct srt_count) == 56 && offsetof(struct srt_count, bad) == 48);
+
 /**
  * struct srt_thread - a thread that does operations
  * @task:	the thread
@@ -38,6 +43,9 @@ struct srt_thread {
 	struct rnd_state	random;
 	struct srt_count	count;
 };
+
+/* threads.rs has the same layout. */
+static_assert(sizeof(struct srt_thread) == 80 && offsetof(struct srt_thread, count) == 24);
 
 /**
  * struct srt_run - the threads, and the events that happen to them
@@ -67,6 +75,9 @@ struct srt_run {
 	u32			stutter_ms;
 };
 
+/* threads.rs has the same layout. */
+static_assert(sizeof(struct srt_run) == 56 && offsetof(struct srt_run, stutter_ms) == 52);
+
 /**
  * struct srt_events - the events that happened to the threads
  * @timers:	interrupts by the timers
@@ -78,6 +89,9 @@ struct srt_events {
 	u64	moved;
 	u64	offline;
 };
+
+/* threads.rs has the same layout. */
+static_assert(sizeof(struct srt_events) == 24 && offsetof(struct srt_events, offline) == 16);
 
 int srt_threads_start(struct srt_run *run);
 void srt_threads_stop(struct srt_run *run);

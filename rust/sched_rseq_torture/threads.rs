@@ -34,6 +34,8 @@ struct Count {
     bad: u64,
 }
 
+static_assert!(size_of::<Count>() == 56 && core::mem::offset_of!(Count, bad) == 48);
+
 impl Count {
     fn add(&mut self, other: &Count) {
         for (sum, more) in self.sum.iter_mut().zip(other.sum) {
@@ -52,6 +54,8 @@ struct Thread {
     count: Count,
 }
 
+static_assert!(size_of::<Thread>() == 80 && core::mem::offset_of!(Thread, count) == 24);
+
 /// The layout of `struct srt_run` of threads.h.
 #[repr(C)]
 struct Run {
@@ -68,6 +72,8 @@ struct Run {
     stutter_ms: u32,
 }
 
+static_assert!(size_of::<Run>() == 56 && core::mem::offset_of!(Run, stutter_ms) == 52);
+
 /// The layout of `struct srt_events` of threads.h.
 #[repr(C)]
 #[derive(Default)]
@@ -76,6 +82,8 @@ struct Events {
     moved: u64,
     offline: u64,
 }
+
+static_assert!(size_of::<Events>() == 24 && core::mem::offset_of!(Events, offline) == 16);
 
 extern "C" {
     fn srt_threads_start(run: *mut Run) -> c_int;
