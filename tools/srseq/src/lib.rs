@@ -34,4 +34,10 @@ mod decide;
 
 pub use commands::main;
 pub use decide::Entry;
+pub use names::OPS;
 pub use verify::{verify_data, Caught, Finding, Options, Report};
+
+/// Returns the names of all architectures.
+pub fn architectures() -> impl Iterator<Item = &'static str> {
+    arch::ALL.into_iter().map(|arch| arch.facts().name)
+}
