@@ -36,7 +36,7 @@ part() {
 }
 
 # row NAME SECTIONS CELLS VIOLATIONS MISTAKES
-row() { table+=("$(printf '%-28s %9s %11s %11s %9s' "$@")"); }
+row() { table+=("$(printf '%-33s %9s %11s %11s %9s' "$@")"); }
 
 model() { srseq model; }
 part model model
@@ -128,7 +128,7 @@ if [ "$ARCH" = arm64 ]; then
 	fi
 fi
 
-printf '%-28s %9s %11s %11s %9s\n' "" sections cells violations mistakes
+printf '%-33s %9s %11s %11s %9s\n' "" sections cells violations mistakes
 printf '%s\n' "${table[@]}"
 verdict=PASS
 if [ -n "$failed" ] || [ "$violations" -ne 0 ] || [ "$hit" -ne "$cells" ] || [ "$found" -ne "$mistakes" ]; then
