@@ -103,8 +103,21 @@ impl<'a> Arguments<'a> {
         Ok(())
     }
 
-    fn srseq(&self) -> Result<i32> {
-        self.lab.srseq().args(&self.list).rc()
+    /// Has srseq put the numbers together, which are kept as `name`, if they are to be kept.
+    fn finish(&self, command: &str, results: &Path, name: Option<String>) -> Result {
+        match self.lab.srseq().args(&self.list).rc()? {
+            0 => (),
+            1 if command == "bench" => bail!(
+                "there is a number that must not be that large (NOT reached); nothing is kept but {}",
+                results.display()
+            ),
+            rc => return Err(Exit(rc as u8).into()),
+        }
+        if let Some(name) = name {
+            self.lab.keep(results, &name)?;
+        }
+        println!("{command}: all numbers are in {}", results.display());
+        Ok(())
     }
 }
 
@@ -125,14 +138,6 @@ impl Lab {
         Ok(kernels.to_vec())
     }
 
-    fn is_quick(what: Option<&str>, command: &str) -> Result<bool> {
-        match what {
-            None => Ok(false),
-            Some("quick") => Ok(true),
-            Some(what) => bail!("{command} {what}: only \"quick\" is known"),
-        }
-    }
-
     /// Tells what is new in results, and keeps them for the next time.
     fn keep(&self, results: &Path, name: &str) -> Result {
         let kept = self.file("Documentation/benchmarks").join(format!("{name}.json"));
@@ -145,8 +150,7 @@ impl Lab {
 
     /// Counts the instructions of per-CPU operations on each kernel, and writes tables, charts and
     /// all numbers. `quick` does only what the headline numbers need, and writes no documentation.
-    pub fn bench(&self, what: Option<&str>) -> Result {
-        let quick = Self::is_quick(what, "bench")?;
+    pub fn bench(&self, quick: bool) -> Result {
         let mut kernels = self.compared(&self.arch.bench_kernels, "benchmarks")?;
         let mut cpus = self.arch.cpus.clone();
         let tail = if quick { "-quick" } else { "" };
@@ -189,26 +193,13 @@ impl Lab {
             }
         }
         arguments.about(&last, &kernels)?;
-        match arguments.srseq()? {
-            0 => (),
-            1 => bail!(
-                "there is a number that must not be that large (NOT reached); nothing is kept but {}",
-                results.display()
-            ),
-            rc => return Err(Exit(rc as u8).into()),
-        }
-        if !quick {
-            self.keep(&results, &self.arch.name)?;
-        }
-        println!("bench: all numbers are in {}", results.display());
-        Ok(())
+        arguments.finish("bench", &results, (!quick).then(|| self.arch.name.clone()))
     }
 
     /// Counts the instructions of fixed work on each kernel, and writes a page and all numbers.
     /// `quick` takes the kernels that are there for other things, leaves out what these cannot do,
     /// and writes no page.
-    pub fn workloads(&self, what: Option<&str>) -> Result {
-        let quick = Self::is_quick(what, "workloads")?;
+    pub fn workloads(&self, quick: bool) -> Result {
         let mut kernels = self.compared(&self.arch.workloads_kernels, "workloads")?;
         let mut by_user = "nothing,fork_exec_wait,pipe,page_fault,tmpfs_file".to_owned();
         let mut by_kernel = "nothing,kmalloc,srcu".to_owned();
@@ -255,15 +246,7 @@ impl Lab {
             }
         }
         arguments.about(&lab, &variants)?;
-        match arguments.srseq()? {
-            0 => (),
-            rc => return Err(Exit(rc as u8).into()),
-        }
-        if !quick {
-            self.keep(&results, &format!("{}-workloads", self.arch.name))?;
-        }
-        println!("workloads: all numbers are in {}", results.display());
-        Ok(())
+        arguments.finish("workloads", &results, (!quick).then(|| format!("{}-workloads", self.arch.name)))
     }
 
     /// Compiles a program for the guest with the kernel's own small C library, and the headers of
@@ -297,12 +280,6 @@ impl Lab {
             arguments.boot(kernel, &guest, &format!("defconfig ({kernel}): boot"), &log)?;
         }
         arguments.about(&lab, &variants)?;
-        match arguments.srseq()? {
-            0 => (),
-            rc => return Err(Exit(rc as u8).into()),
-        }
-        self.keep(&results, &format!("{}-defconfig", self.arch.name))?;
-        println!("defconfig: all numbers are in {}", results.display());
-        Ok(())
+        arguments.finish("defconfig", &results, Some(format!("{}-defconfig", self.arch.name)))
     }
 }

@@ -43,13 +43,22 @@ enum Command {
     /// Do the tests that the kernel brings along.
     Selftests,
     /// Count the instructions of per-CPU operations.
-    Bench { what: Option<String> },
+    Bench {
+        #[arg(value_parser = ["quick"])]
+        what: Option<String>,
+    },
     /// Count the instructions of fixed work.
-    Workloads { what: Option<String> },
+    Workloads {
+        #[arg(value_parser = ["quick"])]
+        what: Option<String>,
+    },
     /// Measure the kernel of the architecture's defconfig.
     Defconfig,
     /// Show live what the module counts in the guest.
-    Stat { seconds: Option<String> },
+    Stat {
+        #[arg(default_value = "10")]
+        seconds: String,
+    },
     /// Open a shell in the guest.
     Shell,
     /// Get the kernel source, and apply the series to it.
@@ -76,11 +85,17 @@ enum Command {
         check: bool,
     },
     /// Do the checks that CI does; "check": those without a kernel; "all": all.
-    Test { tier: Option<String> },
+    Test {
+        #[arg(default_value = "test")]
+        tier: Tier,
+    },
     /// List the checks, and which command does each; with a tier as of test, those that it does.
-    List { tier: Option<String> },
+    List { tier: Option<Tier> },
     /// Remove what was built; "all": the downloads, too.
-    Clean { what: Option<String> },
+    Clean {
+        #[arg(value_parser = ["all"])]
+        what: Option<String>,
+    },
     #[command(hide = true)]
     CheckRun { name: String },
     #[command(hide = true)]
@@ -96,7 +111,6 @@ pub fn run(args: Args) -> Result {
         let variant = variant.filter(|variant| !variant.is_empty());
         work(&lab, &variant.unwrap_or_else(|| lab.mode.clone()))
     }
-    let word = |word: Option<String>| word.filter(|word| !word.is_empty());
     match args.command {
         Command::Run { variant } => on(with_sections()?, variant, |lab, on| lab.run(on)),
         Command::Torture { variant, seconds } => {
@@ -108,10 +122,10 @@ pub fn run(args: Args) -> Result {
         Command::Verify { variant } => on(with_sections()?, variant, |lab, on| lab.verify(on)),
         Command::Prove => with_sections()?.prove(),
         Command::Selftests => with_sections()?.selftests(),
-        Command::Bench { what } => any()?.bench(word(what).as_deref()),
-        Command::Workloads { what } => any()?.workloads(word(what).as_deref()),
+        Command::Bench { what } => any()?.bench(what.is_some()),
+        Command::Workloads { what } => any()?.workloads(what.is_some()),
         Command::Defconfig => any()?.defconfig(),
-        Command::Stat { seconds } => with_sections()?.stat(&word(seconds).unwrap_or("10".into())),
+        Command::Stat { seconds } => with_sections()?.stat(&seconds),
         Command::Shell => with_sections()?.shell(),
         Command::Source => any()?.get_source(),
         Command::Kernel { variant } => on(any()?, variant, |lab, on| lab.kernel(on).map(|_| ())),
@@ -128,22 +142,13 @@ pub fn run(args: Args) -> Result {
         }
         Command::Tree { files } => make_tree(&any()?, &files),
         Command::Patches { check } => write_patches(&any()?, check),
-        Command::Test { tier: name } => runner::test(tier(&word(name).unwrap_or("test".into()))?),
-        Command::List { tier: name } => runner::list(word(name).map(|name| tier(&name)).transpose()?),
-        Command::Clean { what } => any()?.clean(word(what).as_deref() == Some("all")),
+        Command::Test { tier } => runner::test(tier),
+        Command::List { tier } => runner::list(tier),
+        Command::Clean { what } => any()?.clean(what.is_some()),
         Command::CheckRun { name } => runner::one(&name),
         Command::CheckOn { name, variant, argument } => {
             runner::on(&name, &variant, &argument.unwrap_or_default())
         }
-    }
-}
-
-fn tier(name: &str) -> Result<Tier> {
-    match name {
-        "check" => Ok(Tier::Check),
-        "test" => Ok(Tier::Test),
-        "all" => Ok(Tier::All),
-        _ => bail!("{name} are no checks; there are check, test and all"),
     }
 }
 

@@ -11,6 +11,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::SystemTime;
 
 use anyhow::{bail, ensure};
 
@@ -214,10 +215,14 @@ impl Kernel<'_> {
         if let Some(from) = &from {
             self.copy_from(from)?;
         }
-        write(self.wanted(), lab.merged_config(variant))?;
+        let wanted = lab.merged_config(variant);
+        // Checks that run may read it.
+        if read(self.wanted()).ok().as_ref() != Some(&wanted) {
+            write(self.wanted(), &wanted)?;
+        }
         let whitelist = "CONFIG_UNUSED_KSYMS_WHITELIST=\"sched_rseq.ksyms\"";
         let ksyms = self.dir.join("sched_rseq.ksyms");
-        if read(self.wanted())?.lines().any(|line| line == whitelist) && !ksyms.exists() {
+        if wanted.lines().any(|line| line == whitelist) && !ksyms.exists() {
             // For the modules' build to fill in.
             write(ksyms, "")?;
         }
@@ -242,7 +247,7 @@ impl Kernel<'_> {
             "" => String::new(),
             most => format!(" of at most {most}"),
         };
-        let start = fs::metadata(self.wanted())?.modified()?;
+        let start = SystemTime::now();
         let progress = || {
             // A rebuild may need fewer than all.
             let modified = |path: &PathBuf| path.metadata().and_then(|meta| meta.modified());

@@ -5,6 +5,7 @@
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{bail, ensure};
 
@@ -253,8 +254,12 @@ impl Lab {
         Ok(())
     }
 
-    /// Builds the host tool.
+    /// Builds the host tool, once.
     pub fn host_tool(&self) -> Result {
+        static DONE: AtomicBool = AtomicBool::new(false);
+        if DONE.swap(true, Ordering::Relaxed) {
+            return Ok(());
+        }
         let mut cargo = cmd!("cargo", "build", "--locked", "--release", "-p", "srseq", "--manifest-path");
         cargo.arg(self.file("tools/Cargo.toml"));
         let step = self.step("host tool: build", "host-tool", |log| log.rc(&mut cargo))?;

@@ -29,16 +29,12 @@ fn row(columns: [&str; 5]) -> String {
     format!("{name:<28} {sections:>9} {cells:>11} {violations:>11} {mistakes:>9}")
 }
 
-/// The sum of what the first group of a pattern stands for.
-fn sum(text: &Text, pattern: &str) -> u64 {
-    text.groups(pattern).iter().filter_map(|groups| groups[0].parse::<u64>().ok()).sum()
-}
-
 /// Whether a line "KIND found in N of M" says that a kind of mistake is found. The shape of the
 /// code alone must give away 80 of 100, see verify.rst.
 fn is_found(line: &str) -> bool {
     let text = Text(line.into());
-    let [found, of] = ["found in ([0-9]+)", "of ([0-9]+)$"].map(|pattern| text.value(pattern).unwrap_or(0u64));
+    let [found, of] =
+        ["found in ([0-9]+)", "of ([0-9]+)$"].map(|pattern| text.value(pattern).unwrap_or(0u64));
     let percent = if line.contains("not in the list") { 80 } else { 100 };
     of > 0 && found * 100 >= of * percent
 }
@@ -90,10 +86,11 @@ impl Proof<'_> {
 
     fn prove_sections(&mut self, kernel: &str) -> Result {
         let text = self.again(&format!("sections-{kernel}"), &["verify", kernel], &[])?;
-        let sections = sum(&text, "^verify: .*described=([0-9]+)") + sum(&text, "^verify: .*marked=([0-9]+)");
-        let violations = sum(&text, "^verify: .*findings=([0-9]+)");
+        let sum = |name: &str| text.sum::<u64>(&format!("^verify: .*{name}=([0-9]+)"));
+        let (sections, violations) = (sum("described") + sum("marked"), sum("findings"));
         let mistakes = text.all(" found in [0-9]+ of [0-9]+$");
-        let (found, of) = (mistakes.iter().filter(|line| is_found(line)).count() as u64, mistakes.len() as u64);
+        let (found, of) =
+            (mistakes.iter().filter(|line| is_found(line)).count() as u64, mistakes.len() as u64);
         let columns = [sections, violations].map(|number| number.to_string());
         self.row([&format!("sections of {kernel}"), &columns[0], "", &columns[1], &format!("{found}/{of}")]);
         self.sections += sections;

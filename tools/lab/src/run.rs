@@ -342,33 +342,15 @@ impl Lab {
         if *out != self.top.join("build") && !out.join(".sched_rseq").exists() {
             bail!("O={} was there, with something in it, before this project used it; remove by hand what you do not need", out.display());
         }
-        let arches = Arch::all(&self.top)?;
-        let is_ours = |name: &str| {
-            let begins = |prefix: &str| name.starts_with(&format!("{prefix}-"));
-            let source = name
-                .strip_prefix("linux-")
-                .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
-            source
-                || arches.iter().any(|arch| begins(&arch.name))
-                || ["bench", "defconfig", "matrix", "workloads"].into_iter().any(begins)
-                || [
-                    "logs",
-                    "series",
-                    "series.tmp",
-                    "cargo",
-                    "test",
-                    "guests",
-                    "bisect",
-                    "overlay.tmp",
-                    "lock",
-                ]
-                .contains(&name)
-                || (all && ["cache", "tree", ".sched_rseq"].contains(&name))
-        };
-        for path in crate::sys::list(out) {
-            if is_ours(&crate::sys::name(&path)) {
-                crate::sys::remove(path)?;
-            }
+        let arches: Vec<_> = Arch::all(&self.top)?.into_iter().map(|arch| arch.name).collect();
+        let more = if all { "|cache|tree|[.]sched_rseq" } else { "" };
+        let ours = crate::text::regex(&format!(
+            "^(linux-[0-9].*|(bench|defconfig|matrix|workloads|{})-.*|firmware|logs|series([.]tmp)?|cargo|test|\
+            guests|bisect|overlay[.]tmp|lock{more})$",
+            arches.join("|")
+        ));
+        for path in crate::sys::list(out).iter().filter(|path| ours.is_match(&crate::sys::name(path))) {
+            crate::sys::remove(path)?;
         }
         if all {
             let _ = std::fs::remove_dir(out);

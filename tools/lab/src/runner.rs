@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -64,29 +65,9 @@ enum Outcome {
 /// A pattern of the shell: `*` stands for any text, `?` for a character, `[...]` for one of some,
 /// `@(a|b)` for one of some patterns.
 pub fn matches(pattern: &str, name: &str) -> bool {
-    if let Some((choice, rest)) = pattern.strip_prefix("@(").and_then(|rest| rest.split_once(')')) {
-        return choice.split('|').any(|one| matches(&format!("{one}{rest}"), name));
-    }
-    let Some(first) = pattern.chars().next() else {
-        return name.is_empty();
-    };
-    let rest = &pattern[first.len_utf8()..];
-    let mut chars = name.chars();
-    match first {
-        '*' => name.char_indices().map(|(at, _)| at).chain([name.len()]).any(|at| matches(rest, &name[at..])),
-        '[' if rest.contains(']') => {
-            let (set, rest) = rest.split_once(']').unwrap();
-            let Some(c) = chars.next() else { return false };
-            let (set, negated) = match set.strip_prefix(['!', '^']) {
-                Some(set) => (set, true),
-                None => (set, false),
-            };
-            let set: Vec<_> = set.chars().collect();
-            let range = set.windows(3).any(|w| w[1] == '-' && (w[0]..=w[2]).contains(&c));
-            (range || set.contains(&c)) != negated && matches(rest, chars.as_str())
-        }
-        _ => chars.next().is_some_and(|c| first == '?' || c == first) && matches(rest, chars.as_str()),
-    }
+    let escaped = pattern.replace('.', r"\.").replace('*', ".*").replace('?', ".");
+    let pattern = escaped.replace("[!", "[^").replace("@(", "(");
+    regex_lite::Regex::new(&format!("^({pattern})$")).is_ok_and(|regex| regex.is_match(name))
 }
 
 /// The name of `make run` on a kernel.
@@ -200,11 +181,8 @@ pub fn plan(lab: &Lab, arches: &[Arch]) -> Result<Vec<Entry>> {
     }
     // What needs something of make test-all is a part of it, and so is what only some ask for.
     for at in 0..entries.len() {
-        let Entry { arch, name, needs, .. } = &entries[at];
-        let alone = arch.alone.iter().any(|pattern| matches(pattern, name));
-        let mode = arch.mode_on_demand.as_ref().is_some_and(|mode| name.ends_with(mode.as_str()));
         let is_late = |need: &String| entries[..at].iter().any(|e| e.name == *need && e.tier == Tier::All);
-        if alone || mode || arch.on_demand || needs.iter().any(is_late) {
+        if entries[at].is_on_demand(&Wish::default()) || entries[at].needs.iter().any(is_late) {
             entries[at].tier = Tier::All;
         }
     }
@@ -212,11 +190,30 @@ pub fn plan(lab: &Lab, arches: &[Arch]) -> Result<Vec<Entry>> {
 }
 
 /// What is asked for.
+#[derive(Default)]
 struct Wish {
     tier: Tier,
     arches: Vec<String>,
     mode: Option<String>,
     check: Option<String>,
+}
+
+impl Entry {
+    /// Whether only another wish, or `make test-all`, does this.
+    fn is_on_demand(&self, wish: &Wish) -> bool {
+        let Entry { name, arch, .. } = self;
+        let of_mode = |mode: &String| name.ends_with(mode) && wish.mode.as_ref() != Some(mode);
+        let is_alone = wish.arches == [arch.name.as_str()];
+        arch.mode_on_demand.as_ref().is_some_and(of_mode)
+            || (!is_alone && arch.alone.iter().any(|pattern| matches(pattern, name)))
+            || (arch.on_demand && wish.arches.is_empty())
+    }
+
+    /// Whether it is about other architectures only than those that are asked for.
+    fn is_elsewhere(&self, wish: &Wish) -> bool {
+        let for_all = !self.own_arch || ["setup", "source"].contains(&&*self.name);
+        !for_all && !wish.arches.is_empty() && !wish.arches.contains(&self.arch.name)
+    }
 }
 
 /// The entries that are asked for, in order.
@@ -248,25 +245,10 @@ fn choose(entries: &[Entry], wish: &Wish) -> Result<Vec<Entry>> {
     let mut chosen: Vec<Entry> = Vec::new();
     let mut out: BTreeSet<&str> = BTreeSet::new();
     for entry in entries {
-        let arch = &entry.arch;
-        let asked = wish.arches.contains(&arch.name);
-        let all = wish.tier == Tier::All;
         let left_out = !wanted.contains(entry.name.as_str())
             || entry.needs.iter().any(|need| out.contains(need.as_str()))
-            || (entry.own_arch
-                && entry.name != "setup"
-                && entry.name != "source"
-                && match wish.arches[..] {
-                    [] => arch.on_demand && !all,
-                    _ => !asked,
-                })
-            || (!all
-                && arch.mode_on_demand.as_ref().is_some_and(|mode| {
-                    entry.name.ends_with(mode.as_str()) && wish.mode.as_ref() != Some(mode)
-                }))
-            || (!all
-                && wish.arches != [arch.name.as_str()]
-                && arch.alone.iter().any(|pattern| matches(pattern, &entry.name)));
+            || entry.is_elsewhere(wish)
+            || (wish.tier != Tier::All && entry.is_on_demand(wish));
         if left_out {
             out.insert(&entry.name);
         } else {
@@ -364,49 +346,45 @@ struct Runner {
     counts: [usize; 3],
 }
 
-impl Runner {
-    fn log(&self, name: &str) -> std::path::PathBuf {
-        self.lab.out.join("logs/test").join(format!("{name}.log"))
-    }
+fn log_of(lab: &Lab, name: &str) -> PathBuf {
+    lab.out.join("logs/test").join(format!("{name}.log"))
+}
 
-    fn command(&self, entry: &Entry) -> Command {
-        let mut command = match &entry.action {
+impl Entry {
+    fn command(&self, lab: &Lab) -> Command {
+        let mut command = lab.again();
+        match &self.action {
             Action::Script(words) => {
-                let mut script = self.lab.script(&words[0]);
-                script.args(words[1..].iter().filter(|word| !word.is_empty()));
-                script
+                command = lab.script(&words[0]);
+                command.args(words[1..].iter().filter(|word| !word.is_empty()));
             }
-            Action::Lab(words) => {
-                let mut again = self.lab.again();
-                again.args(words);
-                again
-            }
+            Action::Lab(words) => _ = command.args(words).env("LAB_SETUP", "done"),
             Action::Check(..) => {
-                let mut again = self.lab.again();
-                again.args(["check-run", &entry.name]);
-                again.env("LAB_LOGS", self.log(&entry.name).with_extension("")).env("LAB_SETUP", "done");
-                again
+                command.args(["check-run", &self.name]).env("LAB_SETUP", "done");
+                command.env("LAB_LOGS", log_of(lab, &self.name).with_extension(""));
             }
-        };
-        command.env("ARCH", &entry.arch.name).env("MODE", entry.arch.mode());
+        }
+        command.env("ARCH", &self.arch.name).env("MODE", self.arch.mode());
         command
     }
 
-    /// Does an entry.
-    fn work(&self, entry: &Entry) -> Result<i32> {
-        let mut command = self.command(entry);
-        if entry.kind == Kind::Setup {
-            write(self.log(&entry.name), "what it printed is not kept\n")?;
+    /// Does it.
+    fn work(&self, lab: &Lab) -> Result<i32> {
+        let (mut command, log) = (self.command(lab), log_of(lab, &self.name));
+        if self.kind == Kind::Setup {
+            write(log, "what it printed is not kept\n")?;
             return Ok(command.status()?.code().unwrap_or(1));
         }
-        remove(self.log(&entry.name).with_extension(""))?;
-        Log::create(self.log(&entry.name))?.rc(&mut command)
+        remove(log.with_extension(""))?;
+        Log::create(log)?.rc(&mut command)
     }
+}
 
+impl Runner {
     /// Prints how an entry ended.
     fn report(&mut self, done: Done) -> Result {
         let Done { name, rc, seconds, why } = &done;
-        let log = self.log(name);
+        let log = log_of(&self.lab, name);
         self.number += 1;
         let at = self.begin.elapsed().as_secs();
         let time = format!("{seconds} s, {}:{:02} since the start", at / 60, at % 60);
@@ -449,7 +427,7 @@ impl Runner {
                     outcomes.clone().filter(|(_, outcome)| outcome.is_some_and(|&o| o != Outcome::Ok));
                 if let Some((need, _)) = bad.next() {
                     let (name, why) = (entry.name.clone(), format!("{need} is not ok"));
-                    write(self.log(&name), format!("{why}\n"))?;
+                    write(log_of(&self.lab, &name), format!("{why}\n"))?;
                     waiting.remove(at);
                     self.report(Done { name, rc: SKIPPED.into(), seconds: 0, why })?;
                     // Those before may need it.
@@ -482,16 +460,10 @@ impl Runner {
                 }
                 let entry = waiting.remove(at);
                 running.push(entry.clone());
-                let (send, begin) = (send.clone(), Instant::now());
-                let runner = Runner {
-                    lab: self.lab.clone(),
-                    outcomes: BTreeMap::new(),
-                    junit: String::new(),
-                    ..*self
-                };
+                let (send, begin, lab) = (send.clone(), Instant::now(), self.lab.clone());
                 std::thread::spawn(move || {
-                    let rc = runner.work(&entry).unwrap_or_else(|error| {
-                        let _ = write(runner.log(&entry.name), format!("error: {error:#}\n"));
+                    let rc = entry.work(&lab).unwrap_or_else(|error| {
+                        let _ = write(log_of(&lab, &entry.name), format!("error: {error:#}\n"));
                         1
                     });
                     let seconds = begin.elapsed().as_secs();

@@ -4,7 +4,7 @@
 
 use std::fmt;
 use std::fs::{self, File};
-use std::io::{IsTerminal, Write};
+use std::io::{IsTerminal, Read, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -119,12 +119,14 @@ impl Run for Command {
     fn fed(&mut self, input: &[u8]) -> Result<(i32, String)> {
         self.stdout(Stdio::piped());
         let mut child = start(self.stdin(Stdio::piped()))?;
-        let (mut stdin, stdout) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
-        let text = std::thread::scope(|scope| {
+        let (mut stdin, mut stdout) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+        let mut bytes = Vec::new();
+        std::thread::scope(|scope| {
             scope.spawn(move || stdin.write_all(input));
-            std::io::read_to_string(LossyReader(stdout))
+            stdout.read_to_end(&mut bytes)
         })?;
-        Ok((finish(child)?, text))
+        // A guest's console may have any bytes.
+        Ok((finish(child)?, String::from_utf8_lossy(&bytes).into_owned()))
     }
 
     fn text(&mut self) -> Result<String> {
@@ -150,28 +152,9 @@ impl Run for Command {
     }
 
     fn kernel(&mut self) -> &mut Self {
-        for name in ["O", "KSRC", "MODE", "CHECK", "KBUILD_OUTPUT", "ARCH"] {
-            self.env_remove(name);
-        }
-        for name in ["MAKEFLAGS", "MFLAGS", "MAKELEVEL"] {
-            self.env_remove(name);
-        }
+        const NAMES: &str = "O KSRC MODE CHECK KBUILD_OUTPUT ARCH MAKEFLAGS MFLAGS MAKELEVEL";
+        NAMES.split(' ').for_each(|name| _ = self.env_remove(name));
         self
-    }
-}
-
-/// Replaces bytes that are no ASCII, which a guest's console may have.
-struct LossyReader<R>(R);
-
-impl<R: std::io::Read> std::io::Read for LossyReader<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let count = self.0.read(buffer)?;
-        for byte in &mut buffer[..count] {
-            if !byte.is_ascii() {
-                *byte = b'?';
-            }
-        }
-        Ok(count)
     }
 }
 
@@ -190,10 +173,9 @@ pub fn sha256(bytes: &[u8]) -> Result<String> {
 
 /// Reads a text file, whatever bytes are in it. Names it in an error.
 pub fn read(path: impl AsRef<Path>) -> Result<String> {
-    let bytes =
-        fs::read(path.as_ref()).with_context(|| format!("{} cannot be read", path.as_ref().display()))?;
-    Ok(String::from_utf8(bytes)
-        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
+    let path = path.as_ref();
+    let bytes = fs::read(path).with_context(|| format!("{} cannot be read", path.display()))?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// Reads a text file that need not exist, without white space around.

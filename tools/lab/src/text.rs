@@ -63,6 +63,11 @@ impl Text {
         self.groups(pattern).pop()?.first()?.parse().ok()
     }
 
+    /// The sum of these.
+    pub fn sum<T: FromStr + std::iter::Sum>(&self, pattern: &str) -> T {
+        self.groups(pattern).iter().filter_map(|groups| groups[0].parse::<T>().ok()).sum()
+    }
+
     /// A line matches. Prints these.
     pub fn has(&self, pattern: &str) -> Result {
         let lines = self.all(pattern);
@@ -112,6 +117,7 @@ mod tests {
         let text = Text("a=1 b\r\na=2\nx\n".into());
         assert_eq!(text.value::<u32>("^a=([0-9]+)"), Some(2));
         assert_eq!(text.groups("a=(.)( b)?$"), [["1", " b"], ["2", ""]]);
+        assert_eq!(text.sum::<i64>("^a=([0-9]+)"), 3);
         assert_eq!(text.first("b$"), Some("a=1 b"));
         assert!(text.has("^x$").is_ok() && text.has("^y$").is_err());
         assert!(text.hasnt("y").is_ok() && text.hasnt("x").is_err());

@@ -12,6 +12,7 @@ use anyhow::{bail, ensure, Context, Result};
 use crate::git::Git;
 use crate::patch::{parse_diffs, Patch};
 use crate::series::{read, Entry, Project};
+use crate::sys::write;
 
 /// Where the kernel source keeps the files that the project changed, as they were.
 const PRISTINE: &str = ".sched_rseq/pristine";
@@ -98,7 +99,7 @@ impl Tree {
             if !from.exists() {
                 from = source.join(file);
             }
-            write(&dir.join(file), &read(&from)?)?;
+            write(dir.join(file), read(&from)?)?;
         }
         tree.git.run(&["add", "-A", "-f"])?;
         let author = project.author("patches/BASE", None)?;
@@ -115,7 +116,7 @@ impl Tree {
                     .with_context(|| format!("{path} does not apply"))?;
             }
             for name in &entry.files {
-                write(&dir.join(name), &read(&project.top.join(name))?)?;
+                write(dir.join(name), read(&project.top.join(name))?)?;
                 tree.git.run(&["add", "-f", "--", name])?;
             }
             let author = project.author(&path, Some(&entry.patch))?;
@@ -209,14 +210,6 @@ impl Tree {
         }
         Ok(entry)
     }
-}
-
-/// Writes a file, and the directories above it.
-fn write(path: &Path, text: &str) -> Result<()> {
-    if let Some(parent) = path.parent() {
-        fs::create_dir_all(parent).with_context(|| format!("{} cannot be made", parent.display()))?;
-    }
-    fs::write(path, text).with_context(|| format!("{} cannot be written", path.display()))
 }
 
 /// A file of the project that is not what the commits say.
@@ -333,7 +326,7 @@ diff --git a/code.c b/code.c
                 ("source/list.h", "patched\n"),
                 ("source/code.c", &lines),
             ] {
-                write(&lab.path(file), text).unwrap();
+                write(lab.path(file), text).unwrap();
             }
             let git = Git::at(&lab.path("top"));
             git.run(&["init", "-q"]).unwrap();
@@ -362,7 +355,7 @@ diff --git a/code.c b/code.c
 
         /// Commits `text` as `file` on top of the tree.
         fn commit(&self, tree: &Tree, file: &str, text: &str, message: &str) {
-            write(&tree.dir.join(file), text).unwrap();
+            write(tree.dir.join(file), text).unwrap();
             tree.git.run(&["add", "-A", "-f"]).unwrap();
             let author = self.project().author("new.c", None).unwrap();
             tree.git.commit(&author, message).unwrap();
@@ -441,7 +434,7 @@ diff --git a/code.c b/code.c
         refused("code.c", "1\n", "c: New\n", "has no body");
 
         let tree = lab.tree();
-        write(&tree.dir.join("code.c"), "1\n").unwrap();
+        write(tree.dir.join("code.c"), "1\n").unwrap();
         let error = lab.changes(&tree).unwrap_err().to_string();
         assert!(error.contains("not committed"), "{error}");
         assert!(tree.refuse_unsaved().is_err());
@@ -454,7 +447,7 @@ diff --git a/code.c b/code.c
     #[test]
     fn a_patch_that_does_not_apply() {
         let lab = Lab::new();
-        write(&lab.path("source/code.c"), "something else\n").unwrap();
+        write(lab.path("source/code.c"), "something else\n").unwrap();
         let tree = Tree::at(lab.path("tree"));
         let error = tree.make(&lab.project(), &lab.path("source"), &[]).unwrap_err();
         assert!(format!("{error:#}").contains("0002-b-Change-it-again.patch does not apply"));

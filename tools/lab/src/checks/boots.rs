@@ -87,11 +87,9 @@ pub fn reload(check: &Check) -> Result {
 /// be one between the last event and the look at the counters.
 pub fn trace(check: &Check) -> Result {
     let text = check.guest("srseq=trace srseq.shots=20")?;
-    let sum = |pattern: &str| -> i64 {
-        text.groups(pattern).iter().filter_map(|groups| groups[0].parse::<i64>().ok()).sum()
-    };
-    let events = sum(r"srseq: trace .*?([0-9]+)$");
-    let found = sum(r"srseq: stats restart: *([0-9]+)$") - sum(r"srseq: boundary 0: *([0-9]+)$");
+    let events: i64 = text.sum(r"srseq: trace .*?([0-9]+)$");
+    let found = text.sum::<i64>(r"srseq: stats restart: *([0-9]+)$")
+        - text.sum::<i64>(r"srseq: boundary 0: *([0-9]+)$");
     println!("{events} events, {found} by the counters");
     ensure!(events > 100 && events <= found && found <= events + 2, "the numbers do not match");
     let place = r"[a-z0-9_]+\+0x[0-9a-f/x]+ ";
@@ -346,9 +344,9 @@ pub fn bench(check: &Check) -> Result {
     let lab = &check.lab;
     let results = lab.out.join(format!("bench-{}-quick.json", lab.arch.name));
     let first = check.file("first.json");
-    lab.bench(Some("quick"))?;
+    lab.bench(true)?;
     std::fs::rename(&results, &first)?;
-    lab.bench(Some("quick"))?;
+    lab.bench(true)?;
     ensure!(read(&first)? == read(&results)?, "two runs count different numbers");
     let stored = lab.file("Documentation/benchmarks").join(format!("{}.json", lab.arch.name));
     check.srseq(&["compare", "--headline", "--threshold", "10"])?.arg(stored).arg(results).ok()
@@ -423,7 +421,7 @@ pub fn stat(check: &Check) -> Result {
 /// sections takes less than without them.
 pub fn workloads(check: &Check) -> Result {
     let (lab, kernel) = (&check.lab, &check.kernel);
-    lab.workloads(Some("quick"))?;
+    lab.workloads(true)?;
     let log = check.file(&format!("workloads-{}-{kernel}-1.log", lab.arch.name));
     let other = check.file("other.log");
     let text = read(&log)?;
@@ -436,10 +434,11 @@ pub fn workloads(check: &Check) -> Result {
     let (rc, why) = shown(srseq.arg(check.file("other.json")))?;
     ensure!(rc != 0, "two counts were taken for one");
     why.has(&format!(r"insns/workload/srcu/{kernel} is [0-9.]* and [0-9.]*$"))?;
-    let results = Text::read(&lab.out.join(format!("workloads-{}-quick.json", lab.arch.name)))?;
-    let number = |kernel: &str| -> Result<f64> {
-        let pattern = format!(r#""insns/workload/srcu/{kernel}": ([0-9.]+)"#);
-        results.value(&pattern).with_context(|| format!("no number of {kernel}"))
+    let results = read(lab.out.join(format!("workloads-{}-quick.json", lab.arch.name)))?;
+    let results: serde_json::Value = serde_json::from_str(&results)?;
+    let number = |kernel: &str| {
+        let number = results["numbers"][format!("insns/workload/srcu/{kernel}")].as_f64();
+        number.with_context(|| format!("no number of {kernel}"))
     };
     let (with, without) = (number(kernel)?, number("off")?);
     println!("srcu: {with} with sections, {without} without");

@@ -51,7 +51,7 @@ pub fn shell(check: &Check) -> Result {
 }
 
 /// The host's own tests, compiled by clippy as "cargo clippy" has it done, which would look at all
-/// libraries once more; and the tool, of which nothing is there for tests only.
+/// libraries once more; and the programs, of which nothing is there for tests only.
 pub fn host(check: &Check) -> Result {
     let cargo = |arguments: &[&str]| {
         let mut cargo = cmd!("cargo");
@@ -59,12 +59,16 @@ pub fn host(check: &Check) -> Result {
         cargo
     };
     cargo(&["fmt", "--check"]).ok()?;
-    let mut test = cargo(&["test", "--locked", "--release"]);
-    test.env("RUSTC_WORKSPACE_WRAPPER", "clippy-driver");
-    test.env("CLIPPY_ARGS", "-Dwarnings__CLIPPY_HACKERY__").ok()?;
-    let (rc, text) = shown(&mut cargo(&["build", "--locked", "--release", "--color", "never"]))?;
-    ensure!(rc == 0, "the host tool cannot be compiled");
-    text.hasnt("^warning")
+    for (package, profile) in [("srseq", "release"), ("lab", "lab")] {
+        let options = ["--locked", "--package", package, "--profile", profile, "--color", "never"];
+        let mut test = cargo(&["test"]);
+        test.env("RUSTC_WORKSPACE_WRAPPER", "clippy-driver");
+        test.args(options).env("CLIPPY_ARGS", "-Dwarnings__CLIPPY_HACKERY__").ok()?;
+        let (rc, text) = shown(cargo(&["build"]).args(options))?;
+        ensure!(rc == 0, "{package} cannot be compiled");
+        text.hasnt("^warning")?;
+    }
+    Ok(())
 }
 
 /// The model of the protocol.

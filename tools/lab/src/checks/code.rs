@@ -255,38 +255,28 @@ fn far_calls(disassembly: &str) -> Vec<u64> {
 /// wrong.
 pub fn no_panic(check: &Check) -> Result {
     let file = check.dir()?.join("vmlinux");
-    let symbols = cmd!("llvm-nm", &file).text()?;
-    let ours = regex(
-        r"^(__sched_rseq_(resume|interrupted)|.*10sched_rseq(20find_entry_elsewhere|9resume_in|14interrupted_in).*)$",
+    let symbols = Text(cmd!("llvm-nm", &file).text()?);
+    let symbols = symbols.groups("^([0-9a-f]+) [tT] (.*)");
+    let engine = regex(
+        "^__sched_rseq_(resume|interrupted)$|10sched_rseq(20find_entry_elsewhere|9resume_in|14interrupted_in)$",
     );
-    let tail = regex(r"10sched_rseq(20find_entry_elsewhere|9resume_in|14interrupted_in)$");
-    let (mut names, mut functions) = (Vec::new(), BTreeMap::new());
-    for line in symbols.lines() {
-        let words: Vec<_> = line.split_whitespace().collect();
-        let [address, kind, name] = words[..] else {
-            continue;
-        };
-        if "tT".contains(kind) {
-            functions.insert(u64::from_str_radix(address, 16)?, name);
-        }
-        let is_plain = name.starts_with("__sched_rseq_") && ours.is_match(name);
-        if is_plain || tail.is_match(name) {
-            names.push(name);
-        }
-    }
+    let names: Vec<_> = symbols.iter().map(|groups| groups[1]).filter(|name| engine.is_match(name)).collect();
     println!("{}", names.join("\n"));
     let number = if check.kernel == "plain" { 5 } else { 3 };
     ensure!(names.len() == number, "the engine is {} functions, not {number}", names.len());
-    let address = regex("0x([0-9a-f]+)");
-    let mut calls: BTreeSet<&str> = BTreeSet::new();
+    let mut called = BTreeSet::new();
     for name in names {
-        let text = disassembly(&file, name)?;
+        let text = Text(disassembly(&file, name)?);
+        called.extend(far_calls(&text.0));
         // The disassembler prints names on some architectures only. Other numbers do no harm.
-        let numbers =
-            address.captures_iter(&text).filter_map(|groups| u64::from_str_radix(&groups[1], 16).ok());
-        let all = numbers.chain(far_calls(&text));
-        calls.extend(all.filter_map(|address| functions.get(&address).copied()));
+        let numbers = regex("0x([0-9a-f]+)");
+        called.extend(
+            numbers.captures_iter(&text.0).filter_map(|found| u64::from_str_radix(&found[1], 16).ok()),
+        );
     }
+    let is_called = |address: &str| u64::from_str_radix(address, 16).is_ok_and(|at| called.contains(&at));
+    let calls: BTreeSet<_> =
+        symbols.iter().filter(|groups| is_called(groups[0])).map(|groups| groups[1]).collect();
     let calls = Text(calls.iter().map(|name| format!("{name}\n")).collect());
     print!("calls:\n{}", calls.0);
     for name in ["find_entry_elsewhere", "resume_in", "sched_rseq_find_table", "sched_rseq_stat_inc"] {

@@ -20,11 +20,12 @@ use crate::text::Text;
 pub use build::tree_status;
 
 /// Who does a check.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Tier {
     /// `make check`: without a kernel.
     Check,
     /// `make test`.
+    #[default]
     Test,
     /// `make test-all`.
     All,
@@ -87,19 +88,21 @@ pub const HOST: [Def; 26] = {
         def("doctor", &[Source], build::doctor),
         def("series", &[Source], build::series),
         def("patches-round-trip", &[Source], build::round_trip),
-        quick("bad-arch", &[Setup], input::bad_arch),
-        quick("bad-test-arch", &[Setup], input::bad_test_arch),
+        quick("bad-arch", &[Setup], |check| input::bad_variable(check, "run", "ARCH", "m68k")),
+        quick("bad-test-arch", &[Setup], |check| {
+            input::bad_variable(check, "test", "ARCH", &format!("{} m68k", check.lab.arch.name))
+        }),
         quick("bad-test-mode", &[Setup], input::bad_test_mode),
-        quick("bad-mode", &[Setup], input::bad_mode),
-        quick("bad-smp", &[Setup], input::bad_smp),
+        quick("bad-mode", &[Setup], |check| input::bad_variable(check, "run", "MODE", "fast")),
+        quick("bad-smp", &[Setup], |check| input::bad_variable(check, "run", "SMP", "1")),
         quick("bad-ksrc", &[Setup], input::bad_ksrc),
         quick("wrong-version", &[Setup], input::wrong_version),
         def("patch-conflict", &[Source], input::patch_conflict),
         def("changed-ksrc", &[Source], input::changed_ksrc),
         def("built-ksrc", &[Source], input::built_ksrc),
         def("no-disk-space", &[Setup], input::no_disk_space),
-        def("no-network", &[Setup], input::no_network),
-        def("no-network-source", &[Setup], input::no_network_source),
+        def("no-network", &[Setup], |check| input::no_network(check, false)),
+        def("no-network-source", &[Setup], |check| input::no_network(check, true)),
         def("old-qemu", &[Setup], input::old_qemu),
         def("old-rust", &[Setup], input::old_rust),
         def("bad-clean", &[Setup], input::bad_clean),
@@ -111,7 +114,7 @@ pub const HOST: [Def; 26] = {
 pub const ON_KERNELS: [Def; 45] = {
     use Need::*;
     [
-        def("bad-mode", &[Setup], input::bad_mode),
+        def("bad-mode", &[Setup], |check| input::bad_variable(check, "run", "MODE", &check.argument)),
         def("doctor", &[Setup], build::doctor),
         def("run", &[Module], boots::run),
         def("run-short", &[Module], boots::run_short),

@@ -2,10 +2,12 @@
 
 //! Checks of the table of descriptors: what the kernel, the linker and the host tool refuse.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{ensure, Context};
+use serde_json::Value;
 
 use super::{module_name, shown, Check};
 use crate::cmd;
@@ -309,21 +311,15 @@ pub fn outside(check: &Check) -> Result {
     let last = Text(text.lines().last().unwrap_or_default().into());
     last.has("^verify: PASS .* findings=0 outside=[1-9]")?;
     let module = check.dir()?.join("modules/sched_rseq_bench/sched_rseq_bench.ko");
-    let (rc, json) = check.srseq(&["verify", "--no-run", "--format", "json"])?.arg(module).both()?;
+    let mut srseq = check.srseq(&["verify", "--no-run", "--format", "json"])?;
+    let (rc, json) = srseq.arg(module).fed(b"")?;
     ensure!(rc != 0, "nothing was found");
-    // What is right because of the callers comes behind the findings.
-    let json = Text(json.split("\"outside\": [").next().unwrap_or_default().into());
-    let (mut section, mut findings, mut outside) = ("", 0, std::collections::BTreeSet::new());
-    for groups in json.groups(r#"^\s*"(rule|section)": "([^"]*)""#) {
-        if groups[0] == "section" {
-            section = groups[1].split('+').next().unwrap_or_default();
-            continue;
-        }
-        findings += 1;
-        if groups[1] == "outside" {
-            outside.insert(section);
-        }
-    }
+    let report: Value = serde_json::from_str(&json)?;
+    let findings = report[0]["findings"].as_array().context("there are no findings")?;
+    let rule = findings.iter().filter(|finding| finding["rule"] == "outside");
+    let outside: BTreeSet<_> =
+        rule.filter_map(|finding| finding["section"].as_str()?.split('+').next()).collect();
+    let findings = findings.len();
     println!("{findings} findings in {outside:?}");
     // Six operations that are atomics, two widths, in a loop and once, and again for LSE alone.
     let refresh = outside.iter().all(|function| function.starts_with("refresh_"));
