@@ -192,16 +192,15 @@ impl Lab {
             Ok(Text(self.srseq().arg("report").args(NOT_TESTS).arg(vmlinux).text()?))
         };
         let (with, without) = (report(variant)?, report(&off)?);
-        let value = |text: &Text, name: &str| text.value::<u64>(&format!("^{name}=([0-9]+)"));
         println!("{variant:<36} {:>12} {:>12}", "without", "with");
         let names =
             ["sections", "table_bytes", "preempt_schedule_notrace_callers", "function_bytes", "text_bytes"];
         for name in names {
             let [off, on] =
-                [&without, &with].map(|text| value(text, name).map_or(String::new(), |n| n.to_string()));
+                [&without, &with].map(|text| text.number(name).map_or(String::new(), |n| n.to_string()));
             println!("{name:<36} {off:>12} {on:>12}");
         }
-        let [off, on] = [&without, &with].map(|text| value(text, "function_bytes").unwrap_or(0));
+        let [off, on] = [&without, &with].map(|text| text.number("function_bytes").unwrap_or(0));
         let verdict = if on > 0 && on <= off { "PASS" } else { "FAIL" };
         println!("size: {verdict} arch={} mode={variant} with={on} without={off}", self.arch.name);
         if verdict == "FAIL" {

@@ -6,7 +6,7 @@ use std::fmt::Display;
 use std::path::Path;
 use std::str::FromStr;
 
-use anyhow::{bail, ensure};
+use anyhow::{bail, ensure, Context};
 use regex_lite::Regex;
 
 use crate::sys::{read, Result};
@@ -61,6 +61,11 @@ impl Text {
     /// The last thing that the first group of a pattern stands for.
     pub fn value<T: FromStr>(&self, pattern: &str) -> Option<T> {
         self.groups(pattern).pop()?.first()?.parse().ok()
+    }
+
+    /// The number in a line `NAME=NUMBER`.
+    pub fn number(&self, name: &str) -> Result<u64> {
+        self.value(&format!("^{name}=([0-9]+)")).with_context(|| format!("no number {name}"))
     }
 
     /// The sum of these.
@@ -118,6 +123,7 @@ mod tests {
         assert_eq!(text.value::<u32>("^a=([0-9]+)"), Some(2));
         assert_eq!(text.groups("a=(.)( b)?$"), [["1", " b"], ["2", ""]]);
         assert_eq!(text.sum::<i64>("^a=([0-9]+)"), 3);
+        assert!(text.number("a").is_ok_and(|number| number == 2) && text.number("b").is_err());
         assert_eq!(text.first("b$"), Some("a=1 b"));
         assert!(text.has("^x$").is_ok() && text.has("^y$").is_err());
         assert!(text.hasnt("y").is_ok() && text.hasnt("x").is_err());

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use anyhow::{ensure, Context};
 
-use super::{shown, Check};
+use super::{must_fail, must_pass, shown, Check};
 use crate::bench::big_numbers;
 use crate::guest::{without_times, BENCH_SMP};
 use crate::lab::Lab;
@@ -406,8 +406,7 @@ fn adds_up(rates: &str, console: &str) -> Result<bool> {
 
 /// The live view of a guest; without its last second it does not add up.
 pub fn stat(check: &Check) -> Result {
-    let (rc, text) = shown(check.lab.again().args(["stat", "3"]))?;
-    ensure!(rc == 0, "make stat failed");
+    let text = must_pass(check.lab.again().args(["stat", "3"]))?;
     text.count_is(3, " all ")?;
     let console = read(check.file(&format!("stat-{}-{}.log", check.lab.arch.name, check.lab.mode)))?;
     ensure!(adds_up(&text.0, &console)?, "the rates do not add up");
@@ -431,8 +430,7 @@ pub fn workloads(check: &Check) -> Result {
     let run = |log: &std::path::Path| format!("{kernel}={}", log.display());
     let mut srseq = check.srseq(&["workloads", "--image", &lab.arch.image, "--kernel"])?;
     srseq.arg(run(&check.dir()?)).args(["--run", &run(&log), "--run", &run(&other), "--out"]);
-    let (rc, why) = shown(srseq.arg(check.file("other.json")))?;
-    ensure!(rc != 0, "two counts were taken for one");
+    let why = must_fail(srseq.arg(check.file("other.json")))?;
     why.has(&format!(r"insns/workload/srcu/{kernel} is [0-9.]* and [0-9.]*$"))?;
     let results = read(lab.out.join(format!("workloads-{}-quick.json", lab.arch.name)))?;
     let results: serde_json::Value = serde_json::from_str(&results)?;

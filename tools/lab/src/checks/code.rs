@@ -25,27 +25,24 @@ pub fn figures(check: &Check) -> Result {
         println!("{kernel}:\n{text}");
         Ok(Text(text))
     };
-    let value = |text: &Text, name: &str| -> Result<u64> {
-        text.value(&format!("^{name}=([0-9]+)")).with_context(|| format!("no number {name}"))
-    };
     let callers = "preempt_schedule_notrace_callers";
     let (with, without) = (report(&check.kernel)?, report("off")?);
     check.srseq(&["callers"])?.arg(check.dir()?.join("vmlinux")).arg("preempt_schedule_notrace").ok()?;
-    ensure!(value(&with, "sections")? > 300, "there are few sections");
+    ensure!(with.number("sections")? > 300, "there are few sections");
     if let Some(most) = bounds.callers_max {
-        ensure!(value(&with, callers)? <= most, "more than {most} {callers}");
+        ensure!(with.number(callers)? <= most, "more than {most} {callers}");
     }
     if let Some(least) = bounds.callers_off_min {
-        ensure!(value(&without, callers)? >= least, "less than {least} {callers} without sections");
+        ensure!(without.number(callers)? >= least, "less than {least} {callers} without sections");
     }
-    let bytes = |text: &Text| value(text, "function_bytes");
+    let bytes = |text: &Text| text.number("function_bytes");
     if !check.argument.is_empty() {
         // Each of its sections spares the 12 bytes that say where LSE replaces LL/SC, but this kernel
         // alone has some tests. For the size without any see make workloads.
         let other = report(&check.argument)?;
         ensure!(bytes(&with)? < bytes(&other)?, "functions are not smaller than of {}", check.argument);
-        let alternatives = |text: &Text| value(text, "altinstructions_bytes");
-        let spared = 11 * value(&with, "plain_sections")?;
+        let alternatives = |text: &Text| text.number("altinstructions_bytes");
+        let spared = 11 * with.number("plain_sections")?;
         ensure!(alternatives(&with)? + spared <= alternatives(&other)?, "sections do not spare alternatives");
     } else if !bounds.any_size.contains(&check.kernel) {
         ensure!(bytes(&with)? <= bytes(&without)?, "functions are larger than without sections");

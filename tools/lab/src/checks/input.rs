@@ -10,7 +10,7 @@ use std::process::Command;
 
 use anyhow::ensure;
 
-use super::{shown, Check};
+use super::{must_fail, Check};
 use crate::cmd;
 use crate::lab::which;
 use crate::sys::{list, name, read, remove, walk, write, Result, Run};
@@ -110,8 +110,7 @@ impl Fresh<'_> {
 
 /// A command fails, and its last line has this.
 fn ends_with(text: &str, command: &mut Command) -> Result<Text> {
-    let (rc, out) = shown(command)?;
-    ensure!(rc != 0, "expected a failure");
+    let out = must_fail(command)?;
     let last = out.lines().last().unwrap_or_default().to_owned();
     Text(last).says(text)?;
     Ok(out)

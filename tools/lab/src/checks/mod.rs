@@ -11,7 +11,7 @@ mod table;
 
 use std::path::PathBuf;
 
-use anyhow::Context;
+use anyhow::{ensure, Context};
 
 use crate::lab::Lab;
 use crate::sys::{name, Result, Run};
@@ -236,6 +236,20 @@ fn shown(command: &mut std::process::Command) -> Result<(i32, Text)> {
     let (rc, text) = command.both()?;
     print!("{text}");
     Ok((rc, Text(text)))
+}
+
+/// The same for a program that must succeed.
+fn must_pass(command: &mut std::process::Command) -> Result<Text> {
+    let (rc, text) = shown(command)?;
+    ensure!(rc == 0, "{command:?} failed (exit {rc})");
+    Ok(text)
+}
+
+/// The same for a program that must fail.
+fn must_fail(command: &mut std::process::Command) -> Result<Text> {
+    let (rc, text) = shown(command)?;
+    ensure!(rc != 0, "{command:?} did not fail");
+    Ok(text)
 }
 
 /// The name of a file without its ending, as the kernel calls a module.

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{ensure, Context};
 use serde_json::Value;
 
-use super::{module_name, shown, Check};
+use super::{module_name, must_fail, shown, Check};
 use crate::cmd;
 use crate::module::with_ending;
 use crate::sys::{copy, remove, Result, Run};
@@ -191,7 +191,7 @@ pub fn descriptors(check: &Check) -> Result {
     let vmlinux = check.dir()?.join("vmlinux");
     check.srseq(&["check"])?.args(check.lab.publish(&check.kernel)?).arg(&vmlinux).ok()?;
     let (_, report) = shown(check.srseq(&["report"])?.arg(&vmlinux))?;
-    let plain: u64 = report.value("^plain_sections=([0-9]+)").context("no number of plain sections")?;
+    let plain = report.number("plain_sections")?;
     if check.lab.has_config(&check.dir()?, "CONFIG_SCHED_RSEQ_PLAIN=y") {
         ensure!(plain > 300, "there are {plain} plain sections");
     } else {
@@ -214,8 +214,7 @@ pub fn verify_malformed(check: &Check) -> Result {
             continue;
         }
         println!("{name}:");
-        let (rc, out) = shown(check.srseq(&["verify", "--no-run"])?.arg(modules.join(format!("{name}.ko"))))?;
-        ensure!(rc != 0, "it was not refused");
+        let out = must_fail(check.srseq(&["verify", "--no-run"])?.arg(modules.join(format!("{name}.ko"))))?;
         let found = out.all(": (malformed|search): ");
         ensure!(!found.is_empty(), "nothing says why");
         if name.starts_with("outside_") {
@@ -231,9 +230,7 @@ pub fn verify_malformed(check: &Check) -> Result {
     let linked = check.file("linked");
     let mut ld = cmd!("ld.lld", "--unresolved-symbols=ignore-all", "--entry=0", "-o", &linked);
     ld.arg(modules.join("kind.ko")).ok()?;
-    let (rc, out) = shown(check.srseq(&["verify", "--no-run"])?.arg(&linked))?;
-    ensure!(rc != 0, "a linked file was not refused");
-    out.has(r": malformed: .*/kind\.c:")
+    must_fail(check.srseq(&["verify", "--no-run"])?.arg(&linked))?.has(r": malformed: .*/kind\.c:")
 }
 
 /// The host tool finds each operation that is broken on purpose.
@@ -242,8 +239,7 @@ pub fn verify_faults(check: &Check) -> Result {
     let mut srseq = check.srseq(&["verify"])?;
     srseq.args(check.lab.publish(&check.kernel)?);
     srseq.arg(check.dir()?.join("modules/sched_rseq_torture/sched_rseq_torture.ko"));
-    let (rc, out) = shown(&mut srseq)?;
-    ensure!(rc != 0, "nothing was found");
+    let out = must_fail(&mut srseq)?;
     for fault in faults {
         out.says(format!("srt_loop_busted_{fault}"))?;
         out.says(format!("srt_batch_busted_{fault}"))?;
