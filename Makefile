@@ -1,73 +1,42 @@
 # SPDX-License-Identifier: GPL-2.0
 
-export ARCH MODE KSRC O SMP CHECK
+export ARCH MODE KSRC O SMP CHECK JUNIT
+
+LAB := @tools/sh/lab.sh
 
 # Each of these runs its own steps in parallel.
 .NOTPARALLEL:
-.PHONY: help run test prove torture verify selftests bench workloads defconfig stat shell doctor kernel module series tree patches scenarios clean distclean
+.PHONY: help run test check test-all list prove torture verify selftests bench workloads defconfig stat shell doctor kernel module series tree patches scenarios clean distclean
 
 help:
 	@sed -n 's/^#? \{0,1\}//p' Makefile
 
-run:
-	@tools/sh/run.sh
+run prove verify selftests bench workloads defconfig shell kernel module series patches scenarios test list:
+	$(LAB) $@
 
-test:
-	@tools/sh/test.sh
+check:
+	$(LAB) test check
 
-prove:
-	@tools/sh/prove.sh
+test-all:
+	$(LAB) test all
 
 torture:
-	@tools/sh/torture.sh "$(MODE)" $(SECONDS)
-
-verify:
-	@tools/sh/verify.sh
-
-selftests:
-	@tools/sh/selftests.sh
-
-bench:
-	@tools/sh/bench.sh
-
-workloads:
-	@tools/sh/workloads.sh
-
-defconfig:
-	@tools/sh/defconfig.sh
+	$(LAB) torture "$(MODE)" $(SECONDS)
 
 stat:
-	@tools/sh/stat.sh "$(or $(SECONDS),10)"
+	$(LAB) stat "$(or $(SECONDS),10)"
 
-shell:
-	@tools/sh/shell.sh
+tree:
+	$(LAB) tree $(FILES)
 
 doctor:
 	@tools/sh/doctor.sh
 
-kernel:
-	@tools/sh/kernel.sh "$(MODE)"
-
-module:
-	@tools/sh/module.sh "$(MODE)"
-
-series:
-	@tools/sh/series.sh series
-
-tree:
-	@tools/sh/series.sh tree $(FILES)
-
-patches:
-	@tools/sh/series.sh patches
-
-scenarios:
-	@tools/sh/scenarios.sh
-
 clean:
-	@tools/sh/clean.sh
+	$(LAB) clean
 
 distclean:
-	@tools/sh/clean.sh all
+	$(LAB) clean all
 
 #? sched_rseq: restartable sequences for the kernel's per-CPU operations
 #?
@@ -78,6 +47,9 @@ distclean:
 #?                   run only on demand: x86_64 with ARCH=x86_64 (it has no sections, but
 #?                   the API for Rust), riscv's benchmarks with ARCH=riscv alone, and
 #?                   publish mode with MODE=publish
+#?   make check      run the checks that need no kernel: format, lint, unit tests, model
+#?   make test-all   run all checks, also those that make test leaves out
+#?   make list       list the checks, and the command that runs each
 #?
 #?   make prove      show that nothing is lost: the model, every section, the torture in
 #?                   all modes, and the deliberate mistakes that each must find
@@ -118,6 +90,7 @@ distclean:
 #?                   clock
 #?   CHECK=PATTERN   make test runs only the checks whose names match, as in
 #?                   CHECK="kunit-*", and the checks and builds that these need
+#?   JUNIT=FILE      the file that make test also writes its results to, as JUnit XML
 #?   SMP=2           the number of CPUs of the guest, 2 to 8
 #?   CPU= MACHINE=   the guest's CPU and machine, as QEMU names them: CPU=cortex-a57 has
 #?                   no LSE, MACHINE=virt,virtualization=on starts arm64 at EL2

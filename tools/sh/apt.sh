@@ -87,9 +87,7 @@ private_sources() {
 		sec=$(security_uri)
 		[ -z "$sec" ] || echo "deb [signed-by=$KEYRING] $sec $code-security main"
 		;;
-	# An architecture of Debian's from 13 on.
-	riscv64) echo "deb [signed-by=$KEYRING] $uri ${code/bookworm/trixie} main" ;;
-	*) echo "deb [signed-by=$KEYRING] $uri $code main" ;;
+	*) echo "deb [signed-by=$KEYRING] $uri ${DEBIAN_SINCE:-$code} main" ;;
 	esac
 }
 

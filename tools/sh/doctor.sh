@@ -49,27 +49,11 @@ package() {
 }
 
 printf '%-22s %-14s %-10s %-8s %s\n' tool found needed state from
-tool clang $LLVM_MIN
-tool ld.lld $LLVM_MIN
-tool llvm-objcopy $LLVM_MIN
-tool rustc $RUSTC_MIN
-tool rustfmt ""
-tool clippy-driver ""
-tool cargo ""
-tool bindgen $BINDGEN_MIN
-tool "$QEMU" $QEMU_MIN
-tool make 4.0
-tool gcc ""
-tool flex ""
-tool bison ""
-tool bc ""
-tool perl ""
-tool python3 3.9
-tool patch ""
-tool git ""
-tool xz ""
-tool curl ""
-tool shellcheck ""
+for row in clang:$LLVM_MIN ld.lld:$LLVM_MIN llvm-objcopy:$LLVM_MIN "rustc:$RUSTC_MIN" rustfmt: \
+	clippy-driver: cargo: bindgen:$BINDGEN_MIN "$QEMU:$QEMU_MIN" make:4.0 gcc: flex: bison: bc: \
+	perl: python3:3.9 patch: git: xz: curl: shellcheck:; do
+	tool "${row%%:*}" "${row#*:}"
+done
 # gcc for debug and other kernels, both for make selftests.
 [ -z "${CROSS:-}" ] || on_demand "$CROSS-gcc"
 on_demand rsync
@@ -79,6 +63,8 @@ done
 sysroot=$(rustc --print sysroot 2>/dev/null || true)/lib/rustlib/src/rust/library
 row "rust library source" "$([ -e "$sysroot/core/src/lib.rs" ] && rustc --version | first_version)" "" "$sysroot"
 row "busybox ($ARCH)" "$([ -x "$GUEST_DIR/busybox" ] && strings -n 9 "$GUEST_DIR/busybox" | grep -m1 '^BusyBox v' | first_version)" "" "$GUEST_DIR/busybox"
+BASE=$(grep -oE -m1 '^[0-9]+\.[0-9]+' "$TOP/patches/BASE")
+SRC=$OUT/linux-$BASE${KSRC:+-ksrc}
 row "Linux source" "$(cut -d' ' -f2 "$SRC/.sched_rseq/origin" 2>/dev/null)" "" "$SRC"
 
 host_supported || say "note: Debian 12 or 13 is needed to install what is missing ($(os_release PRETTY_NAME) found)"

@@ -3,11 +3,11 @@
 # setup.sh [gcc|selftests|sparse]: install what the host lacks: packages, QEMU,
 # bindgen, the guest's busybox, and on demand what only kernels compiled with gcc, make
 # selftests or the check of sparse need.  Silent, and fast, when nothing is missing.
+# PACKAGES has more of them, lines "package...|reason".
 
 . "$(dirname "$0")/lib.sh"
 . "$TOP/tools/sh/apt.sh"
 . "$TOP/tools/sh/tools.sh"
-lock
 
 FOR=${1:-}
 
@@ -32,13 +32,8 @@ qemu_state() {
 	local path version
 	path=$(command -v "$QEMU") || { echo missing; return; }
 	version=$("$path" --version 2>/dev/null | first_version)
-	if version_ge "${version:-0}" $QEMU_MIN; then
-		echo ok
-	elif [ "$path" = "/usr/bin/$QEMU" ]; then
-		echo old
-	else
-		echo hidden
-	fi
+	! version_ge "${version:-0}" $QEMU_MIN || { echo ok; return; }
+	[ "$path" = "/usr/bin/$QEMU" ] && echo old || echo hidden
 }
 
 install_packages() {

@@ -1,40 +1,24 @@
 # SPDX-License-Identifier: GPL-2.0
-# What the host needs, for setup.sh and doctor.sh.
+# What the host needs for an architecture, for setup.sh and doctor.sh.
 # shellcheck shell=bash disable=SC2034 # used by those that source it
 
-case $ARCH in
-arm64)
-	QEMU=qemu-system-aarch64
-	QEMU_PACKAGE=qemu-system-arm
-	DEBIAN_ARCH=arm64
-	CROSS=aarch64-linux-gnu
-	;;
-s390)
-	QEMU=qemu-system-s390x
-	QEMU_PACKAGE=qemu-system-s390x
-	DEBIAN_ARCH=s390x
-	CROSS=s390x-linux-gnu
-	;;
-riscv)
-	QEMU=qemu-system-riscv64
-	QEMU_PACKAGE=qemu-system-riscv
-	DEBIAN_ARCH=riscv64
-	CROSS=riscv64-linux-gnu
-	;;
-x86_64)
-	QEMU=qemu-system-x86_64
-	QEMU_PACKAGE="qemu-system-x86 seabios"
-	DEBIAN_ARCH=amd64
-	;;
-esac
+ARCHES=$TOP/tools/arches
+ARCH=${ARCH:-$(basename "$(grep -lx 'default = true' "$ARCHES"/*.toml)" .toml)}
+[ -r "$ARCHES/$ARCH.toml" ] ||
+	die "ARCH=$ARCH is not supported; tools/arches has $(cd "$ARCHES" && printf 'ARCH=%s ' *.toml | sed 's/\.toml//g')"
+
+# arch_value KEY: what stands in tools/arches/$ARCH.toml, or nothing.
+arch_value() { sed -n "s/^$1 = \"\(.*\)\"\$/\1/p" "$ARCHES/$ARCH.toml"; }
+
+QEMU=$(arch_value qemu)
+QEMU_PACKAGE=$(arch_value qemu_package)
+DEBIAN_ARCH=$(arch_value debian_arch)
+DEBIAN_SINCE=$(arch_value debian_since)
+CROSS=$(arch_value cross)
+RUSTC_MIN=$(arch_value rustc_min)
 GUEST_DIR=$CACHE/guest-$ARCH
 
-host_supported() {
-	case $(os_release VERSION_CODENAME) in
-	bookworm | trixie) ;;
-	*) return 1 ;;
-	esac
-}
+host_supported() { [[ $(os_release VERSION_CODENAME) == @(bookworm|trixie) ]]; }
 
 # rust_packages: Debian 12 has a recent Rust under these names only.
 rust_packages() {
@@ -42,33 +26,6 @@ rust_packages() {
 	bookworm) echo rustc-web rust-web-src rustfmt-web rust-web-clippy cargo-web ;;
 	*) echo rustc rust-src rustfmt rust-clippy cargo bindgen ;;
 	esac
-}
-
-# compiler VARIANT: of that kernel and its modules; "#CC# gcc" in a scenario asks for gcc.
-compiler() {
-	case $(directive CC "$1" | tail -n1) in
-	"" | clang) echo clang ;;
-	gcc) echo "${CROSS:?}-gcc" ;;
-	*) die "scenario $1: #CC# is for gcc or clang" ;;
-	esac
-}
-
-# make_options VARIANT: what make gets for that kernel and its modules. @TOP@ in a
-# scenario's line "#MAKE#" is this project's directory.
-make_options() {
-	local options=(LLVM=1) cc
-	cc=$(compiler "$1")
-	[ "$cc" = clang ] || options+=(CC="$cc")
-	mapfile -t -O "${#options[@]}" options < <(directive MAKE "$1" | sed "s|@TOP@|$TOP|")
-	echo "${options[@]}"
-}
-
-# setup_for VARIANT: install what the build of that kernel needs; "#PACKAGE# packages|reason"
-# in a scenario asks for more than all need.
-setup_for() {
-	local for=
-	[ "$(compiler "$1")" = clang ] || for=gcc
-	env PACKAGES="$(directive PACKAGE "$1")" "$TOP/tools/sh/setup.sh" $for
 }
 
 # cross_gcc: the package; the host's own compiler has its long name, too.
@@ -108,31 +65,3 @@ rust_by_hand() {
 	code=$(os_release VERSION_CODENAME)
 	echo "apt-get install --no-install-recommends -t $code-backports $(rust_packages) (needs $code-backports and $code-security in apt's sources)"
 }
-
-# host_tool: build it.
-host_tool() {
-	STEP_HINT="is the network there? cargo fetches its libraries." must_step "host tool: build" host-tool \
-		cargo build --locked --release --manifest-path "$TOP/tools/Cargo.toml"
-}
-
-# srseq ARG...: the host tool.
-srseq() { cargo run --quiet --locked --release --manifest-path "$TOP/tools/Cargo.toml" -p srseq -- "$@"; }
-
-# lab ARG...: the program that knows the series.
-lab() {
-	cargo run --quiet --locked --release --manifest-path "$TOP/tools/Cargo.toml" -p lab -- \
-		--top "$TOP" --source "$SRC" --out "$OUT" "$@"
-}
-
-# nolibc_program SOURCE KERNEL_DIR PROGRAM: compile it for the kernel's own small C library,
-# with the headers of that kernel.
-nolibc_program() {
-	kenv make -C "$SRC" O="$2" ARCH="$ARCH" LLVM=1 headers
-	clang --target="$CROSS" -fuse-ld=lld -Os -Wall -Wextra -Werror -static -fno-pie -nostdlib -nostdinc \
-		-isystem "$(clang -print-resource-dir)/include" -I "$SRC/tools/include/nolibc" \
-		-isystem "$2/usr/include" "$1" -o "$3"
-}
-
-# What no figure counts: symbols of KUnit tests, which differ between kernels.
-# shellcheck disable=SC2034 # for bench.sh and engine.sh
-NOT_TESTS=(--ignore srk_ --ignore 5tests --ignore 5kunit)

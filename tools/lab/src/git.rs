@@ -36,38 +36,21 @@ pub struct Git {
 impl Git {
     /// The repository whose work tree is `dir`. It need not exist yet.
     pub fn at(dir: &Path) -> Self {
-        Git {
-            dir: dir.to_path_buf(),
-        }
+        Git { dir: dir.to_path_buf() }
     }
 
     fn command<S: AsRef<OsStr>>(&self, args: &[S]) -> Command {
         let mut command = Command::new("git");
         command
-            .args([
-                "-c",
-                "core.abbrev=12",
-                "-c",
-                "gc.auto=0",
-                "-c",
-                "init.defaultBranch=main",
-            ])
-            .args([
-                "-c",
-                "log.showSignature=false",
-                "-c",
-                "core.quotePath=false",
-            ])
+            .args(["-c", "core.abbrev=12", "-c", "gc.auto=0", "-c", "init.defaultBranch=main"])
+            .args(["-c", "log.showSignature=false", "-c", "core.quotePath=false"])
             .args(["-c", "commit.gpgSign=false"])
             .args(args)
             .current_dir(&self.dir)
             .env("GIT_CONFIG_GLOBAL", "/dev/null")
             .env("GIT_CONFIG_SYSTEM", "/dev/null")
             // Only this directory is searched, not the project's own repository around it.
-            .env(
-                "GIT_CEILING_DIRECTORIES",
-                self.dir.parent().unwrap_or(&self.dir),
-            )
+            .env("GIT_CEILING_DIRECTORIES", self.dir.parent().unwrap_or(&self.dir))
             .stdin(Stdio::null());
         for name in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"] {
             command.env_remove(name);
@@ -81,11 +64,7 @@ impl Git {
             let args: Vec<_> = command.get_args().map(OsStr::to_string_lossy).collect();
             bail!(
                 "git {} failed: {}",
-                args[args
-                    .iter()
-                    .rposition(|arg| arg.contains('='))
-                    .map_or(0, |at| at + 1)..]
-                    .join(" "),
+                args[args.iter().rposition(|arg| arg.contains('=')).map_or(0, |at| at + 1)..].join(" "),
                 String::from_utf8_lossy(&output.stderr).trim()
             );
         }
@@ -100,14 +79,8 @@ impl Git {
 
     /// Commits what is staged.
     pub fn commit(&self, author: &Author, message: &str) -> Result<()> {
-        let mut command = self.command(&[
-            "commit",
-            "-q",
-            "--allow-empty",
-            "--cleanup=verbatim",
-            "-m",
-            message,
-        ]);
+        let mut command =
+            self.command(&["commit", "-q", "--allow-empty", "--cleanup=verbatim", "-m", message]);
         for role in ["AUTHOR", "COMMITTER"] {
             command
                 .env(format!("GIT_{role}_NAME"), author.name())
@@ -123,9 +96,7 @@ impl Git {
         let mut args: Vec<&OsStr> = vec!["am".as_ref(), "-q".as_ref()];
         args.extend(mails.iter().map(|mail| mail.as_os_str()));
         let mut command = self.command(&args);
-        command
-            .env("GIT_COMMITTER_NAME", author.name())
-            .env("GIT_COMMITTER_EMAIL", author.email());
+        command.env("GIT_COMMITTER_NAME", author.name()).env("GIT_COMMITTER_EMAIL", author.email());
         Self::finish(command)?;
         Ok(())
     }
@@ -137,10 +108,7 @@ mod tests {
 
     #[test]
     fn name_and_address() {
-        let author = Author {
-            who: "A U Thor <author@example.org>".into(),
-            when: String::new(),
-        };
+        let author = Author { who: "A U Thor <author@example.org>".into(), when: String::new() };
         assert_eq!(author.name(), "A U Thor");
         assert_eq!(author.email(), "author@example.org");
     }

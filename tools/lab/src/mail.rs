@@ -36,49 +36,35 @@ fn write_from(project: &Project, source: &Path, series: &Path, work: &Path) -> R
         target,
         "base..HEAD",
     ])?;
-    let mut mails: Vec<PathBuf> = fs::read_dir(series)?
-        .map(|entry| Ok(entry?.path()))
-        .collect::<Result<_>>()?;
+    let mut mails: Vec<PathBuf> =
+        fs::read_dir(series)?.map(|entry| Ok(entry?.path())).collect::<Result<_>>()?;
     mails.sort();
     let cover = mails.remove(0);
-    write_cover(
-        &cover,
-        &read(&project.top.join("patches/cover-letter.txt"))?,
-    )?;
+    write_cover(&cover, &read(&project.top.join("patches/cover-letter.txt"))?)?;
     check_am(project, source, &tree, &mails)?;
     println!("{}", cover.display());
     for mail in &mails {
         println!("{}", mail.display());
     }
     checkpatch(source, series, &mails)?;
-    println!(
-        "series: {} patches in {}, checkpatch.pl --strict is content",
-        mails.len(),
-        series.display()
-    );
+    println!("series: {} patches in {}, checkpatch.pl --strict is content", mails.len(), series.display());
     Ok(())
 }
 
 /// Puts subject and text into the cover letter that git wrote.
 fn write_cover(cover: &Path, letter: &str) -> Result<()> {
-    let (subject, text) = letter
-        .split_once('\n')
-        .context("patches/cover-letter.txt has one line only")?;
-    let subject = subject
-        .strip_prefix("Subject: ")
-        .context("patches/cover-letter.txt does not begin with Subject:")?;
-    let mail = read(cover)?
-        .replace("*** SUBJECT HERE ***", subject)
-        .replace("*** BLURB HERE ***", text.trim());
+    let (subject, text) = letter.split_once('\n').context("patches/cover-letter.txt has one line only")?;
+    let subject =
+        subject.strip_prefix("Subject: ").context("patches/cover-letter.txt does not begin with Subject:")?;
+    let mail =
+        read(cover)?.replace("*** SUBJECT HERE ***", subject).replace("*** BLURB HERE ***", text.trim());
     fs::write(cover, mail).with_context(|| cover.display().to_string())
 }
 
 /// Checks that `git am` makes what the kernels here are built from.
 fn check_am(project: &Project, source: &Path, tree: &Tree, mails: &[PathBuf]) -> Result<()> {
     tree.git().run(&["checkout", "-q", "-B", "am", "base"])?;
-    tree.git()
-        .am(mails, &project.author("patches/BASE", None)?)
-        .context("the series is not git-am-able")?;
+    tree.git().am(mails, &project.author("patches/BASE", None)?).context("the series is not git-am-able")?;
     for file in read(&source.join(".sched_rseq/files"))?.lines() {
         ensure!(
             read(&tree.dir().join(file))? == read(&source.join(file))?,
@@ -99,46 +85,19 @@ struct Allowed {
 /// The complaints that are no mistakes. One that does not come up any more is an error.
 const ALLOWED: &[Allowed] = &[
     // It knows "asm volatile", and takes this for a variable.
-    Allowed {
-        kind: "VOLATILE",
-        line: "asm_inline volatile(",
-    },
+    Allowed { kind: "VOLATILE", line: "asm_inline volatile(" },
     // The arguments are names, and stand in sizeof and the like, which evaluate nothing, or in
     // two branches of which the compiler takes one.
-    Allowed {
-        kind: "MACRO_ARG_REUSE",
-        line: "#define __rseq_",
-    },
-    Allowed {
-        kind: "MACRO_ARG_REUSE",
-        line: "#define SRK_BOOL(",
-    },
+    Allowed { kind: "MACRO_ARG_REUSE", line: "#define __rseq_" },
+    Allowed { kind: "MACRO_ARG_REUSE", line: "#define SRK_BOOL(" },
     // The other variant of the macro has a use for the argument.
-    Allowed {
-        kind: "MACRO_ARG_UNUSED",
-        line: "#define __RSEQ_R(constant)",
-    },
-    Allowed {
-        kind: "MACRO_ARG_UNUSED",
-        line: "#define sdei_broken_is(which)",
-    },
+    Allowed { kind: "MACRO_ARG_UNUSED", line: "#define __RSEQ_R(constant)" },
+    Allowed { kind: "MACRO_ARG_UNUSED", line: "#define sdei_broken_is(which)" },
     // A list, for which each user has a macro of its own.
-    Allowed {
-        kind: "COMPLEX_MACRO",
-        line: "#define SRK_CONSTANTS(X)",
-    },
-    Allowed {
-        kind: "MACRO_ARG_REUSE",
-        line: "#define SRK_CONSTANTS(X)",
-    },
-    Allowed {
-        kind: "MULTISTATEMENT_MACRO_USE_DO_WHILE",
-        line: "#define SRK_ONE(",
-    },
-    Allowed {
-        kind: "TRAILING_SEMICOLON",
-        line: "#define SRK_ONE(",
-    },
+    Allowed { kind: "COMPLEX_MACRO", line: "#define SRK_CONSTANTS(X)" },
+    Allowed { kind: "MACRO_ARG_REUSE", line: "#define SRK_CONSTANTS(X)" },
+    Allowed { kind: "MULTISTATEMENT_MACRO_USE_DO_WHILE", line: "#define SRK_ONE(" },
+    Allowed { kind: "TRAILING_SEMICOLON", line: "#define SRK_ONE(" },
 ];
 
 /// Returns the place in [`ALLOWED`] of a complaint, `FILE:LINE: LEVEL:TYPE: text`.
@@ -146,12 +105,8 @@ fn allowed(complaint: &str, mail: &str) -> Option<usize> {
     let mut parts = complaint.splitn(4, ':');
     let (_file, line) = (parts.next()?, parts.next()?);
     let kind = parts.nth(1)?.split(':').next()?;
-    let line = mail
-        .lines()
-        .nth(line.parse::<usize>().ok()?.checked_sub(1)?)?;
-    ALLOWED
-        .iter()
-        .position(|allowed| allowed.kind == kind && line.contains(allowed.line))
+    let line = mail.lines().nth(line.parse::<usize>().ok()?.checked_sub(1)?)?;
+    ALLOWED.iter().position(|allowed| allowed.kind == kind && line.contains(allowed.line))
 }
 
 /// Runs checkpatch.pl on each mail.

@@ -60,13 +60,10 @@ impl Patch {
     /// Reads the text of a patch.
     pub fn parse(text: &str) -> Result<Self> {
         let mut patch = Patch::default();
-        let (header, rest) = text
-            .split_once("\n\n")
-            .context("there is no empty line behind the header")?;
+        let (header, rest) = text.split_once("\n\n").context("there is no empty line behind the header")?;
         for line in header.lines() {
-            let (name, value) = line
-                .split_once(": ")
-                .with_context(|| format!("\"{line}\" is no header line"))?;
+            let (name, value) =
+                line.split_once(": ").with_context(|| format!("\"{line}\" is no header line"))?;
             match name {
                 "From" => patch.from = Some(value.into()),
                 "Date" => patch.date = Some(value.into()),
@@ -77,9 +74,7 @@ impl Patch {
         if patch.subject.is_empty() {
             bail!("there is no Subject:");
         }
-        let (body, diffs) = rest
-            .split_once("\n---\n")
-            .context("there is no line --- behind the message")?;
+        let (body, diffs) = rest.split_once("\n---\n").context("there is no line --- behind the message")?;
         patch.body = body.trim_end().into();
         patch.diffs = parse_diffs(diffs)?;
         Ok(patch)
@@ -114,9 +109,7 @@ impl fmt::Display for Patch {
             }
         }
         writeln!(f, "Subject: {}\n\n{}\n---", self.subject, self.body)?;
-        self.diffs
-            .iter()
-            .try_for_each(|diff| f.write_str(&diff.text))
+        self.diffs.iter().try_for_each(|diff| f.write_str(&diff.text))
     }
 }
 
@@ -129,10 +122,7 @@ pub fn parse_diffs(text: &str) -> Result<Vec<FileDiff>> {
     for line in text.lines() {
         if let Some(names) = line.strip_prefix("diff --git a/") {
             let path = names.split(" b/").next().unwrap_or_default().to_string();
-            diffs.push(FileDiff {
-                path,
-                text: String::new(),
-            });
+            diffs.push(FileDiff { path, text: String::new() });
         }
         let Some(diff) = diffs.last_mut() else {
             bail!("\"{line}\" stands before the first diff");
@@ -181,16 +171,10 @@ diff --git a/b.h b/b.h
     #[test]
     fn there_and_back() {
         let patch = Patch::parse(TEXT).unwrap();
-        assert_eq!(
-            patch.subject,
-            "entry: Pass pt_regs to irqentry_exit_cond_resched()"
-        );
+        assert_eq!(patch.subject, "entry: Pass pt_regs to irqentry_exit_cond_resched()");
         assert_eq!(patch.body, "Why.\n\nMore of it.");
-        let without_index: String = TEXT
-            .lines()
-            .filter(|line| !line.starts_with("index "))
-            .map(|line| format!("{line}\n"))
-            .collect();
+        let without_index: String =
+            TEXT.lines().filter(|line| !line.starts_with("index ")).map(|line| format!("{line}\n")).collect();
         assert_eq!(patch.to_string(), without_index);
         assert_eq!(Patch::parse(&without_index).unwrap(), patch);
     }
@@ -198,21 +182,14 @@ diff --git a/b.h b/b.h
     #[test]
     fn context_of_hunks() {
         let patch = Patch::parse(TEXT).unwrap();
-        let context: Vec<_> = patch
-            .diffs
-            .iter()
-            .map(|diff| (diff.path.as_str(), diff.context()))
-            .collect();
+        let context: Vec<_> = patch.diffs.iter().map(|diff| (diff.path.as_str(), diff.context())).collect();
         assert_eq!(context, [("kernel/a.c", 1), ("b.h", 3)]);
     }
 
     #[test]
     fn file_names() {
         let name = |subject: &str| {
-            let patch = Patch {
-                subject: subject.into(),
-                ..Patch::default()
-            };
+            let patch = Patch { subject: subject.into(), ..Patch::default() };
             patch.file_name(2)
         };
         assert_eq!(

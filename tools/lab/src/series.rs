@@ -39,11 +39,7 @@ pub fn read(path: &Path) -> Result<String> {
 impl Project {
     /// Reads the series of the project in `top`.
     pub fn read(top: &Path) -> Result<Self> {
-        let mut project = Project {
-            top: top.to_path_buf(),
-            comment: String::new(),
-            patches: Vec::new(),
-        };
+        let mut project = Project { top: top.to_path_buf(), comment: String::new(), patches: Vec::new() };
         for line in read(&top.join("patches/series"))?.lines() {
             if line.starts_with('#') {
                 project.comment.push_str(line);
@@ -54,11 +50,7 @@ impl Project {
             let Some(name) = words.next() else { continue };
             let text = read(&top.join("patches").join(&name))?;
             let patch = Patch::parse(&text).with_context(|| format!("patches/{name}"))?;
-            project.patches.push(Entry {
-                name,
-                patch,
-                files: words.collect(),
-            });
+            project.patches.push(Entry { name, patch, files: words.collect() });
         }
         if project.patches.is_empty() {
             bail!("patches/series names no patch");

@@ -12,6 +12,7 @@ use anyhow::{bail, ensure, Context, Result};
 use crate::git::Git;
 use crate::patch::{parse_diffs, Patch};
 use crate::series::{read, Entry, Project};
+use crate::sys::write;
 
 /// Where the kernel source keeps the files that the project changed, as they were.
 const PRISTINE: &str = ".sched_rseq/pristine";
@@ -84,11 +85,7 @@ impl Tree {
             .map(|diff| diff.path.clone().into())
             .collect();
         for file in more {
-            ensure!(
-                source.join(file).is_file(),
-                "{} is no file of the kernel",
-                file.display()
-            );
+            ensure!(source.join(file).is_file(), "{} is no file of the kernel", file.display());
             files.insert(file.clone());
         }
         // Only what is whole gets the name.
@@ -102,14 +99,11 @@ impl Tree {
             if !from.exists() {
                 from = source.join(file);
             }
-            write(&dir.join(file), &read(&from)?)?;
+            write(dir.join(file), read(&from)?)?;
         }
         tree.git.run(&["add", "-A", "-f"])?;
         let author = project.author("patches/BASE", None)?;
-        tree.git.commit(
-            &author,
-            "The files of Linux that the series changes, as they are there",
-        )?;
+        tree.git.commit(&author, "The files of Linux that the series changes, as they are there")?;
         tree.git.run(&["tag", "base"])?;
         for entry in &project.patches {
             let path = format!("patches/{}", entry.name);
@@ -122,7 +116,7 @@ impl Tree {
                     .with_context(|| format!("{path} does not apply"))?;
             }
             for name in &entry.files {
-                write(&dir.join(name), &read(&project.top.join(name))?)?;
+                write(dir.join(name), read(&project.top.join(name))?)?;
                 tree.git.run(&["add", "-f", "--", name])?;
             }
             let author = project.author(&path, Some(&entry.patch))?;
@@ -135,11 +129,7 @@ impl Tree {
 
     /// Reads the commits back as patches.
     pub fn read(&self, project: &Project) -> Result<Commits> {
-        ensure!(
-            self.dir.join(".git").exists(),
-            "{} does not exist; make tree makes it",
-            self.dir.display()
-        );
+        ensure!(self.dir.join(".git").exists(), "{} does not exist; make tree makes it", self.dir.display());
         let status = self.git.run(&["status", "--porcelain"])?;
         ensure!(
             status.is_empty(),
@@ -148,10 +138,7 @@ impl Tree {
             status.trim_end()
         );
         let list = self.git.run(&["rev-list", "--reverse", "base..HEAD"])?;
-        let mut commits = Commits {
-            patches: Vec::new(),
-            contents: BTreeMap::new(),
-        };
+        let mut commits = Commits { patches: Vec::new(), contents: BTreeMap::new() };
         for (at, commit) in list.lines().enumerate() {
             let entry = self.read_commit(project, commit, at + 1, &commits.contents)?;
             for file in &entry.files {
@@ -162,11 +149,7 @@ impl Tree {
             }
             commits.patches.push(entry);
         }
-        ensure!(
-            !commits.patches.is_empty(),
-            "{} has no commit behind base",
-            self.dir.display()
-        );
+        ensure!(!commits.patches.is_empty(), "{} has no commit behind base", self.dir.display());
         Ok(commits)
     }
 
@@ -179,10 +162,7 @@ impl Tree {
     ) -> Result<Entry> {
         let message = self.git.run(&["log", "-1", "--format=%B", commit])?;
         let (subject, body) = message.split_once('\n').unwrap_or((&message, ""));
-        let old = project
-            .patches
-            .iter()
-            .find(|entry| entry.patch.subject == subject);
+        let old = project.patches.iter().find(|entry| entry.patch.subject == subject);
         let mut entry = Entry {
             name: String::new(),
             patch: Patch {
@@ -199,14 +179,8 @@ impl Tree {
             !entry.patch.body.is_empty(),
             "the commit \"{subject}\" has no body: say what was wrong and why this is the way"
         );
-        let changed = self.git.run(&[
-            "diff-tree",
-            "-r",
-            "--no-commit-id",
-            "--no-renames",
-            "--name-status",
-            commit,
-        ])?;
+        let changed =
+            self.git.run(&["diff-tree", "-r", "--no-commit-id", "--no-renames", "--name-status", commit])?;
         for line in changed.lines() {
             let (status, path) = line.split_once('\t').context("git printed no path")?;
             if new.contains_key(path) {
@@ -218,8 +192,7 @@ impl Tree {
             match status {
                 "A" => entry.files.push(path.into()),
                 "M" => {
-                    let before =
-                        old.and_then(|old| old.patch.diffs.iter().find(|diff| diff.path == path));
+                    let before = old.and_then(|old| old.patch.diffs.iter().find(|diff| diff.path == path));
                     let context = before.map_or(3, |diff| diff.context());
                     let text = self.git.run(&[
                         "diff-tree",
@@ -239,15 +212,6 @@ impl Tree {
     }
 }
 
-/// Writes a file, and the directories above it.
-fn write(path: &Path, text: &str) -> Result<()> {
-    if let Some(parent) = path.parent() {
-        fs::create_dir_all(parent)
-            .with_context(|| format!("{} cannot be made", parent.display()))?;
-    }
-    fs::write(path, text).with_context(|| format!("{} cannot be written", path.display()))
-}
-
 /// A file of the project that is not what the commits say.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Change {
@@ -262,19 +226,14 @@ impl Change {
         let path = top.join(&self.path);
         match &self.text {
             Some(text) => write(&path, text),
-            None => fs::remove_file(&path)
-                .with_context(|| format!("{} cannot be removed", path.display())),
+            None => fs::remove_file(&path).with_context(|| format!("{} cannot be removed", path.display())),
         }
     }
 }
 
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let verb = if self.text.is_some() {
-            "write "
-        } else {
-            "remove"
-        };
+        let verb = if self.text.is_some() { "write " } else { "remove" };
         write!(f, "{verb} {}", self.path)
     }
 }
@@ -285,35 +244,24 @@ pub fn changes(project: &Project, commits: &Commits) -> Result<Vec<Change>> {
     for entry in &commits.patches {
         let path = format!("patches/{}", entry.name);
         ensure!(
-            wanted
-                .insert(path.clone(), entry.patch.to_string())
-                .is_none(),
+            wanted.insert(path.clone(), entry.patch.to_string()).is_none(),
             "two commits would be {path}"
         );
     }
-    wanted.insert(
-        "patches/series".into(),
-        project.series_file(&commits.patches),
-    );
+    wanted.insert("patches/series".into(), project.series_file(&commits.patches));
 
     let mut changes = Vec::new();
     for entry in &project.patches {
         let patch = format!("patches/{}", entry.name);
         for path in entry.files.iter().chain([&patch]) {
             if !wanted.contains_key(path) {
-                changes.push(Change {
-                    path: path.clone(),
-                    text: None,
-                });
+                changes.push(Change { path: path.clone(), text: None });
             }
         }
     }
     for (path, text) in wanted {
         if fs::read_to_string(project.top.join(&path)).ok().as_ref() != Some(&text) {
-            changes.push(Change {
-                path,
-                text: Some(text),
-            });
+            changes.push(Change { path, text: Some(text) });
         }
     }
     Ok(changes)
@@ -366,9 +314,7 @@ diff --git a/code.c b/code.c
 
     impl Lab {
         fn new() -> Self {
-            let lab = Lab {
-                dir: tempfile::tempdir().unwrap(),
-            };
+            let lab = Lab { dir: tempfile::tempdir().unwrap() };
             let lines: String = (1..9).map(|n| format!("{n}\n")).collect();
             for (file, text) in [
                 ("top/patches/BASE", "7.3.4\n"),
@@ -380,7 +326,7 @@ diff --git a/code.c b/code.c
                 ("source/list.h", "patched\n"),
                 ("source/code.c", &lines),
             ] {
-                write(&lab.path(file), text).unwrap();
+                write(lab.path(file), text).unwrap();
             }
             let git = Git::at(&lab.path("top"));
             git.run(&["init", "-q"]).unwrap();
@@ -403,14 +349,13 @@ diff --git a/code.c b/code.c
 
         fn tree(&self) -> Tree {
             let tree = Tree::at(self.path("tree"));
-            tree.make(&self.project(), &self.path("source"), &[])
-                .unwrap();
+            tree.make(&self.project(), &self.path("source"), &[]).unwrap();
             tree
         }
 
         /// Commits `text` as `file` on top of the tree.
         fn commit(&self, tree: &Tree, file: &str, text: &str, message: &str) {
-            write(&tree.dir.join(file), text).unwrap();
+            write(tree.dir.join(file), text).unwrap();
             tree.git.run(&["add", "-A", "-f"]).unwrap();
             let author = self.project().author("new.c", None).unwrap();
             tree.git.commit(&author, message).unwrap();
@@ -428,10 +373,7 @@ diff --git a/code.c b/code.c
         let lab = Lab::new();
         let tree = lab.tree();
         assert!(lab.changes(&tree).unwrap().is_empty());
-        let log = tree
-            .git
-            .run(&["log", "--format=%s %an %aI", "base..HEAD"])
-            .unwrap();
+        let log = tree.git.run(&["log", "--format=%s %an %aI", "base..HEAD"]).unwrap();
         assert_eq!(
             log,
             "b: Change it again A U Thor 2026-01-02T03:04:05+01:00\n\
@@ -444,19 +386,10 @@ diff --git a/code.c b/code.c
     fn commits_become_patches() {
         let lab = Lab::new();
         let tree = lab.tree();
-        lab.commit(
-            &tree,
-            "more/new.h",
-            "/* new */\n",
-            "c: Add a header\n\nWhy.\n",
-        );
+        lab.commit(&tree, "more/new.h", "/* new */\n", "c: Add a header\n\nWhy.\n");
         assert_eq!(
             lab.changes(&tree).unwrap(),
-            [
-                "write  more/new.h",
-                "write  patches/0003-c-Add-a-header.patch",
-                "write  patches/series"
-            ]
+            ["write  more/new.h", "write  patches/0003-c-Add-a-header.patch", "write  patches/series"]
         );
         assert!(tree.refuse_unsaved().is_err());
         let project = lab.project();
@@ -497,35 +430,26 @@ diff --git a/code.c b/code.c
             let error = lab.changes(&tree).unwrap_err().to_string();
             assert!(error.contains(why), "{error}");
         };
-        refused(
-            "new.c",
-            "int newer;\n",
-            "c: New\n\nWhy.\n",
-            "earlier commit",
-        );
+        refused("new.c", "int newer;\n", "c: New\n\nWhy.\n", "earlier commit");
         refused("code.c", "1\n", "c: New\n", "has no body");
 
         let tree = lab.tree();
-        write(&tree.dir.join("code.c"), "1\n").unwrap();
+        write(tree.dir.join("code.c"), "1\n").unwrap();
         let error = lab.changes(&tree).unwrap_err().to_string();
         assert!(error.contains("not committed"), "{error}");
         assert!(tree.refuse_unsaved().is_err());
 
         let missing = [PathBuf::from("missing.c")];
-        let error = tree
-            .make(&lab.project(), &lab.path("source"), &missing)
-            .unwrap_err();
+        let error = tree.make(&lab.project(), &lab.path("source"), &missing).unwrap_err();
         assert!(error.to_string().contains("no file of the kernel"));
     }
 
     #[test]
     fn a_patch_that_does_not_apply() {
         let lab = Lab::new();
-        write(&lab.path("source/code.c"), "something else\n").unwrap();
+        write(lab.path("source/code.c"), "something else\n").unwrap();
         let tree = Tree::at(lab.path("tree"));
-        let error = tree
-            .make(&lab.project(), &lab.path("source"), &[])
-            .unwrap_err();
+        let error = tree.make(&lab.project(), &lab.path("source"), &[]).unwrap_err();
         assert!(format!("{error:#}").contains("0002-b-Change-it-again.patch does not apply"));
         assert!(!tree.dir.exists());
     }

@@ -43,7 +43,7 @@ const WITHOUT: [(&str, &[&str], &str); 14] = [
         &OPS,
         "has what Linux lacks on s390 and riscv",
     ),
-    ("tools/sh/engine.sh", SAME_CODE, "compares some"),
+    ("tools/lab/src/checks/code.rs", SAME_CODE, "compares some"),
     ("tools/tests/samecode/in_c.c", SAME_CODE, "compares some"),
     (
         "tools/tests/samecode/samecode_main.rs",
@@ -63,11 +63,11 @@ const WITHOUT: [(&str, &[&str], &str); 14] = [
     ("tools/srseq/src/arch/X.rs", &OPS, "has limits of some"),
 ];
 
-/// What `check_same_code()` leaves out.
+/// What the check `same-code` leaves out.
 const SAME_CODE: &[&str] = &["and", "or", "cmpxchg"];
 
 /// Files that name only the architectures in which something is special.
-const SPECIAL: [&str; 13] = [
+const SPECIAL: [&str; 12] = [
     "rust/sched_rseq_bench/atomic.c",
     "rust/sched_rseq_bench/bench.h",
     "rust/sched_rseq_bench/clock.c",
@@ -76,7 +76,6 @@ const SPECIAL: [&str; 13] = [
     "rust/sched_rseq_bench/sections.h",
     "rust/sched_rseq_torture/inject.rs",
     "rust/sched_rseq_torture/shot.c",
-    "tools/sh/apt.sh",
     "tools/srseq/Cargo.toml",
     "tools/tests/malformed/malformed.h",
     // A patch has it.
@@ -194,10 +193,7 @@ fn each_operation_is_in_each_list() {
             let without = without.map_or(&[][..], |(_, ops, _)| ops);
             let ops: Vec<&str> = OPS.into_iter().filter(|op| !without.contains(op)).collect();
             if !ops.is_empty() {
-                let mut text = read(&top().join(&place));
-                if !place.ends_with(".sh") {
-                    text = code(&text);
-                }
+                let text = code(&read(&top().join(&place)));
                 missing.extend(lacks(&place, &text, ops.into_iter()));
             }
         }

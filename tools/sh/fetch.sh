@@ -1,0 +1,74 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+# fetch.sh WAY VERSION DIR: unpack that kernel's source into DIR, which is one way to get it:
+# from-debian, from-debian-source or from-kernel-org. fetch.sh firmware: get the source of
+# the firmware into the cache. The lab calls this, and has the output in a log.
+
+. "$(dirname "$0")/lib.sh"
+. "$TOP/tools/sh/apt.sh"
+
+KVER=${2:-}
+KSERIES=${KVER%.*}
+DIR=${3:-}
+
+unpack() { tar -x --strip-components=1 -C "$DIR"; }
+cached() { find "$CACHE/deb" -name "$1" | sort -V | tail -n1; }
+
+# from-debian: the binary package linux-source-X.Y, best with the very version.
+from-debian() {
+	local pkg=linux-source-$KSERIES deb state version want states
+	states="$(host_arch) $(host_arch)-sid"
+	deb=$(cached "${pkg}_$KVER-*_all.deb")
+	for want in "$KVER-" "$KSERIES."; do
+		for state in $states; do
+			[ -z "$deb" ] || break 2
+			private_update "$state"
+			version=$(private_apt "$state" apt-cache madison "$pkg" |
+				awk -v w="$want" 'index($3, w) == 1 { print $3; exit }')
+			[ -n "$version" ] || continue
+			private_download "$state" "$pkg=$version" "$CACHE/deb"
+			deb=$(cached "${pkg}_*_all.deb")
+		done
+	done
+	[ -n "$deb" ] || { echo "no $pkg in the archive"; return 1; }
+	dpkg-deb --fsys-tarfile "$deb" | tar -xO "./usr/src/linux-source-$KSERIES.tar.xz" | xz -T0 -dc | unpack
+}
+
+# from-debian-source: the source package linux of the same series.
+from-debian-source() {
+	local state version tar
+	state=$(host_arch)-src
+	private_update "$state"
+	version=$(private_apt "$state" apt-cache showsrc linux |
+		sed -n 's/^Version: //p' | grep -F -m1 "$KSERIES.") ||
+		{ echo "no source package linux $KSERIES in the archive"; return 1; }
+	source_package "$state" "linux=$version"
+	tar=$(find "$CACHE/src" -name "linux_$KSERIES.*.orig.tar.xz" | sort -V | tail -n1)
+	xz -T0 -dc "$tar" | unpack
+}
+
+from-kernel-org() {
+	local url=https://cdn.kernel.org/pub/linux/kernel/v${KVER%%.*}.x tar=linux-$KVER.tar.xz
+	mkdir -p "$CACHE/src"
+	cd "$CACHE/src"
+	curl -fsSL --retry 2 -o "$tar.part" "$url/$tar"
+	curl -fsSL --retry 2 "$url/sha256sums.asc" | sed -n "s/ $tar\$/ $tar.part/p" >"$tar.sum"
+	[ -s "$tar.sum" ]
+	sha256sum -c "$tar.sum"
+	mv "$tar.part" "$tar"
+	xz -T0 -dc "$tar" | unpack
+}
+
+# source_package STATE PACKAGE=VERSION: into the cache. apt verifies what it downloads.
+source_package() {
+	mkdir -p "$CACHE/src"
+	(cd "$CACHE/src" && private_apt "$1" apt-get source --download-only "$2")
+}
+
+firmware() {
+	private_update "$(host_arch)-firmware"
+	source_package "$(host_arch)-firmware" arm-trusted-firmware=2.12.1+dfsg-1
+}
+
+[ -z "$DIR" ] || mkdir -p "$DIR"
+"$1"
