@@ -39,7 +39,10 @@
  * @kind:	SCHED_RSEQ_RESTART, SCHED_RSEQ_FIXUP or SCHED_RSEQ_PLAIN
  * @reg:	SCHED_RSEQ_FIXUP: number of the register that holds the per-CPU
  *		address. The first instruction forms the address, so the register
- *		holds it from the second instruction on
+ *		holds it from the second instruction on.
+ *		SCHED_RSEQ_PLAIN: number of prepare stores, which are before the commit
+ *		and write what nobody reads until the commit. The engine has no use for
+ *		it; the verifier does.
  */
 struct sched_rseq_entry {
 	s32	begin;

@@ -12,6 +12,8 @@
 #include <linux/sched_rseq.h>
 #include <linux/types.h>
 
+#include "steps.h"
+
 /* No section, and preemption is enabled. */
 static __always_inline void srt_busted_bare(unsigned long base)
 {
@@ -230,6 +232,9 @@ static __always_inline void srt_busted_end_short(unsigned long base)
 enum srt_fault {
 	SRT_FAULTS(SRT_FAULT_NUMBER)
 	SRT_NR_FAULTS,
+	/* Behind them, the faults of operations of more than one step */
+#define SRT_STEP_FAULT_ONE(...)	+ 1
+	SRT_NR_ALL_FAULTS = SRT_NR_FAULTS SRT_STEP_FAULTS(SRT_STEP_FAULT_ONE),
 };
 
 /* Whether the timers leave nothing published. */

@@ -52,6 +52,7 @@ static_assert!(size_of::<Op>() == 16 && core::mem::offset_of!(Op, effect) == 12)
 /// `enum srt_effect` of shot.h.
 const COUNTS: u32 = 0;
 const STORES: u32 = 1;
+const COLLECTS: u32 = 3;
 
 /// `enum srt_event` of shot.h.
 const MIGRATE: u32 = 1;
@@ -110,11 +111,13 @@ impl Shot {
         } else {
             lost += distance(self.away_end, 0).min(1);
         }
-        if effect == COUNTS {
-            lost += distance(
+        if effect == COUNTS || effect == COLLECTS {
+            let wrong = distance(
                 self.home_end.wrapping_add(self.away_end),
-                self.ops.wrapping_add(self.others),
+                self.sum.wrapping_add(self.others),
             );
+            // A difference of words does not say how many of them are lost.
+            lost += if effect == COLLECTS { wrong.min(1) } else { wrong };
         } else {
             // The last operation was on one of the two CPUs.
             let last = self.ops & if effect == STORES { mask } else { 1 };
@@ -272,11 +275,12 @@ impl Session {
             let lost = shot.lost(op.bits, op.effect);
             if lost != 0 && tally.lost == 0 {
                 pr_err!(
-                    "{name}: shot {i} at {:#x} event={} ops={} others={} home={} then {} away={} \
-                     bad_return={} spilt={}\n",
+                    "{name}: shot {i} at {:#x} event={} ops={} sum={} others={} home={} then {} \
+                     away={} bad_return={} spilt={}\n",
                     shot.pc,
                     shot.event,
                     shot.ops,
+                    shot.sum,
                     shot.others,
                     shot.home_preempt,
                     shot.home_end,

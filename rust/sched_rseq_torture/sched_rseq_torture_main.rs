@@ -88,6 +88,7 @@ struct srt_shot {
     pc: u64,
     setup_ns: u64,
     ops: u64,
+    sum: u64,
     others: u64,
     home_preempt: u64,
     home_end: u64,
@@ -104,6 +105,7 @@ extern "C" {
     fn srt_type() -> *const c_char;
     fn srt_fault_name(fault: u32) -> *const c_char;
     fn srt_fault_possible(fault: u32) -> bool;
+    fn srt_fault_in_threads(fault: u32) -> bool;
     fn srt_variable(bits: u32) -> *mut kernel::ffi::c_void;
     fn srt_go_on(n: u64) -> bool;
     fn srt_others() -> u64;
@@ -141,6 +143,7 @@ mod loops {
                 // SAFETY: By the safety requirements of this function.
                 unsafe {
                     (*shot).ops = $n;
+                    (*shot).sum = $n;
                     (*shot).bad_return = bad;
                 }
             }
@@ -244,6 +247,12 @@ impl Type {
         if fault.is_some_and(|fault| !unsafe { srt_fault_possible(fault) }) {
             pr_err!("torture_type={text}: this CPU does not have the instructions\n");
             return Err(ENODEV);
+        }
+        // SAFETY: Takes any number.
+        let in_threads = fault.is_none_or(|fault| unsafe { srt_fault_in_threads(fault) });
+        if way == Way::Threads && !in_threads {
+            pr_err!("torture_type={text}: only inject and sdei have that fault\n");
+            return Err(EINVAL);
         }
         Ok(Self { name, way, fault })
     }

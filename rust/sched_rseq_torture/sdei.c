@@ -263,6 +263,7 @@ static void srt_loop_exact(struct srt_shot *shot, void (*add)(struct srt_exact *
 		write_sysreg_s(0, SRT_REG_DIT);
 	write_sysreg(flags, daif);
 	shot->ops = n;
+	shot->sum = n;
 	shot->bad_return = bad;
 }
 

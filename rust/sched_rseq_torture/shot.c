@@ -15,6 +15,7 @@
 #include "fault.h"
 #include "sdei.h"
 #include "shot.h"
+#include "steps.h"
 #include "var.h"
 
 /* Bounds a shot whose timer does not fire, and a handler that waits for a timer. */
@@ -135,6 +136,7 @@ static noinline void srt_loop_##name(struct srt_shot *shot)		\
 	for (n = 0; n < MAX_OPS && !READ_ONCE(srt.enough); n++)	\
 		statement;						\
 	shot->ops = n;							\
+	shot->sum = n;							\
 	shot->bad_return = bad;						\
 }
 
@@ -219,8 +221,10 @@ bool srt_go_on(u64 n)
 #define SRT_RUST_OPS(bits)	SRT_ALL_OPS(rust_, bits)
 
 static const struct {
-	struct srt_op	op;
-	void		(*loop)(struct srt_shot *shot);
+	struct srt_op		op;
+	void			(*loop)(struct srt_shot *shot);
+	/* NULL if it works on srt_var */
+	const struct srt_data	*data;
 } srt_ops[] = {
 	SRT_OPS(64),
 	SRT_OPS(32),
@@ -233,9 +237,15 @@ static const struct {
 	SRT_RUST_OPS(32),
 	SRT_RUST_OPS(16),
 	SRT_RUST_OPS(8),
+#define SRT_STEPS_OP(name, data, effect)				\
+	{ { #name "_64", 64, effect }, srt_loop_##name##_64, &data },
+	SRT_STEPS(SRT_STEPS_OP)
 	/* The broken operations, by enum srt_fault */
 #define SRT_BUSTED_OP(fault)	SRT_OP(busted_##fault, 64, SRT_COUNTS),
 	SRT_FAULTS(SRT_BUSTED_OP)
+#define SRT_BUSTED_STEPS_OP(fault, data, effect) \
+	SRT_STEPS_OP(busted_##fault, data, effect)
+	SRT_STEP_FAULTS(SRT_BUSTED_STEPS_OP)
 	/* At the end, the operations that check all registers */
 #define SRT_EXACT_OP(reg)	SRT_OP(exact_x##reg, 64, SRT_COUNTS),
 	SRT_EXACT_OPS(SRT_EXACT_OP)
@@ -247,7 +257,7 @@ static const struct {
 /* The right operations come first. Returns their number. */
 unsigned int srt_nr_ops(void)
 {
-	return srt_first_exact_op() - SRT_NR_FAULTS;
+	return srt_first_exact_op() - SRT_NR_ALL_FAULTS;
 }
 
 /* Return the first of the operations that check all registers. They go to the end. */
@@ -279,6 +289,8 @@ static u64 srt_value(u32 op, int cpu)
 {
 	const union srt_var *var = per_cpu_ptr(&srt_var, cpu);
 
+	if (srt_ops[op].data)
+		return srt_ops[op].data->value(cpu);
 	switch (srt_ops[op].op.bits) {
 	case 8:
 		return READ_ONCE(var->u8);
@@ -300,6 +312,12 @@ static u64 srt_value(u32 op, int cpu)
  */
 static void srt_add_one(u32 op, u64 *others)
 {
+	if (srt_ops[op].data) {
+		u64 added = srt_ops[op].data->other();
+
+		WRITE_ONCE(*others, *others + added);
+		return;
+	}
 	if (srt_ops[op].op.effect != SRT_COUNTS)
 		return;
 	WRITE_ONCE(*others, *others + 1);
@@ -332,6 +350,8 @@ static void srt_reset(u32 op, int cpu)
 	union srt_var *var = per_cpu_ptr(&srt_var, cpu);
 	size_t size, place = srt_place(op, &size);
 
+	if (srt_ops[op].data)
+		srt_ops[op].data->reset(cpu);
 	memset(var->bytes, srt_guard(cpu), sizeof(var->bytes));
 	memset(var->bytes + place, 0, size);
 }
@@ -343,6 +363,8 @@ static u64 srt_spilt(u32 op, int cpu)
 	size_t size, place = srt_place(op, &size);
 	u64 spilt = 0;
 
+	if (srt_ops[op].data)
+		return srt_ops[op].data->spilt(cpu);
 	for (size_t i = 0; i < sizeof(var->bytes); i++)
 		spilt += (i < place || i >= place + size) && var->bytes[i] != srt_guard(cpu);
 	return spilt;

@@ -16,6 +16,7 @@ enum srt_effect {
 	SRT_COUNTS,	/* adds 1 */
 	SRT_STORES,	/* stores the number of the operation, from 1 on */
 	SRT_TOGGLES,	/* stores the lowest bit of that number */
+	SRT_COLLECTS,	/* adds a word that is another one each time, or takes one away */
 };
 
 /* The event between two instructions of the task */
@@ -54,7 +55,8 @@ static_assert(sizeof(struct srt_op) == 16 && offsetof(struct srt_op, effect) == 
  * @pc:		out: the instruction that the timer interrupted
  * @setup_ns:	out: time to start the timer, before the first operation
  * @ops:		out: operations of the task, by its own count
- * @others:	out: additions of other contexts to the home CPU's copy
+ * @sum:		out: what the task has added to both copies, if it counts or collects
+ * @others:	out: what other contexts have added to the home CPU's copy
  * @home_preempt: out: the home CPU's copy while the task was preempted
  * @home_end:	out: the same when the task has ended
  * @away_end:	out: the other CPU's copy when the task has ended
@@ -71,6 +73,7 @@ struct srt_shot {
 	u64	pc;
 	u64	setup_ns;
 	u64	ops;
+	u64	sum;
 	u64	others;
 	u64	home_preempt;
 	u64	home_end;

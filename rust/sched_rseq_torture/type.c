@@ -20,6 +20,8 @@ const char *srt_type(void)
 #define SRT_FAULT_NAME(fault)	#fault,
 static const char *const srt_faults[] = {
 	SRT_FAULTS(SRT_FAULT_NAME)
+#define SRT_STEP_FAULT_NAME(fault, ...)	SRT_FAULT_NAME(fault)
+	SRT_STEP_FAULTS(SRT_STEP_FAULT_NAME)
 };
 
 /* Return the name of an enum srt_fault, or NULL behind the last one. */
@@ -36,6 +38,12 @@ bool srt_fault_possible(unsigned int fault)
 		return alternative_has_cap_likely(ARM64_HAS_LSE_ATOMICS);
 #endif
 	return true;
+}
+
+/* Return whether torture_type=ops has a fault. */
+bool srt_fault_in_threads(unsigned int fault)
+{
+	return fault < SRT_NR_FAULTS;
 }
 
 /* Return the instructions of which the operations consist, where there is a choice. */

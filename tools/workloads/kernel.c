@@ -10,6 +10,7 @@
 #include <linux/gfp.h>
 #include <linux/ktime.h>
 #include <linux/module.h>
+#include <linux/percpu-rwsem.h>
 #include <linux/slab.h>
 #include <linux/srcu.h>
 
@@ -17,11 +18,13 @@
 #define ROUNDS 6
 #define SIZE 64
 
-static char *works = "nothing,kmalloc,srcu,memcg_kmalloc,memcg_page";
+static char *works = "nothing,kmalloc,cache,rwsem,srcu,memcg_kmalloc,memcg_page";
 module_param(works, charp, 0444);
 MODULE_PARM_DESC(works, "what to do, separated by commas");
 
 DEFINE_STATIC_SRCU(workloads_srcu);
+DEFINE_STATIC_PERCPU_RWSEM(workloads_rwsem);
+static struct kmem_cache *workloads_cache;
 
 static bool nothing(unsigned int n)
 {
@@ -47,6 +50,29 @@ static bool allocate(unsigned int n, gfp_t gfp)
 static bool plain_kmalloc(unsigned int n)
 {
 	return allocate(n, GFP_KERNEL);
+}
+
+/* A cache of its own, which the kernel does not merge with another. */
+static bool cache(unsigned int n)
+{
+	while (n--) {
+		void *p = kmem_cache_alloc(workloads_cache, GFP_KERNEL);
+
+		OPTIMIZER_HIDE_VAR(p);
+		if (!p)
+			return false;
+		kmem_cache_free(workloads_cache, p);
+	}
+	return true;
+}
+
+static bool rwsem(unsigned int n)
+{
+	while (n--) {
+		percpu_down_read(&workloads_rwsem);
+		percpu_up_read(&workloads_rwsem);
+	}
+	return true;
 }
 
 static bool memcg_kmalloc(unsigned int n)
@@ -80,6 +106,8 @@ static const struct {
 } all[] = {
 	{ "nothing", nothing, 10000 },
 	{ "kmalloc", plain_kmalloc, 10000 },
+	{ "cache", cache, 10000 },
+	{ "rwsem", rwsem, 10000 },
 	{ "srcu", srcu, 10000 },
 	{ "memcg_kmalloc", memcg_kmalloc, 10000 },
 	{ "memcg_page", memcg_page, 10000 },
@@ -113,6 +141,11 @@ static int __init workloads_init(void)
 
 	if (!copy)
 		return -ENOMEM;
+	workloads_cache = kmem_cache_create("sched_rseq_workloads", SIZE, 0, SLAB_NO_MERGE, NULL);
+	if (!workloads_cache) {
+		kfree(copy);
+		return -ENOMEM;
+	}
 	rest = copy;
 	while ((name = strsep(&rest, ",")))
 		if (measure(name)) {
@@ -122,6 +155,7 @@ static int __init workloads_init(void)
 			pr_err("work=%s failed\n", name);
 		}
 	kfree(copy);
+	kmem_cache_destroy(workloads_cache);
 	pr_info("%s place=kernel works=%u failed=%u\n", failed ? "FAIL" : "PASS", done, failed);
 	return 0;
 }

@@ -18,7 +18,8 @@ pub struct Entry {
     pub len: u16,
     /// [`Entry::RESTART`], [`Entry::FIXUP`] or [`Entry::PLAIN`].
     pub kind: u8,
-    /// For [`Entry::FIXUP`], the number of the register that holds the per-CPU address.
+    /// For [`Entry::FIXUP`], the number of the register that holds the per-CPU address. For
+    /// [`Entry::PLAIN`], the number of prepare stores.
     pub reg: u8,
 }
 
@@ -100,7 +101,8 @@ pub struct Section {
     pub len: u16,
     /// [`Entry::RESTART`], [`Entry::FIXUP`] or [`Entry::PLAIN`].
     pub kind: u8,
-    /// For [`Entry::FIXUP`], the number of the register that holds the per-CPU address.
+    /// For [`Entry::FIXUP`], the number of the register that holds the per-CPU address. For
+    /// [`Entry::PLAIN`], the number of prepare stores.
     pub reg: u8,
 }
 

@@ -15,7 +15,8 @@ use crate::sys::{copy, read_or_none, sha256, version_of, Exit, Log, Result, Run}
 use crate::text::Text;
 
 /// What no figure counts: symbols of KUnit tests, which differ between kernels.
-pub const NOT_TESTS: [&str; 6] = ["--ignore", "srk_", "--ignore", "5tests", "--ignore", "5kunit"];
+pub const NOT_TESTS: [&str; 8] =
+    ["--ignore", "srk_", "--ignore", "psk_", "--ignore", "5tests", "--ignore", "5kunit"];
 
 /// Arguments of srseq.
 struct Arguments<'a> {
@@ -202,7 +203,7 @@ impl Lab {
     pub fn workloads(&self, quick: bool) -> Result {
         let mut kernels = self.compared(&self.arch.workloads_kernels, "workloads")?;
         let mut by_user = "nothing,fork_exec_wait,pipe,page_fault,tmpfs_file".to_owned();
-        let mut by_kernel = "nothing,kmalloc,srcu".to_owned();
+        let mut by_kernel = "nothing,kmalloc,cache,rwsem,srcu".to_owned();
         let (tail, on_top) = if quick { ("-quick", "") } else { ("", "+workloads") };
         if quick {
             kernels = vec!["off".into(), self.mode.clone()];

@@ -89,6 +89,14 @@ impl Code {
         self.described && self.section.kind == Entry::PLAIN
     }
 
+    /// The number of stores that its descriptor allows before the commit.
+    pub fn prepares(&self) -> usize {
+        match self.is_plain() {
+            true => self.section.reg.into(),
+            false => 0,
+        }
+    }
+
     pub fn subject(&self) -> Subject {
         let mut insns = Vec::new();
         let mut pos = 0;
@@ -115,6 +123,16 @@ impl Code {
             stores: self.insns.iter().any(|i| i.stores && i.mark.is_none()),
             exclusive: self.insns.iter().any(|i| i.exclusive),
             loads: self.insns.iter().any(|i| i.loads),
+            prepares: self.prepares(),
+            leaves: self
+                .inside()
+                .iter()
+                .any(|i| matches!(i.flow, Flow::Branch(_))),
+            writes: self
+                .insns
+                .iter()
+                .map(|i| (i.address, i.writes.clone()))
+                .collect(),
         }
     }
 

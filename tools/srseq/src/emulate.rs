@@ -12,6 +12,10 @@
 //! The operation must happen at once, and once. So the observed memory, the memory at the end and
 //! the registers must be those of a run in which the same interruptions came before or after the
 //! operation, never inside.
+//!
+//! An operation of more than one step needs memory that leads it to its commit: flags, pointers
+//! and indices. [`crate::explore`] finds out which. What a prepare store wrote is invisible until
+//! the commit, so an interruption puts the old bytes back.
 
 use std::collections::BTreeSet;
 
@@ -20,6 +24,7 @@ use unicorn_engine::unicorn_const::{uc_error, HookType, MemType, Permission};
 use unicorn_engine::Unicorn;
 
 use crate::decide::{Entry, Resume, Section};
+use crate::explore::{Item, Kind, Layout};
 use crate::isa::{Arch, Machine, Offset};
 use crate::mistake::Mistake;
 
@@ -37,6 +42,8 @@ const SHIFT: u64 = 0x10;
 /// Each piece of code gets a new place, and is never overwritten.
 const CODE: u64 = 0x4000_0000;
 const CODE_SIZE: u64 = 0x0100_0000;
+/// A branch out of a section may go that far back.
+const CODE_BEFORE: u64 = 0x0020_0000;
 const PAGE: u64 = 0x1000;
 /// More instructions than any section executes.
 const RUNAWAY: usize = 500;
@@ -70,11 +77,46 @@ pub struct Subject {
     pub exclusive: bool,
     /// Something in it reads memory.
     pub loads: bool,
+    /// The number of stores before the commit, whose effect is invisible until then.
+    pub prepares: usize,
+    /// It has a branch out of the section. Only such a section may load from memory that is no
+    /// per-CPU variable: a word that it tests.
+    pub leaves: bool,
+    /// The registers that each instruction writes.
+    pub writes: Vec<(u64, Vec<u8>)>,
 }
 
 impl Subject {
     fn insn(&self, pc: u64) -> Option<&(u64, Vec<u8>)> {
         self.insns.iter().find(|(at, _)| *at == pc)
+    }
+
+    /// The address of the last instruction of the section.
+    fn last(&self) -> u64 {
+        let inside = self.insns.iter().rev().find(|(at, _)| *at < self.end);
+        inside.map_or(self.begin, |(at, _)| *at)
+    }
+
+    /// The registers whose value does not matter if the last attempt executed `trace`. They are those
+    /// that only other instructions write, behind the branch by which a plain section left: they
+    /// may hold what an earlier attempt left there.
+    fn left_over(&self, trace: &[u64]) -> Vec<u8> {
+        if self.kind() != Entry::PLAIN {
+            return Vec::new();
+        }
+        let of = |executed| {
+            let insns = self.writes.iter();
+            let insns = insns.filter(move |(at, _)| trace.contains(at) == executed);
+            insns.flat_map(|(_, writes)| writes).copied()
+        };
+        let written: Vec<u8> = of(true).collect();
+        of(false).filter(|reg| !written.contains(reg)).collect()
+    }
+
+    /// The constants that its instructions compare with.
+    pub fn constants(&self) -> impl Iterator<Item = u64> + '_ {
+        let insns = self.insns.iter();
+        insns.filter_map(|(_, insn)| self.arch.compared_with(insn))
     }
 
     fn len_at(&self, pc: u64) -> u16 {
@@ -91,7 +133,7 @@ impl Subject {
         self.insns.last().is_some_and(|(at, _)| *at >= self.end) || self.kind() == Entry::FIXUP
     }
 
-    fn kind(&self) -> u8 {
+    pub fn kind(&self) -> u8 {
         match self.protocol {
             Protocol::Described(section) => section.kind,
             Protocol::Marked => Entry::FIXUP,
@@ -191,14 +233,21 @@ impl Subject {
     }
 }
 
-/// All memory that an operation could access: the two copies.
+/// All memory that an operation could access: the two copies. If the operation has a layout, then
+/// also what each CPU's pointers point to, and memory that is of no CPU.
 #[derive(Clone, PartialEq, Eq)]
-struct Memory([Vec<u8>; 2]);
+pub struct Memory(Vec<Vec<u8>>);
 
 impl Memory {
-    const PLACES: [u64; 2] = [OFFSETS[0] + VARIABLES, OFFSETS[1] + VARIABLES];
+    const PLACES: [u64; 5] = [
+        OFFSETS[0] + VARIABLES,
+        OFFSETS[1] + VARIABLES,
+        HEAPS[0],
+        HEAPS[1],
+        SHARED,
+    ];
 
-    fn random(seed: u64) -> Self {
+    fn random(seed: u64, pages: usize) -> Self {
         let mut state = seed;
         // splitmix64
         let mut next = || {
@@ -208,7 +257,27 @@ impl Memory {
             z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
             (z ^ (z >> 31)) as u8
         };
-        Memory(std::array::from_fn(|_| (0..SIZE).map(|_| next()).collect()))
+        let mut page = |_| (0..SIZE).map(|_| next()).collect();
+        Memory((0..pages).map(&mut page).collect())
+    }
+
+    /// Writes a value to an address, if that is memory of the operation.
+    fn put(&mut self, address: u64, value: &[u8]) {
+        for (place, page) in Self::PLACES.iter().zip(&mut self.0) {
+            let at = address.wrapping_sub(*place) as usize;
+            if let Some(bytes) = page.get_mut(at..at.saturating_add(value.len())) {
+                bytes.copy_from_slice(value);
+            }
+        }
+    }
+
+    fn get(&self, address: u64, len: usize) -> &[u8] {
+        let mut pages = Self::PLACES.iter().zip(&self.0);
+        let bytes = pages.find_map(|(place, page)| {
+            let at = address.wrapping_sub(*place) as usize;
+            page.get(at..at.saturating_add(len))
+        });
+        bytes.unwrap_or_default()
     }
 
     /// Returns the memory with all bits inverted.
@@ -220,8 +289,9 @@ impl Memory {
     }
 
     /// Returns the memory after interruption number `nr`, which changes those bytes of each word
-    /// for which `lanes` has a bit.
-    fn disturbed(mut self, nr: usize, lanes: u8) -> Self {
+    /// for which `lanes` has a bit. It sets pointers and indices to others that are valid.
+    fn disturbed(mut self, nr: usize, lanes: u8, layout: &Layout) -> Self {
+        let before = (!layout.items.is_empty()).then(|| self.clone());
         let mask = [0xff, 0x3c][nr % 2];
         let word: [u8; 4] = std::array::from_fn(|i| mask * (lanes >> i & 1));
         for copy in &mut self.0 {
@@ -232,24 +302,93 @@ impl Memory {
                     .for_each(|(byte, mask)| *byte ^= mask);
             }
         }
+        let Some(before) = before else {
+            return self;
+        };
+        for item in &layout.items {
+            for address in item.addresses() {
+                let mut value = before.get(address, item.size).to_vec();
+                let valid = match item.kind {
+                    Kind::Pointer => value.get_mut(1).map(|byte| *byte ^= (AREA >> 8) as u8),
+                    Kind::Index => value.first_mut().map(|byte| *byte ^= [3, 1][nr % 2]),
+                    Kind::Value(_) => None,
+                };
+                if valid.is_some() && lanes != 0 {
+                    self.put(address, &value);
+                } else if valid.is_some() {
+                    self.put(address, before.get(address, item.size));
+                }
+            }
+        }
         self
     }
 }
 
+/// The pages to which the pointers of the CPUs' copies point. An interruption makes a pointer point
+/// to the other one of two areas.
+const HEAPS: [u64; 2] = [0x0300_0000, 0x0400_0000];
+const AREA: u64 = 0x400;
+/// Memory of no CPU.
+const SHARED: u64 = 0x0500_0000;
+/// The place in it that a register points to.
+pub const SHARED_PLACE: u64 = SHARED + 0x100;
+
+impl Item {
+    /// The addresses of the item: in both CPUs' copies, and in both areas of both heaps.
+    fn addresses(&self) -> Vec<u64> {
+        let of = |places: &[u64]| places.iter().map(|p| p + self.offset).collect();
+        match self.page {
+            0 | 1 => of(&Memory::PLACES[..2]),
+            2 | 3 => of(&[HEAPS[0], HEAPS[0] + AREA, HEAPS[1], HEAPS[1] + AREA]),
+            _ => of(&Memory::PLACES[4..]),
+        }
+    }
+
+    /// Returns the item of a load, if it loads from memory of the operation.
+    pub fn at(access: &Access, kind: Kind) -> Option<Self> {
+        let mut places = Memory::PLACES.into_iter().enumerate();
+        let within = |place: u64| access.address.wrapping_sub(place) < PAGE;
+        let (page, place) = places.find(|(_, place)| within(*place))?;
+        let offset = access.address - place;
+        let heap = page == 2 || page == 3;
+        Some(Item {
+            page,
+            offset: if heap { offset % AREA } else { offset },
+            size: access.size,
+            kind,
+        })
+    }
+}
+
+/// An access of an operation to memory.
+#[derive(Clone, Copy, Debug)]
+pub struct Access {
+    pub pc: u64,
+    pub address: u64,
+    pub size: usize,
+    pub writes: bool,
+}
+
 /// The state that an operation finds.
 #[derive(Clone)]
-struct Scenario {
+pub struct Scenario {
     memory: Memory,
     /// The general registers.
     regs: Vec<u64>,
     /// The bytes of each word that the interruptions change.
     lanes: u8,
+    layout: Layout,
 }
 
 impl Scenario {
     const ALL_LANES: u8 = 0b1111;
 
     fn random(arch: Arch, seed: u64) -> Self {
+        Self::random_with(arch, seed, &Layout::default())
+    }
+
+    /// Returns a scenario that fits the layout. Everything else is random.
+    fn random_with(arch: Arch, seed: u64, layout: &Layout) -> Self {
         // Each byte of a register takes another value in another scenario. An operation makes no
         // difference with some values, and none if it is done twice.
         let mut regs: Vec<_> = (0..arch.facts().regs.into())
@@ -260,8 +399,13 @@ impl Scenario {
         }
         // An operation whose mask has one bit changes nothing in one of two memories, and changes
         // something in the inverted one.
-        let memory = Memory::random(seed.div_ceil(2));
-        Scenario {
+        let pages = if layout.is_empty() {
+            2
+        } else {
+            Memory::PLACES.len()
+        };
+        let memory = Memory::random(seed.div_ceil(2), pages);
+        let mut scenario = Scenario {
             memory: if seed & 1 == 0 {
                 memory.inverted()
             } else {
@@ -269,19 +413,54 @@ impl Scenario {
             },
             regs,
             lanes: Self::ALL_LANES,
+            layout: layout.clone(),
+        };
+        for &reg in &layout.shared {
+            scenario.regs[reg] = SHARED_PLACE;
         }
+        scenario.fit(arch);
+        scenario
+    }
+
+    /// Sets flags, pointers and indices.
+    fn fit(&mut self, arch: Arch) {
+        for item in &self.layout.items {
+            for (nr, address) in item.addresses().into_iter().enumerate() {
+                let value = match item.kind {
+                    // The first of two addresses is the first CPU's, or the first two of four.
+                    Kind::Pointer if item.page < 2 => HEAPS[nr],
+                    Kind::Pointer => HEAPS[nr / 2 % 2],
+                    Kind::Index => 2,
+                    Kind::Value(value) => value,
+                };
+                let bytes = arch.facts().bytes(value, item.size);
+                self.memory.put(address, &bytes);
+            }
+        }
+    }
+
+    /// Returns the same scenario with another value of an item.
+    fn with_item(&self, arch: Arch, item: &Item, value: u64) -> Self {
+        let mut scenario = self.clone();
+        for address in item.addresses() {
+            let bytes = arch.facts().bytes(value, item.size);
+            scenario.memory.put(address, &bytes);
+        }
+        scenario
     }
 
     /// Returns the same scenario, in which both CPUs have the same memory. The interruptions do
     /// not change a word at all, or leave one half of it alone. So an operation that compares may
     /// find its value after an interruption as well. An operation on a part of a word may find its
     /// part unchanged in a changed word.
-    fn alike(&self) -> [Self; 3] {
+    fn alike(&self, arch: Arch) -> [Self; 3] {
         [0, 0b0011, 0b1100].map(|lanes| {
             let mut scenario = self.clone();
             scenario.lanes = lanes;
-            let [first, second] = &mut scenario.memory.0;
-            second.clone_from(first);
+            for pair in scenario.memory.0.chunks_exact_mut(2) {
+                pair[1] = pair[0].clone();
+            }
+            scenario.fit(arch);
             scenario
         })
     }
@@ -290,9 +469,8 @@ impl Scenario {
     /// a register.
     fn with(&self, address: u64, value: &[u8], reg: Option<(usize, u64)>) -> Self {
         let mut scenario = self.clone();
-        let at = address.wrapping_sub(Memory::PLACES[0]) as usize;
-        if let Some(place) = scenario.memory.0[0].get_mut(at..at + value.len()) {
-            place.copy_from_slice(value);
+        if address.wrapping_sub(Memory::PLACES[0]) < PAGE {
+            scenario.memory.put(address, value);
         }
         if let Some((nr, value)) = reg {
             scenario.regs[nr] = value;
@@ -351,12 +529,28 @@ struct State {
     steps: usize,
     /// The addresses of the executed instructions, as in the kernel.
     trace: Vec<u64>,
+    /// The position in the trace from which on the last attempt is.
+    attempt: usize,
     /// The address at which the emulator starts again after an interruption.
     resume_at: Option<u64>,
     runaway: bool,
     error: Option<uc_error>,
-    /// The first access to memory: address and size.
-    access: Option<(u64, usize)>,
+    /// The accesses to memory, as far as it is not the emulator's.
+    accesses: Vec<Access>,
+    /// The address of the access that ended the run.
+    fault: Option<u64>,
+    /// What prepare stores have overwritten since the section began: address and bytes.
+    prepared: Vec<(u64, Vec<u8>)>,
+    layout: Layout,
+}
+
+/// How far a section came.
+pub struct Reached {
+    pub steps: usize,
+    pub committed: bool,
+    pub loads: Vec<Access>,
+    /// The register that points to no CPU's variable, where the run ended.
+    pub shared: Option<usize>,
 }
 
 /// A machine.
@@ -394,11 +588,20 @@ impl Emulator {
                 HookType::MEM_READ | HookType::MEM_WRITE,
                 0,
                 u64::MAX,
-                |uc, _: MemType, address, size, _| {
+                |uc, kind: MemType, address, size, _| {
                     if address >= VARIABLES {
-                        uc.get_data_mut().access.get_or_insert((address, size));
+                        accessed(uc, kind == MemType::WRITE, address, size);
                     }
                     true
+                },
+            )?;
+            uc.add_mem_hook(
+                HookType::MEM_READ_UNMAPPED | HookType::MEM_WRITE_UNMAPPED,
+                0,
+                u64::MAX,
+                |uc, _: MemType, address, _, _| {
+                    uc.get_data_mut().fault = Some(address);
+                    false
                 },
             )?;
             Ok(())
@@ -408,7 +611,7 @@ impl Emulator {
             arch,
             machine,
             uc,
-            next_code: CODE,
+            next_code: CODE + CODE_BEFORE,
         })
     }
 
@@ -423,9 +626,18 @@ impl Emulator {
         let mut scenarios: Vec<_> = (1..3)
             .map(|seed| Scenario::random(self.arch, seed))
             .collect();
+        let layout = match subject.kind() {
+            Entry::PLAIN => self.explore(subject, &scenarios),
+            _ => None,
+        };
         let mut tried = scenarios.iter();
-        if let Some(found) = tried.find_map(|scenario| self.match_found(subject, scenario)) {
-            scenarios.extend(found.alike());
+        if let Some(layouts) = layout {
+            if let Some(failure) = self.look_at_stores(subject, &layouts[0]) {
+                return Ok(Some(failure));
+            }
+            scenarios = self.laid_out(subject, &layouts);
+        } else if let Some(found) = tried.find_map(|scenario| self.match_found(subject, scenario)) {
+            scenarios.extend(found.alike(self.arch));
             scenarios.push(found);
         }
 
@@ -441,10 +653,138 @@ impl Emulator {
         }))
     }
 
+    /// Returns what leads a section to its commit, for the seeds 1 and 2, if it does not come there
+    /// in random memory, nor in memory that has one value. A section with prepare stores must have
+    /// an index.
+    fn explore(&mut self, subject: &Subject, scenarios: &[Scenario]) -> Option<[Layout; 2]> {
+        let first = scenarios.first()?;
+        let errors = self.run(subject, 0, first, &[]).is_err();
+        let reached = self.uc.get_data().trace.contains(&subject.last());
+        let prepares = subject.prepares > 0;
+        if subject.stores
+            && (errors || prepares || !reached && self.match_found(subject, first).is_none())
+        {
+            let mut find = |seed| Layout::find(subject, |layout| self.reach(subject, layout, seed));
+            return Some([find(1)?, find(2)?]);
+        }
+        None
+    }
+
+    /// Runs a section in memory with a layout.
+    fn reach(&mut self, subject: &Subject, layout: &Layout, seed: u64) -> Reached {
+        let scenario = Scenario::random_with(self.arch, seed, layout);
+        let good = self.run(subject, 0, &scenario, &[]).is_ok();
+        let data = self.uc.get_data();
+        Reached {
+            steps: data.trace.len(),
+            committed: good && data.trace.contains(&subject.last()),
+            loads: data
+                .accesses
+                .iter()
+                .filter(|a| !a.writes)
+                .copied()
+                .collect(),
+            // A register that points to no CPU's variable
+            shared: data.fault.filter(|_| subject.leaves).and_then(|fault| {
+                let is_it = |reg: &u64| fault.wrapping_sub(*reg) < STRIDE;
+                scenario.regs.iter().position(is_it)
+            }),
+        }
+    }
+
+    /// Returns the scenarios for the layouts of seed 1 and so on: those in which the section commits, and those in which
+    /// one flag or index is any number, if the section can bear that.
+    fn laid_out(&mut self, subject: &Subject, layouts: &[Layout]) -> Vec<Scenario> {
+        let mut scenarios = Vec::new();
+        for (seed, layout) in (1..).zip(layouts) {
+            let scenario = Scenario::random_with(self.arch, seed, layout);
+            scenarios.extend(scenario.alike(self.arch));
+            for item in layout.items.iter().filter(|i| i.kind != Kind::Pointer) {
+                for value in [0, u64::MAX, 0x8000_0000_8000_0040] {
+                    let other = scenario.with_item(self.arch, item, value);
+                    let mut bears = |other: &Scenario| {
+                        let changed = other.memory.clone().disturbed(0, other.lanes, layout);
+                        let changed = Scenario {
+                            memory: changed,
+                            ..other.clone()
+                        };
+                        self.run(subject, 0, other, &[]).is_ok()
+                            && self.run(subject, 0, &changed, &[]).is_ok()
+                    };
+                    if bears(&other) {
+                        scenarios.push(other);
+                    }
+                }
+            }
+            scenarios.push(scenario);
+        }
+        scenarios
+    }
+
+    /// Checks where a section with a layout stores. All stores are to memory of this CPU. A
+    /// prepare store is to the word at an index, and the commit increments that index.
+    fn look_at_stores(&mut self, subject: &Subject, layout: &Layout) -> Option<Failure> {
+        let failure = |at: u64, what: &str| {
+            Some(Failure {
+                at: vec![(at, Event::Interrupt)],
+                what: what.to_owned(),
+            })
+        };
+        let mut seen = Vec::new();
+        for index in [2, 3] {
+            let mut scenario = Scenario::random_with(self.arch, 1, layout);
+            for item in layout.items.iter().filter(|i| i.kind == Kind::Index) {
+                scenario = scenario.with_item(self.arch, item, index);
+            }
+            let outcome = match self.run(subject, 0, &scenario, &[]) {
+                Ok(outcome) => outcome,
+                Err(failure) => return Some(failure),
+            };
+            let data = self.uc.get_data();
+            let writes: Vec<Access> = data.accesses.iter().filter(|a| a.writes).copied().collect();
+            for write in &writes {
+                let own = [Memory::PLACES[0], Memory::PLACES[2]];
+                if !own.iter().any(|p| write.address.wrapping_sub(*p) < PAGE) {
+                    return failure(write.pc, "stores to memory that is not this CPU's");
+                }
+            }
+            let Some((commit, prepares)) = writes.split_last() else {
+                return failure(subject.last(), "stores nothing");
+            };
+            let number = |memory: &Memory| {
+                let bytes = memory.get(commit.address, commit.size.min(8));
+                self.arch.facts().number(bytes)
+            };
+            let (old, new) = (number(&scenario.memory), number(&outcome.memory));
+            let counts = old == index && new == index + 1;
+            if let (false, Some(prepare)) = (counts, prepares.first()) {
+                let what = "stores before the commit, and the commit increments no index";
+                return failure(prepare.pc, what);
+            }
+            seen.push(prepares.to_vec());
+        }
+        let [one, two] = seen.as_slice() else {
+            return None;
+        };
+        let mut pairs = one.iter().zip(two);
+        let wrong = pairs.find(|(a, b)| b.address.wrapping_sub(a.address) != a.size as u64);
+        wrong.and_then(|(a, _)| {
+            failure(a.pc, "a prepare store that is not to the word at the index")
+        })
+    }
+
     /// Whether a mistake can be made in a section and makes a difference.
     pub fn admits(&mut self, subject: &Subject, mistake: Mistake) -> Result<bool> {
         if !subject.admits(mistake) {
             return Ok(false);
+        }
+        // An operation of more than one step depends on memory and changes it.
+        if subject.kind() == Entry::PLAIN {
+            self.set_up(subject, None)?;
+            let scenario = Scenario::random(self.arch, 1);
+            if self.explore(subject, &[scenario]).is_some() {
+                return Ok(true);
+            }
         }
         match mistake {
             // An AND with 0 does not depend on memory. With a register, one of these does.
@@ -480,7 +820,7 @@ impl Emulator {
     fn depends_on_memory(&mut self, subject: &Subject, seed: u64) -> bool {
         let scenario = Scenario::random(self.arch, seed);
         let mut other = scenario.clone();
-        other.memory = other.memory.disturbed(0, scenario.lanes);
+        other.memory = other.memory.disturbed(0, scenario.lanes, &scenario.layout);
         let mut run = |scenario: &Scenario| self.run(subject, 0, scenario, &[]);
         let (Ok(one), Ok(two)) = (run(&scenario), run(&other)) else {
             return true;
@@ -495,7 +835,7 @@ impl Emulator {
     }
 
     fn set_up(&mut self, subject: &Subject, mistake: Option<Mistake>) -> Result<()> {
-        if self.next_code + 0x400 > CODE + CODE_SIZE {
+        if self.next_code + CODE_BEFORE > CODE + CODE_SIZE {
             *self = Self::new(self.arch, self.machine)?;
         }
         let bias = self.place(subject).map_err(uc_failed)?;
@@ -540,13 +880,13 @@ impl Emulator {
         if plain.memory != scenario.memory {
             return None;
         }
-        let (address, size) = self.uc.get_data().access?;
-        let size = size.min(8);
+        let first = self.uc.get_data().accesses.first()?;
+        let (address, size) = (first.address, first.size.min(8));
         let in_memory = |value: u64| self.arch.facts().bytes(value, size);
         let regs = scenario.regs.iter().copied().enumerate();
         let mut candidates = Vec::new();
-        let insns = subject.insns.iter().map(|(_, bytes)| bytes);
-        if insns.clone().any(|insn| self.arch.compares_pair(insn)) {
+        let mut insns = subject.insns.iter().map(|(_, bytes)| bytes);
+        if insns.any(|insn| self.arch.compares_pair(insn)) {
             for (_, one) in regs.clone() {
                 for (_, other) in regs.clone() {
                     let value = [in_memory(one), in_memory(other)].concat();
@@ -554,9 +894,9 @@ impl Emulator {
                 }
             }
         } else {
-            let constants = insns.filter_map(|insn| self.arch.compared_with(insn));
             candidates.extend(
-                constants
+                subject
+                    .constants()
                     .chain([0])
                     .map(|value| scenario.with(address, &in_memory(value), None)),
             );
@@ -652,13 +992,17 @@ impl Emulator {
         let mut cpu = 0;
         for (nr, &(_, event)) in events[..before].iter().enumerate() {
             observed.push(scenario.memory.clone());
-            scenario.memory = scenario.memory.disturbed(nr, scenario.lanes);
+            scenario.memory = scenario
+                .memory
+                .disturbed(nr, scenario.lanes, &scenario.layout);
             cpu ^= usize::from(event == Event::Migrate);
         }
         let mut outcome = self.run(subject, cpu, &scenario, &[])?;
         for nr in before..events.len() {
             observed.push(outcome.memory.clone());
-            outcome.memory = outcome.memory.disturbed(nr, scenario.lanes);
+            outcome.memory = outcome
+                .memory
+                .disturbed(nr, scenario.lanes, &scenario.layout);
         }
         outcome.observed = observed;
         Ok(outcome)
@@ -724,10 +1068,14 @@ impl Emulator {
         data.observed.clear();
         data.interrupted_at.clear();
         data.trace.clear();
+        data.attempt = 0;
         data.steps = 0;
         data.runaway = false;
         data.error = None;
-        data.access = None;
+        data.accesses.clear();
+        data.fault = None;
+        data.prepared.clear();
+        data.layout = scenario.layout.clone();
         let mut pc = subject.begin.wrapping_sub(data.bias);
         loop {
             self.uc.get_data_mut().resume_at = None;
@@ -745,8 +1093,10 @@ impl Emulator {
             return Err(error);
         }
         let mut regs = Vec::new();
+        let data = self.uc.get_data();
+        let left_over = subject.left_over(&data.trace[data.attempt..]);
         for nr in 0..self.arch.facts().regs {
-            let dead = subject.dead.contains(&nr);
+            let dead = subject.dead.contains(&nr) || left_over.contains(&nr);
             regs.push(if dead {
                 0
             } else {
@@ -755,7 +1105,7 @@ impl Emulator {
         }
         Ok(Outcome {
             observed: std::mem::take(&mut self.uc.get_data_mut().observed),
-            memory: read_memory(&self.uc)?,
+            memory: read_memory(&self.uc, scenario.memory.0.len())?,
             regs,
         })
     }
@@ -783,12 +1133,30 @@ fn set_cpu(uc: &mut Unicorn<'_, State>, cpu: usize) -> Result<(), uc_error> {
     }
 }
 
-fn read_memory(uc: &Unicorn<'_, State>) -> Result<Memory, uc_error> {
-    let mut memory = Memory(std::array::from_fn(|_| vec![0; SIZE]));
+fn read_memory(uc: &Unicorn<'_, State>, pages: usize) -> Result<Memory, uc_error> {
+    let mut memory = Memory(vec![vec![0; SIZE]; pages]);
     for (place, copy) in Memory::PLACES.iter().zip(&mut memory.0) {
         uc.mem_read(*place, copy)?;
     }
     Ok(memory)
+}
+
+/// Called before each access to memory.
+fn accessed(uc: &mut Unicorn<'_, State>, writes: bool, address: u64, size: usize) {
+    let data = uc.get_data();
+    let pc = data.trace.last().copied().unwrap_or_default();
+    let prepares = data.subject.as_ref();
+    let prepares = writes && prepares.is_some_and(|s| s.prepares > 0 && pc != s.last());
+    let mut bytes = vec![0; size];
+    if prepares && uc.mem_read(address, &mut bytes).is_ok() {
+        uc.get_data_mut().prepared.push((address, bytes));
+    }
+    uc.get_data_mut().accesses.push(Access {
+        pc,
+        address,
+        size,
+        writes,
+    });
 }
 
 /// Called before each instruction.
@@ -801,7 +1169,8 @@ fn before(uc: &mut Unicorn<'_, State>, address: u64) {
     // There are NOPs before the section, which may be the target of a retry, and one behind it,
     // which is interrupted at the end.
     let executed = subject.insn(pc).is_some() || pc == subject.end;
-    if !executed && (pc >= subject.begin || subject.begin - pc > 0x10) {
+    let retry = subject.begin.wrapping_sub(pc) <= 0x10 && subject.kind() != Entry::PLAIN;
+    if !executed && (pc >= subject.begin || !retry) {
         let _ = uc.emu_stop();
         return;
     }
@@ -815,6 +1184,9 @@ fn before(uc: &mut Unicorn<'_, State>, address: u64) {
             data.events.remove(0);
             let resumed = interrupt(uc, pc, event);
             let data = uc.get_data_mut();
+            if let Ok(Some(_)) = resumed {
+                data.attempt = data.trace.len();
+            }
             // A register can be changed in passing.
             let resume_at = match resumed {
                 Ok(None) if data.machine.is_some_and(|m| m.unstoppable) => None,
@@ -840,13 +1212,24 @@ fn before(uc: &mut Unicorn<'_, State>, address: u64) {
 
 /// Interrupts the task. Returns the restart point if the task is restarted.
 fn interrupt(uc: &mut Unicorn<'_, State>, pc: u64, event: Event) -> Result<Option<u64>, uc_error> {
-    let memory = read_memory(uc)?;
+    let inside = uc.get_data().subject.as_ref().is_some_and(|s| pc < s.end);
+    let prepared = std::mem::take(&mut uc.get_data_mut().prepared);
+    for (address, bytes) in prepared.iter().rev().filter(|_| inside) {
+        uc.mem_write(*address, bytes)?;
+    }
+    let data = uc.get_data();
+    let pages = if data.layout.is_empty() {
+        2
+    } else {
+        Memory::PLACES.len()
+    };
+    let memory = read_memory(uc, pages)?;
     let data = uc.get_data_mut();
     let machine = data.machine;
     let nr = data.observed.len();
     data.observed.push(memory.clone());
     data.interrupted_at.push(pc);
-    let disturbed = memory.disturbed(nr, data.lanes);
+    let disturbed = memory.disturbed(nr, data.lanes, &data.layout);
     for (place, copy) in Memory::PLACES.iter().zip(&disturbed.0) {
         uc.mem_write(*place, copy)?;
     }

@@ -10,6 +10,7 @@ mod commands;
 mod compare;
 mod disasm;
 mod emulate;
+mod explore;
 mod file;
 mod flow;
 mod image;

@@ -28,11 +28,15 @@ pub fn look(code: &Code) -> Vec<Broken> {
         .iter()
         .filter(|i| i.stores && i.mark.is_none())
         .collect();
-    if stores.len() > 1 {
+    let prepares = code.prepares();
+    if let Some(store) = stores.get(prepares + 1) {
         broken.push((
             "one-commit",
-            stores[1].address,
-            "a second store or atomic".into(),
+            store.address,
+            match prepares {
+                0 => "a second store or atomic".into(),
+                _ => format!("another store than {prepares} prepare stores and the commit"),
+            },
         ));
     }
     if stores.is_empty() && !inside.iter().any(|i| i.loads) {
@@ -48,7 +52,7 @@ pub fn look(code: &Code) -> Vec<Broken> {
     if code.is_restart() {
         look_at_restart(code, last, rest, &mut broken);
         if code.is_plain() {
-            broken.extend(look_at_plain(inside, last));
+            broken.extend(look_at_plain(code, inside, last));
         }
     } else {
         look_at_fixup(code, inside, &mut broken);
@@ -117,7 +121,8 @@ pub fn look_at_publication(code: &Code, publication: &Publication) -> Option<Bro
 
 fn look_at_restart(code: &Code, last: &Insn, rest: &[Insn], broken: &mut Vec<Broken>) {
     let (begin, end) = (code.section.begin, code.end());
-    if rest.iter().any(|i| i.stores) || !(last.stores || last.loads) {
+    let before = rest.iter().filter(|i| i.stores).count();
+    if before > code.prepares() || !(last.stores || last.loads) {
         broken.push((
             "commit-last",
             last.address,
@@ -137,11 +142,16 @@ fn look_at_restart(code: &Code, last: &Insn, rest: &[Insn], broken: &mut Vec<Bro
         let Flow::Branch(to) = insn.flow else {
             continue;
         };
-        if (begin..end).contains(&insn.address) && (to < end || insn.address == last.address) {
+        // A task that leaves a plain section has committed nothing. So it may go anywhere.
+        let leaves = to >= end || code.is_plain() && to < begin;
+        if (begin..end).contains(&insn.address) && (!leaves || insn.address == last.address) {
             broken.push((
                 "straight-line",
                 insn.address,
-                "a branch, but not out of the section forwards".into(),
+                match code.is_plain() {
+                    true => "a branch, but not out of the section".into(),
+                    false => "a branch, but not out of the section forwards".into(),
+                },
             ));
         }
         if insn.address >= end && to != code.retry_point() {
@@ -169,24 +179,37 @@ fn look_at_restart(code: &Code, last: &Insn, rest: &[Insn], broken: &mut Vec<Bro
     }
 }
 
-/// Checks the commit of a plain section. Only a single access stores at once, so that no other CPU
-/// reads half of it.
-fn look_at_plain(inside: &[Insn], last: &Insn) -> Option<Broken> {
-    let Some(store) = inside.iter().find(|i| i.stores) else {
+/// Checks the stores of a plain section. Only a single access stores at once, so that no other CPU
+/// reads half of it. The descriptor has the number of the prepare stores.
+fn look_at_plain(code: &Code, inside: &[Insn], last: &Insn) -> Option<Broken> {
+    let mut stores = inside.iter().filter(|i| i.stores).peekable();
+    if stores.peek().is_none() {
         let why = "it is plain and stores nothing";
         return Some(("one-commit", last.address, why.into()));
-    };
-    let why = if store.pair {
-        "the store of a pair: an interrupt may come when one half is stored, and a restart then \
-         works on that"
-    } else if store.exclusive {
-        "an exclusive store in a plain section: every interrupt makes it fail, and nothing retries"
-    } else if store.atomic {
-        "an atomic in a plain section, which needs none"
-    } else {
-        return None;
-    };
-    Some(("one-commit", store.address, why.into()))
+    }
+    for store in stores {
+        let why = if store.pair {
+            "the store of a pair: an interrupt may come when one half is stored, and a restart \
+             then works on that"
+        } else if store.exclusive {
+            "an exclusive store in a plain section: every interrupt makes it fail, and nothing \
+             retries"
+        } else if store.atomic {
+            "an atomic in a plain section, which needs none"
+        } else {
+            continue;
+        };
+        return Some(("one-commit", store.address, why.into()));
+    }
+    let before = inside.iter().filter(|i| i.stores).count() - 1;
+    (before < code.prepares()).then(|| {
+        let why = format!(
+            "its descriptor has {} prepare stores, and {before} are before the commit: what the \
+             commit publishes may not be written yet",
+            code.prepares()
+        );
+        ("prepare", last.address, why)
+    })
 }
 
 fn look_at_fixup(code: &Code, inside: &[Insn], broken: &mut Vec<Broken>) {

@@ -277,6 +277,9 @@ pub fn kunit(check: &Check) -> Result {
         text.has(r"\[PASSED\] rust_sched_rseq")?;
         text.has(r"\[PASSED\] sched_rseq")?;
     }
+    if lab.has_config(&dir, "CONFIG_PERCPU_SECTIONS_KUNIT_TEST=y") {
+        text.has(r"\[PASSED\] percpu_sections")?;
+    }
     Ok(())
 }
 

@@ -171,6 +171,7 @@ impl Isa for Arm64 {
                     | "mov"
                     | "add"
                     | "sub"
+                    | "subs"
                     | "and"
                     | "orr"
                     | "eor"
@@ -178,6 +179,7 @@ impl Isa for Arm64 {
                     | "cmp"
                     | "cmn"
                     | "ccmp"
+                    | "tst"
             )
         {
             insn.flow = Flow::Away;

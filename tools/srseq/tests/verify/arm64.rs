@@ -206,6 +206,146 @@ fn wrong_plain() {
     );
 }
 
+/// A stack of this CPU: mrs x9, tpidr_el1; add x9, x9, x1
+const STACK: [u32; 2] = [0xd538_d089, 0x8b01_0129];
+const LOAD_COUNT: u32 = 0xb940_052a; // ldr w10, [x9, #4]
+const STORE_COUNT: u32 = 0xb900_052a; // str w10, [x9, #4]
+const CMP_BOUND: u32 = 0x6b04_015f; // cmp w10, w4
+const SLOT: u32 = 0x8b0a_0d28; // add x8, x9, x10, lsl #3
+const COUNT_UP: u32 = 0x1100_054a; // add w10, w10, #1
+const STORE_SLOT: u32 = 0xf900_0502; // str x2, [x8, #8]
+const LOAD_SLOT: u32 = 0xf940_0508; // ldr x8, [x8, #8]
+const SUBS: u32 = 0x7100_054a; // subs w10, w10, #1
+/// The same by way of a pointer, if a flag is clear: ldrb w10, [x9, #0x80]; cbnz w10, .+36;
+/// ldr x9, [x9, #0x88]
+const UNLOCKED: [u32; 3] = [0x3942_012a, 0x3500_012a, 0xf940_4529];
+
+/// A conditional branch that goes some instructions further, or back.
+const fn branch(condition: u32, insns: i32) -> u32 {
+    0x5400_0000 | (insns as u32 & 0x7_ffff) << 5 | condition
+}
+const HS: u32 = 2;
+const LO: u32 = 3;
+const EQ: u32 = 0;
+
+fn push() -> Vec<u32> {
+    let rest = [
+        LOAD_COUNT,
+        CMP_BOUND,
+        branch(HS, 6),
+        SLOT,
+        COUNT_UP,
+        STORE_SLOT,
+        STORE_COUNT,
+        NOP,
+    ];
+    [&STACK[..], &rest].concat()
+}
+
+fn pop() -> Vec<u32> {
+    let rest = [
+        LOAD_COUNT,
+        SUBS,
+        branch(LO, 6),
+        SLOT,
+        LOAD_SLOT,
+        STORE_COUNT,
+        NOP,
+        NOP,
+    ];
+    [&STACK[..], &rest].concat()
+}
+
+/// Section 1: ldr w10, [x5]; 2: the test; ldr w3, [x1, x0]; add x3, x3, x2; str w3, [x1, x0]
+fn add_if(test: &[u32]) -> Vec<u32> {
+    let rest = [0xb860_6823, ADD_VALUE, 0xb820_6823, NOP, NOP];
+    [&[MRS, 0xb940_00aa], test, &rest].concat()
+}
+
+fn with_prepares(insns: &[u32], nops: usize, prepares: u8) -> srseq::Report {
+    let section = Described {
+        reg: prepares,
+        ..plain(0, 4 * (insns.len() - nops) as u16)
+    };
+    verified(&arm64_module(insns, &[section])).unwrap()
+}
+
+#[test]
+fn right_steps() {
+    let right = |insns: &[u32], nops: usize, prepares: u8| {
+        let report = with_prepares(insns, nops, prepares);
+        assert!(report.good(), "{report}");
+        assert_eq!((report.codes, report.proved), (1, 1));
+        // Nothing but the list shows that such a section has no descriptor.
+        let (unlisted, rest) = report.mistakes.split_last().unwrap();
+        assert_eq!(unlisted.mistake, "no descriptor, and not in the list");
+        assert!(rest.iter().all(|m| m.caught == m.of), "{report}");
+        assert_eq!(rest.len(), 6, "{report}");
+    };
+    right(&push(), 1, 1);
+    right(&pop(), 2, 0);
+    // By way of a pointer, if a flag is clear.
+    let unlocked = |stack: Vec<u32>| [&STACK[..], &UNLOCKED, &stack[2..]].concat();
+    right(&unlocked(push()), 1, 1);
+    right(&unlocked(pop()), 2, 0);
+    // A branch out of the section may go back as well, to before the section: b.lo .-24
+    let mut back = [&[NOP; 4][..], &pop()].concat();
+    back[4 + 4] = branch(LO, -6);
+    let section = plain(16, 4 * 8);
+    let report = verified(&arm64_module(&back, &[section])).unwrap();
+    assert!(report.good(), "{report}");
+    // Add if a word is zero, has no bit of w6, or has one: cbnz w10, .+16; tst w10, w6
+    right(&add_if(&[0x3500_008a]), 2, 0);
+    right(&add_if(&[0x6a06_015f, branch(1, 4)]), 2, 0);
+    right(&add_if(&[0x6a06_015f, branch(EQ, 4)]), 2, 0);
+}
+
+#[test]
+fn wrong_steps() {
+    let wrong = |insns: &[u32], nops: usize, prepares: u8, rule: &str, says: &str| {
+        let report = with_prepares(insns, nops, prepares);
+        let found = |f: &srseq::Finding| f.rule == rule && f.message.contains(says);
+        assert!(report.findings.iter().any(found), "{rule}: {report}");
+    };
+    let with = |changes: &[(usize, u32)]| {
+        let mut insns = push();
+        changes.iter().for_each(|&(nr, insn)| insns[nr] = insn);
+        insns
+    };
+    // A prepare store that the descriptor does not have, and one that is not there.
+    wrong(&push(), 1, 0, "one-commit", "a second store");
+    wrong(&push(), 1, 2, "prepare", "2 prepare stores, and 1");
+    // The slot is stored behind the section.
+    let late = with(&[(7, STORE_COUNT), (8, STORE_SLOT)]);
+    wrong(&late, 2, 1, "prepare", "1 prepare stores, and 0");
+    // The index is stored before the slot.
+    let early = with(&[(7, STORE_COUNT), (8, STORE_SLOT)]);
+    wrong(&early, 1, 1, "proof", "increments no index");
+    // Each push goes to the same slot: add x8, x9, x6
+    let same = with(&[(5, 0x8b06_0128)]);
+    wrong(&same, 1, 1, "proof", "");
+    // The slot of another register: str x2, [x9, #8]
+    let fixed = with(&[(7, 0xf900_0522)]);
+    wrong(&fixed, 1, 1, "proof", "not to the word at the index");
+    // The stack of the CPU on which another instruction has formed the address: mov x9, x7
+    let old = with(&[(1, 0xaa07_03e9)]);
+    wrong(&old, 1, 1, "proof", "not this CPU's");
+    // It is restarted only if the task was moved.
+    let section = Described {
+        reg: 0,
+        ..restart(0, 4 * 8)
+    };
+    let report = verified(&arm64_module(&pop(), &[section])).unwrap();
+    assert!(!report.good(), "{report}");
+    // A branch into the section.
+    let inside = with(&[(4, branch(HS, -2))]);
+    wrong(&inside, 1, 1, "straight-line", "not out of the section");
+    // The word is tested, and then the section begins: no MRS at the begin.
+    let add = add_if(&[0x3500_008a]);
+    let outside = [&[add[1], add[2], add[0]][..], &add[3..]].concat();
+    wrong(&outside, 2, 0, "address", "");
+}
+
 pub const ADRP: u32 = 0x9000_0005; // adrp x5, descriptor
 pub const ADD_LOW: u32 = 0x9100_00a5; // add x5, x5, :lo12:descriptor
 pub const PUBLISH: u32 = 0xf900_0cc5; // str x5, [x6, #24]
