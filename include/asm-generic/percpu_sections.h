@@ -100,37 +100,34 @@ static inline bool __section_pop_unlocked(unsigned long base, size_t flag, size_
 
 #define __SECTION_ADD_IF(sz, wsz)					\
 static inline bool __section_add_unless_##sz##_##wsz(unsigned long base, u64 val, \
-						     const volatile void *word, \
+						     const void *word, \
 						     u64 mask, bool wanted) \
 {									\
 	unsigned long flags;						\
 	bool ok;							\
 									\
 	raw_local_irq_save(flags);						\
-	ok = !!(READ_ONCE(*(const volatile u##wsz *)word) & mask) == wanted; \
-	if (ok) {							\
-		u##sz *counter = __section_this_cpu(base);		\
-									\
-		WRITE_ONCE(*counter, *counter + (u##sz)val);		\
-	}								\
+	ok = !!(READ_ONCE(*(const u##wsz *)word) & mask) == wanted; \
+	if (ok)								\
+		raw_cpu_add(*(u##sz __percpu *)base, (u##sz)val);	\
 	raw_local_irq_restore(flags);					\
 	return ok;							\
 }									\
 									\
 static inline bool __section_add_if_zero_##sz##_##wsz(unsigned long base, u64 val, \
-						      const volatile void *word) \
+						      const void *word) \
 {									\
 	return __section_add_unless_##sz##_##wsz(base, val, word, ~0ULL, false); \
 }									\
 									\
 static inline bool __section_add_if_set_##sz##_##wsz(unsigned long base, u64 val, \
-						     const volatile void *word, u64 mask) \
+						     const void *word, u64 mask) \
 {									\
 	return __section_add_unless_##sz##_##wsz(base, val, word, mask, true); \
 }									\
 									\
 static inline bool __section_add_if_clear_##sz##_##wsz(unsigned long base, u64 val, \
-						       const volatile void *word, u64 mask) \
+						       const void *word, u64 mask) \
 {									\
 	return __section_add_unless_##sz##_##wsz(base, val, word, mask, false); \
 }

@@ -49,15 +49,24 @@
 #define __section_base(pcp)	((__force unsigned long)&(pcp))
 
 /* Offsets are immediates of 12 bits in the instructions that load a byte. */
-#define __section_assert_member(type, member, size)			\
-	static_assert(sizeof_field(type, member) == (size) &&		\
-		      offsetof(type, member) % (size) == 0 &&		\
-		      offsetof(type, member) < 4096,			\
-		      #member " has the wrong size or place")
+#define __section_fits(type, member, size)				\
+	(sizeof_field(type, member) == (size) &&			\
+	 offsetof(type, member) % (size) == 0 &&			\
+	 offsetof(type, member) < 4096)
 
 #define __section_assert_stack(type, count, slots)			\
-	__section_assert_member(type, count, sizeof(u32));		\
-	__section_assert_member(type, slots[0], sizeof(long))
+	static_assert(__section_fits(type, count, sizeof(u32)) &&	\
+		      __section_fits(type, slots[0], sizeof(long)),	\
+		      "a member of the stack has the wrong size or place")
+
+#define __section_assert_pointer(type, flag, stack)			\
+	static_assert(__section_fits(type, flag, sizeof(u8)) &&		\
+		      __section_fits(type, stack, sizeof(void *)),	\
+		      "the flag or the pointer has the wrong size or place")
+
+/* The struct to which a member of a per-CPU struct points */
+#define __section_pointee(pcp, stack)					\
+	typeof(*(typeof_member(TYPEOF_UNQUAL(pcp), stack))NULL)
 
 /**
  * this_cpu_push() - Push a word to a stack of this CPU
@@ -73,12 +82,12 @@
  */
 #define this_cpu_push(pcp, count, slots, value, bound)			\
 ({									\
-	typedef TYPEOF_UNQUAL(pcp) section_s__;				\
-	typeof(((section_s__ *)0)->slots[0]) section_v__ = (value);	\
+	typeof_member(TYPEOF_UNQUAL(pcp), slots[0]) section_v__ = (value); \
 									\
-	__section_assert_stack(section_s__, count, slots);		\
-	__section_push(__section_base(pcp), offsetof(section_s__, count), \
-		       offsetof(section_s__, slots),			\
+	__section_assert_stack(TYPEOF_UNQUAL(pcp), count, slots);	\
+	__section_push(__section_base(pcp),				\
+		       offsetof(TYPEOF_UNQUAL(pcp), count),		\
+		       offsetof(TYPEOF_UNQUAL(pcp), slots),		\
 		       (unsigned long)section_v__, bound);		\
 })
 
@@ -95,13 +104,14 @@
  */
 #define this_cpu_pop(pcp, count, slots, value)				\
 ({									\
-	typedef TYPEOF_UNQUAL(pcp) section_s__;				\
 	unsigned long section_v__;					\
 	bool section_ok__;						\
 									\
-	__section_assert_stack(section_s__, count, slots);		\
-	section_ok__ = __section_pop(__section_base(pcp), offsetof(section_s__, count), \
-				     offsetof(section_s__, slots), &section_v__); \
+	__section_assert_stack(TYPEOF_UNQUAL(pcp), count, slots);	\
+	section_ok__ = __section_pop(__section_base(pcp),		\
+				     offsetof(TYPEOF_UNQUAL(pcp), count), \
+				     offsetof(TYPEOF_UNQUAL(pcp), slots), \
+				     &section_v__);			\
 	if (section_ok__)						\
 		(value) = (typeof(value))section_v__;			\
 	section_ok__;							\
@@ -127,17 +137,15 @@
  */
 #define this_cpu_push_unlocked(pcp, flag, stack, count, slots, value, bound) \
 ({									\
-	typedef TYPEOF_UNQUAL(pcp) section_p__;				\
-	typedef TYPEOF_UNQUAL(*((section_p__ *)0)->stack) section_s__;	\
-	typeof(((section_s__ *)0)->slots[0]) section_v__ = (value);	\
+	typeof_member(__section_pointee(pcp, stack), slots[0]) section_v__ = (value); \
 									\
-	__section_assert_member(section_p__, flag, sizeof(u8));		\
-	__section_assert_member(section_p__, stack, sizeof(void *));	\
-	__section_assert_stack(section_s__, count, slots);		\
-	__section_push_unlocked(__section_base(pcp), offsetof(section_p__, flag), \
-				offsetof(section_p__, stack),		\
-				offsetof(section_s__, count),		\
-				offsetof(section_s__, slots),		\
+	__section_assert_pointer(TYPEOF_UNQUAL(pcp), flag, stack);	\
+	__section_assert_stack(__section_pointee(pcp, stack), count, slots); \
+	__section_push_unlocked(__section_base(pcp),			\
+				offsetof(TYPEOF_UNQUAL(pcp), flag),	\
+				offsetof(TYPEOF_UNQUAL(pcp), stack),	\
+				offsetof(__section_pointee(pcp, stack), count), \
+				offsetof(__section_pointee(pcp, stack), slots), \
 				(unsigned long)section_v__, bound);	\
 })
 
@@ -158,20 +166,17 @@
  */
 #define this_cpu_pop_unlocked(pcp, flag, stack, count, slots, value)	\
 ({									\
-	typedef TYPEOF_UNQUAL(pcp) section_p__;				\
-	typedef TYPEOF_UNQUAL(*((section_p__ *)0)->stack) section_s__;	\
 	unsigned long section_v__;					\
 	bool section_ok__;						\
 									\
-	__section_assert_member(section_p__, flag, sizeof(u8));		\
-	__section_assert_member(section_p__, stack, sizeof(void *));	\
-	__section_assert_stack(section_s__, count, slots);		\
+	__section_assert_pointer(TYPEOF_UNQUAL(pcp), flag, stack);	\
+	__section_assert_stack(__section_pointee(pcp, stack), count, slots); \
 	section_ok__ = __section_pop_unlocked(__section_base(pcp),	\
-					      offsetof(section_p__, flag), \
-					      offsetof(section_p__, stack), \
-					      offsetof(section_s__, count), \
-					      offsetof(section_s__, slots), \
-					      &section_v__);		\
+			offsetof(TYPEOF_UNQUAL(pcp), flag),		\
+			offsetof(TYPEOF_UNQUAL(pcp), stack),		\
+			offsetof(__section_pointee(pcp, stack), count),	\
+			offsetof(__section_pointee(pcp, stack), slots),	\
+			&section_v__);					\
 	if (section_ok__)						\
 		(value) = (typeof(value))section_v__;			\
 	section_ok__;							\
@@ -185,7 +190,7 @@
 ({									\
 	unsigned long section_p__ = __section_base(pcp);		\
 	u64 section_v__ = (u64)(val);					\
-	const volatile void *section_w__ = &(word);			\
+	const void *section_w__ = (const void *)&(word);			\
 									\
 	static_assert(sizeof(pcp) == 4 || sizeof(pcp) == 8, #pcp " has the wrong size"); \
 	static_assert(sizeof(word) == 4 || sizeof(word) == 8, #word " has the wrong size"); \

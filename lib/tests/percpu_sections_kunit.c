@@ -34,8 +34,6 @@ static DEFINE_PER_CPU(struct psk_pointers, psk_pointers);
 static DEFINE_PER_CPU(u32, psk_u32);
 static DEFINE_PER_CPU(s64, psk_s64);
 
-static u64 psk_word64;
-
 static void psk_reset(void)
 {
 	*this_cpu_ptr(&psk_stack) = (struct psk_stack) { .before = 0x5a, .after = 0xa5 };
@@ -91,16 +89,17 @@ static void psk_push_pop(struct kunit *test)
 	migrate_enable();
 }
 
-/* A bound that is no constant, or 0; and pointers, of which 0 is one. */
+/* Bounds that are no constants, one of which is 0; and pointers, one of which is NULL. */
 static void psk_bounds(struct kunit *test)
 {
-	unsigned int bound = 2;
+	unsigned int bound = 2, none = 0;
 	void *got = &bound;
 
 	migrate_disable();
 	psk_reset();
 	OPTIMIZER_HIDE_VAR(bound);
-	KUNIT_EXPECT_FALSE(test, this_cpu_push(psk_pointers, count, slots, test, 0));
+	OPTIMIZER_HIDE_VAR(none);
+	KUNIT_EXPECT_FALSE(test, this_cpu_push(psk_pointers, count, slots, test, none));
 	KUNIT_EXPECT_TRUE(test, this_cpu_push(psk_pointers, count, slots, test, bound));
 	KUNIT_EXPECT_TRUE(test, this_cpu_push(psk_pointers, count, slots, NULL, bound));
 	KUNIT_EXPECT_FALSE(test, this_cpu_push(psk_pointers, count, slots, test, bound));
@@ -180,6 +179,8 @@ static void psk_add_if(struct kunit *test)
 }
 
 #ifdef CONFIG_PERCPU_SECTIONS
+static u64 psk_word64;
+
 /* One turn of an operation. Each returns what it added: to the sum of the words, or more. */
 static noinline u64 psk_turn_push(unsigned long word)
 {

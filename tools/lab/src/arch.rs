@@ -85,6 +85,11 @@ pub struct Arch {
     pub faults: BTreeMap<String, Vec<String>>,
     #[serde(default)]
     pub verify_faults: BTreeMap<String, Vec<String>>,
+    /// The same of operations of more than one step, which threads do not use.
+    #[serde(default)]
+    pub step_faults: BTreeMap<String, Vec<String>>,
+    #[serde(default)]
+    pub verify_step_faults: BTreeMap<String, Vec<String>>,
     /// Instructions of an addition, by kernel.
     #[serde(default)]
     pub insns: BTreeMap<String, u32>,

@@ -89,6 +89,10 @@ const ALLOWED: &[Allowed] = &[
     // The arguments are names, and stand in sizeof and the like, which evaluate nothing, or in
     // two branches of which the compiler takes one.
     Allowed { kind: "MACRO_ARG_REUSE", line: "#define __rseq_" },
+    Allowed { kind: "MACRO_ARG_REUSE", line: "#define __section_" },
+    Allowed { kind: "MACRO_ARG_REUSE", line: "#define __SECTION_" },
+    Allowed { kind: "MACRO_ARG_REUSE", line: "#define this_cpu_p" },
+    Allowed { kind: "MACRO_ARG_REUSE", line: "#define PSK_" },
     Allowed { kind: "MACRO_ARG_REUSE", line: "#define SRK_BOOL(" },
     // The other variant of the macro has a use for the argument.
     Allowed { kind: "MACRO_ARG_UNUSED", line: "#define __RSEQ_R(constant)" },

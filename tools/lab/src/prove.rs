@@ -191,7 +191,8 @@ impl Lab {
         }
         for kernel in &arch.modes {
             if let Some(faults) = arch.faults.get(kernel) {
-                let of = 2 * faults.len() as u64;
+                let steps = arch.step_faults.get(kernel).map_or(0, Vec::len);
+                let of = (2 * faults.len() + steps) as u64;
                 let title = format!("torture, broken code, {kernel}");
                 proof.caught(
                     &format!("faults-{kernel}"),

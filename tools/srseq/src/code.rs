@@ -124,10 +124,15 @@ impl Code {
             exclusive: self.insns.iter().any(|i| i.exclusive),
             loads: self.insns.iter().any(|i| i.loads),
             prepares: self.prepares(),
-            leaves: self
+            exits: self
                 .inside()
                 .iter()
-                .any(|i| matches!(i.flow, Flow::Branch(_))),
+                .filter_map(|i| match i.flow {
+                    Flow::Branch(to) => Some(to),
+                    _ => None,
+                })
+                .filter(|to| !(self.section.begin..self.end()).contains(to))
+                .collect(),
             writes: self
                 .insns
                 .iter()

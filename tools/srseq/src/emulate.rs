@@ -42,8 +42,9 @@ const SHIFT: u64 = 0x10;
 /// Each piece of code gets a new place, and is never overwritten.
 const CODE: u64 = 0x4000_0000;
 const CODE_SIZE: u64 = 0x0100_0000;
-/// A branch out of a section may go that far back.
-const CODE_BEFORE: u64 = 0x0020_0000;
+/// The farthest branch out of a section, and the memory around the code.
+const FARTHEST: u64 = 0x0020_0000;
+const MARGIN: u64 = 0x40;
 const PAGE: u64 = 0x1000;
 /// More instructions than any section executes.
 const RUNAWAY: usize = 500;
@@ -79,9 +80,9 @@ pub struct Subject {
     pub loads: bool,
     /// The number of stores before the commit, whose effect is invisible until then.
     pub prepares: usize,
-    /// It has a branch out of the section. Only such a section may load from memory that is no
-    /// per-CPU variable: a word that it tests.
-    pub leaves: bool,
+    /// The targets of its branches out of the section. Only a section with such a branch may load
+    /// from memory that is no per-CPU variable: a word that it tests.
+    pub exits: Vec<u64>,
     /// The registers that each instruction writes.
     pub writes: Vec<(u64, Vec<u8>)>,
 }
@@ -95,6 +96,19 @@ impl Subject {
     fn last(&self) -> u64 {
         let inside = self.insns.iter().rev().find(|(at, _)| *at < self.end);
         inside.map_or(self.begin, |(at, _)| *at)
+    }
+
+    /// The addresses of the code and of its exits: the first one, and the one behind the last.
+    fn span(&self) -> (u64, u64) {
+        let near = |at: &&u64| at.wrapping_sub(self.begin).wrapping_add(FARTHEST) < 2 * FARTHEST;
+        let ends = self.insns.iter();
+        let ends = ends.map(|(at, bytes)| at.wrapping_add(bytes.len() as u64));
+        let first = self.insns.first().map_or(self.begin, |(at, _)| *at);
+        let exits = || self.exits.iter().filter(near).copied();
+        (
+            exits().fold(first, u64::min),
+            exits().chain(ends).fold(first, u64::max),
+        )
     }
 
     /// The registers whose value does not matter if the last attempt executed `trace`. They are those
@@ -611,7 +625,7 @@ impl Emulator {
             arch,
             machine,
             uc,
-            next_code: CODE + CODE_BEFORE,
+            next_code: CODE,
         })
     }
 
@@ -685,10 +699,13 @@ impl Emulator {
                 .copied()
                 .collect(),
             // A register that points to no CPU's variable
-            shared: data.fault.filter(|_| subject.leaves).and_then(|fault| {
-                let is_it = |reg: &u64| fault.wrapping_sub(*reg) < STRIDE;
-                scenario.regs.iter().position(is_it)
-            }),
+            shared: data
+                .fault
+                .filter(|_| !subject.exits.is_empty())
+                .and_then(|fault| {
+                    let is_it = |reg: &u64| fault.wrapping_sub(*reg) < STRIDE;
+                    scenario.regs.iter().position(is_it)
+                }),
         }
     }
 
@@ -748,8 +765,9 @@ impl Emulator {
                     return failure(write.pc, "stores to memory that is not this CPU's");
                 }
             }
+            // With another number than it looks for, the section may leave.
             let Some((commit, prepares)) = writes.split_last() else {
-                return failure(subject.last(), "stores nothing");
+                return None;
             };
             let number = |memory: &Memory| {
                 let bytes = memory.get(commit.address, commit.size.min(8));
@@ -835,7 +853,8 @@ impl Emulator {
     }
 
     fn set_up(&mut self, subject: &Subject, mistake: Option<Mistake>) -> Result<()> {
-        if self.next_code + CODE_BEFORE > CODE + CODE_SIZE {
+        let (first, last) = subject.span();
+        if self.next_code + last.wrapping_sub(first) + 4 * MARGIN > CODE + CODE_SIZE {
             *self = Self::new(self.arch, self.machine)?;
         }
         let bias = self.place(subject).map_err(uc_failed)?;
@@ -849,14 +868,9 @@ impl Emulator {
         Ok(())
     }
 
-    /// Copies the code to a place of its own, between NOPs.
+    /// Copies the code to a place of its own, between NOPs. Its exits go to NOPs as well.
     fn place(&mut self, subject: &Subject) -> Result<u64, uc_error> {
-        const MARGIN: u64 = 0x40;
-        let first = subject.insns.first().map_or(subject.begin, |(at, _)| *at);
-        let last = subject
-            .insns
-            .last()
-            .map_or(0, |(at, b)| at.wrapping_add(b.len() as u64));
+        let (first, last) = subject.span();
         let len = last.wrapping_sub(first) + 2 * MARGIN;
         let nop = self.arch.facts().nop;
         let nops = nop.repeat(len as usize / nop.len());

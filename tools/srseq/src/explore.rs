@@ -87,8 +87,10 @@ impl Layout {
             if load.size == 8 {
                 add(Item::at(load, Kind::Pointer), None);
             }
-            if load.size >= 4 {
-                add(Item::at(load, Kind::Index), None);
+            let of_cpu = |item: &Item| item.page < 4;
+            let index = Item::at(load, Kind::Index).filter(of_cpu);
+            if index.is_some() && load.size >= 4 {
+                add(index, None);
             }
             for value in [0, u64::MAX].into_iter().chain(subject.constants()) {
                 add(Item::at(load, Kind::Value(value)), None);

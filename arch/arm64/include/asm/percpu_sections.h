@@ -25,16 +25,17 @@
 #include <asm/percpu_rseq.h>
 
 #define __SECTION_RECORD(prepares)					\
-	"772:\n"							\
 	SCHED_RSEQ_RECORD(771b, 772b - 771b, SCHED_RSEQ_PLAIN, prepares)
 
 /* p = the stack of this CPU */
 #define __SECTION_STACK							\
+	"	// the stack of this CPU\n"				\
 	__RSEQ_BEGIN							\
 	__RSEQ_ADDRESS
 
 /* The same, by way of a pointer, unless the flag is set */
 #define __SECTION_STACK_UNLOCKED					\
+	"	// the stack of this CPU, unless locked\n"		\
 	__RSEQ_BEGIN							\
 	__RSEQ_ADDRESS							\
 	"	ldrb	%w[n], [%[p], %[flag]]\n"			\
@@ -49,6 +50,7 @@
 	"	add	%[val], %[p], %[n], lsl #3\n"			\
 	"	ldr	%[val], [%[val], %[slots]]\n"			\
 	"	str	%w[n], [%[p], %[count]]\n"			\
+	"772:\n"							\
 	__SECTION_RECORD(0)
 
 #define __SECTION_PUSH							\
@@ -59,6 +61,7 @@
 	"	add	%w[n], %w[n], #1\n"				\
 	"	str	%[val], [%[slot], %[slots]]\n"			\
 	"	str	%w[n], [%[p], %[count]]\n"			\
+	"772:\n"							\
 	__SECTION_RECORD(1)
 
 static __always_inline bool __section_pop(unsigned long base, size_t count, size_t slots,
@@ -66,8 +69,7 @@ static __always_inline bool __section_pop(unsigned long base, size_t count, size
 {
 	unsigned long p, n, val;
 
-	asm_goto_output("	// pop\n"
-	__SECTION_STACK
+	asm_goto_output(__SECTION_STACK
 	__SECTION_POP
 	: [p] "=&r" (p), [n] "=&r" (n), [val] "=&r" (val)
 	: [base] "r" (base), [count] "i" (count), [slots] "i" (slots)
@@ -84,8 +86,7 @@ static __always_inline bool __section_push(unsigned long base, size_t count, siz
 {
 	unsigned long p, n, slot;
 
-	asm_goto_output("	// push\n"
-	__SECTION_STACK
+	asm_goto_output(__SECTION_STACK
 	__SECTION_PUSH
 	: [p] "=&r" (p), [n] "=&r" (n), [slot] "=&r" (slot)
 	: [base] "r" (base), [count] "i" (count), [slots] "i" (slots),
@@ -103,8 +104,7 @@ static __always_inline bool __section_pop_unlocked(unsigned long base, size_t fl
 {
 	unsigned long p, n, val;
 
-	asm_goto_output("	// pop unless locked\n"
-	__SECTION_STACK_UNLOCKED
+	asm_goto_output(__SECTION_STACK_UNLOCKED
 	__SECTION_POP
 	: [p] "=&r" (p), [n] "=&r" (n), [val] "=&r" (val)
 	: [base] "r" (base), [flag] "i" (flag), [stack] "i" (stack),
@@ -123,8 +123,7 @@ static __always_inline bool __section_push_unlocked(unsigned long base, size_t f
 {
 	unsigned long p, n, slot;
 
-	asm_goto_output("	// push unless locked\n"
-	__SECTION_STACK_UNLOCKED
+	asm_goto_output(__SECTION_STACK_UNLOCKED
 	__SECTION_PUSH
 	: [p] "=&r" (p), [n] "=&r" (n), [slot] "=&r" (slot)
 	: [base] "r" (base), [flag] "i" (flag), [stack] "i" (stack),
@@ -147,6 +146,7 @@ out:
 	"	ldr	" __R_##sz(tmp) __RSEQ_AT_BASE			\
 	"	add	" __R_##sz(tmp) ", " __R_##sz(tmp) ", " __R_##sz(val) "\n" \
 	"	str	" __R_##sz(tmp) __RSEQ_AT_BASE			\
+	"772:\n"							\
 	__SECTION_RECORD(0)
 
 #define __SECTION_IF_ZERO(wsz)						\
@@ -158,14 +158,14 @@ out:
 
 #define __SECTION_ADD_IF_ZERO(sz, wsz)					\
 static __always_inline bool						\
-__section_add_if_zero_##sz##_##wsz(unsigned long base, u64 val, const volatile void *word) \
+__section_add_if_zero_##sz##_##wsz(unsigned long base, u64 val, const void *word) \
 {									\
 	unsigned long p, tmp;						\
 									\
 	asm_goto_output(__SECTION_ADD_IF(sz, wsz, __SECTION_IF_ZERO(wsz)) \
 	: [p] "=&r" (p), [tmp] "=&r" (tmp)				\
 	: [base] "r" (base), [val] "rIJ" ((u##sz)val),			\
-	  [word] "m" (*(const volatile u##wsz *)word)			\
+	  [word] "m" (*(const u##wsz *)word)			\
 	: "memory"							\
 	: out);								\
 	return true;							\
@@ -176,15 +176,15 @@ out:									\
 #define __SECTION_ADD_IF_MASK(sz, wsz, name, leave)			\
 static __always_inline bool						\
 __section_add_if_##name##_##sz##_##wsz(unsigned long base, u64 val,	\
-				       const volatile void *word, u64 mask) \
+				       const void *word, u64 mask) \
 {									\
 	unsigned long p, tmp;						\
 									\
 	asm_goto_output(__SECTION_ADD_IF(sz, wsz, __SECTION_IF_MASK(wsz, leave)) \
 	: [p] "=&r" (p), [tmp] "=&r" (tmp)				\
 	: [base] "r" (base), [val] "rIJ" ((u##sz)val),			\
-	  [word] "m" (*(const volatile u##wsz *)word),			\
-	  [mask] "r" __RSEQ_LOGICAL_##wsz ((u##wsz)mask)		\
+	  [word] "m" (*(const u##wsz *)word),			\
+	  [mask] __RSEQ_R(__RSEQ_LOGICAL_##wsz) ((u##wsz)mask)		\
 	: "cc", "memory"						\
 	: out);								\
 	return true;							\
@@ -192,15 +192,21 @@ out:									\
 	return false;							\
 }
 
-#define __SECTION_ADD_IF_ALL(sz, wsz)					\
-	__SECTION_ADD_IF_ZERO(sz, wsz)					\
-	__SECTION_ADD_IF_MASK(sz, wsz, set, "b.eq")			\
-	__SECTION_ADD_IF_MASK(sz, wsz, clear, "b.ne")
+__SECTION_ADD_IF_ZERO(32, 32)
+__SECTION_ADD_IF_MASK(32, 32, set, "b.eq")
+__SECTION_ADD_IF_MASK(32, 32, clear, "b.ne")
 
-__SECTION_ADD_IF_ALL(32, 32)
-__SECTION_ADD_IF_ALL(32, 64)
-__SECTION_ADD_IF_ALL(64, 32)
-__SECTION_ADD_IF_ALL(64, 64)
+__SECTION_ADD_IF_ZERO(32, 64)
+__SECTION_ADD_IF_MASK(32, 64, set, "b.eq")
+__SECTION_ADD_IF_MASK(32, 64, clear, "b.ne")
+
+__SECTION_ADD_IF_ZERO(64, 32)
+__SECTION_ADD_IF_MASK(64, 32, set, "b.eq")
+__SECTION_ADD_IF_MASK(64, 32, clear, "b.ne")
+
+__SECTION_ADD_IF_ZERO(64, 64)
+__SECTION_ADD_IF_MASK(64, 64, set, "b.eq")
+__SECTION_ADD_IF_MASK(64, 64, clear, "b.ne")
 
 #undef __SECTION_RECORD
 #undef __SECTION_STACK
@@ -212,6 +218,5 @@ __SECTION_ADD_IF_ALL(64, 64)
 #undef __SECTION_IF_MASK
 #undef __SECTION_ADD_IF_ZERO
 #undef __SECTION_ADD_IF_MASK
-#undef __SECTION_ADD_IF_ALL
 
 #endif /* __ASM_PERCPU_SECTIONS_H */

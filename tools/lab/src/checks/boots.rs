@@ -171,7 +171,9 @@ fn faults(check: &Check, kernel: &str) -> Result<Vec<String>> {
 pub fn catches_faults(check: &Check) -> Result {
     let faults = faults(check, &check.kernel)?;
     let types = ["inject", "ops"].map(|kind| faults.iter().map(move |fault| format!("{kind}-{fault}")));
-    let types: Vec<_> = types.into_iter().flatten().collect();
+    let steps = check.lab.arch.step_faults.get(&check.kernel).into_iter().flatten();
+    let types = types.into_iter().flatten().chain(steps.map(|fault| format!("inject-{fault}")));
+    let types: Vec<_> = types.collect();
     let text = check.guest(&format!("srseq=broken srseq.types={} srseq.shots=600", types.join(",")))?;
     caught(&text, &types)
 }

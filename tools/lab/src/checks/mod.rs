@@ -111,7 +111,7 @@ pub const HOST: [Def; 26] = {
 };
 
 /// Checks on the kernels that an architecture names, in the order in which they are done.
-pub const ON_KERNELS: [Def; 46] = {
+pub const ON_KERNELS: [Def; 47] = {
     use Need::*;
     [
         def("bad-mode", &[Setup], |check| input::bad_variable(check, "run", "MODE", &check.argument)),
@@ -141,6 +141,7 @@ pub const ON_KERNELS: [Def; 46] = {
         def("rustdoc", &[Kernel], build::rustdoc),
         def("verify-malformed", &[Module, Tool], table::verify_malformed),
         def("verify-faults", &[Module, Tool], table::verify_faults),
+        def("verify-step-faults", &[Module, Tool], table::verify_step_faults),
         def("catches-faults", &[Run], boots::catches_faults),
         def("catches-broken-engine", &[Run], boots::catches_broken_engine),
         def("run-vhe", &[Module], boots::run_vhe),

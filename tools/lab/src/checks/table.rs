@@ -247,6 +247,18 @@ pub fn verify_faults(check: &Check) -> Result {
     Ok(())
 }
 
+/// The same for operations of more than one step.
+pub fn verify_step_faults(check: &Check) -> Result {
+    let faults =
+        check.lab.arch.verify_step_faults.get(&check.kernel).context("no operations that are broken")?;
+    let mut srseq = check.srseq(&["verify"])?;
+    let out = must_fail(srseq.arg(check.dir()?.join("modules/sched_rseq_torture/sched_rseq_torture.ko")))?;
+    for fault in faults {
+        out.has(&format!("srt_loop_busted_{fault}_64.*: (prepare|proof): "))?;
+    }
+    Ok(())
+}
+
 /// The host tool refuses a table that is wrong as a whole, as the kernel does, and what it cannot
 /// judge. It has a finding for each descriptor that is missing. A compressed module is as good as
 /// any.
