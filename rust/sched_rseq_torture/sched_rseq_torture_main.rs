@@ -97,7 +97,7 @@ struct srt_shot {
     spilt: u64,
 }
 
-static_assert!(size_of::<srt_shot>() == 88 && core::mem::offset_of!(srt_shot, spilt) == 80);
+static_assert!(size_of::<srt_shot>() == 96 && core::mem::offset_of!(srt_shot, spilt) == 88);
 
 use srt_shot as Shot;
 

@@ -83,7 +83,7 @@ struct srt_shot {
 };
 
 /* sched_rseq_torture_main.rs has the same layout. */
-static_assert(sizeof(struct srt_shot) == 88 && offsetof(struct srt_shot, spilt) == 80);
+static_assert(sizeof(struct srt_shot) == 96 && offsetof(struct srt_shot, spilt) == 88);
 
 /* Loops in Rust: sched_rseq_torture_main.rs */
 #define SRT_RUST_LOOPS(bits)						\
