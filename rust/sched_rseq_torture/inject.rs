@@ -117,7 +117,11 @@ impl Shot {
                 self.sum.wrapping_add(self.others),
             );
             // A difference of words does not say how many of them are lost.
-            lost += if effect == COLLECTS { wrong.min(1) } else { wrong };
+            lost += if effect == COLLECTS {
+                wrong.min(1)
+            } else {
+                wrong
+            };
         } else {
             // The last operation was on one of the two CPUs.
             let last = self.ops & if effect == STORES { mask } else { 1 };
