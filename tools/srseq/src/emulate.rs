@@ -766,9 +766,7 @@ impl Emulator {
                 }
             }
             // With another number than it looks for, the section may leave.
-            let Some((commit, prepares)) = writes.split_last() else {
-                return None;
-            };
+            let (commit, prepares) = writes.split_last()?;
             let number = |memory: &Memory| {
                 let bytes = memory.get(commit.address, commit.size.min(8));
                 self.arch.facts().number(bytes)
