@@ -13,6 +13,8 @@
 
 #include <asm/irq_regs.h>
 
+#include "sched_rseq_phase.h"
+
 #define SLOTS	5
 
 struct psk_stack {
@@ -309,6 +311,7 @@ static void psk_interrupt(struct kunit *test)
 		hrtimer_start(&timer, ns_to_ktime(setup_ns + shot % 300),
 			      HRTIMER_MODE_REL_PINNED_HARD);
 		setup_ns = max(setup_ns, ktime_get_ns() - start);
+		srk_phase(shot);
 		while (!READ_ONCE(psk.fired)) {
 			added += op->turn(++turns);
 			added += op->other(++turns);

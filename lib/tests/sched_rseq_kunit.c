@@ -28,6 +28,8 @@
 
 #include <asm/irq_regs.h>
 
+#include "sched_rseq_phase.h"
+
 /*
  * Edge values, truncated to the width: zero, one, sign bits and all ones of each
  * width. Some have garbage above the narrower widths.
@@ -1021,29 +1023,6 @@ static enum hrtimer_restart srk_timer_fn(struct hrtimer *timer)
 
 	srk_add_too(regs ? instruction_pointer(regs) : 0);
 	return HRTIMER_NORESTART;
-}
-
-/*
- * Vary the number of instructions of a turn. Otherwise the loop would fall into
- * step with a timer that ticks every 100 instructions, as on riscv, or with a
- * counter that overflows at regular intervals.
- */
-static void srk_phase(u32 turn)
-{
-	unsigned int nr = turn * 0x9e3779b9 >> 26;
-
-	if (nr & 1)
-		asm volatile("nop");
-	if (nr & 2)
-		asm volatile(".rept 2\n nop\n .endr");
-	if (nr & 4)
-		asm volatile(".rept 4\n nop\n .endr");
-	if (nr & 8)
-		asm volatile(".rept 8\n nop\n .endr");
-	if (nr & 16)
-		asm volatile(".rept 16\n nop\n .endr");
-	if (nr & 32)
-		asm volatile(".rept 32\n nop\n .endr");
 }
 
 /* Interrupt without preempting, after delays that differ by an instruction. */
