@@ -236,7 +236,7 @@ pub fn sizes(sources: &Sources) -> Result<Results> {
             reserved_kib(&text).is_some(),
             "{log} of the kernel {kernel} has no line about its memory"
         );
-        results.put_reserved(sources, kernel, &text)?;
+        results.put_reserved(kernel, &text)?;
     }
     results.write(sources, arch)?;
     if let Some(dir) = &sources.report {
@@ -257,7 +257,7 @@ pub fn run(args: &Bench) -> Result<Results> {
     for (kernel, log) in &sources.runs {
         let text = fs::read_to_string(log).with_context(|| format!("cannot read {log}"))?;
         let run = parse_run(&text).with_context(|| format!("{log} of the kernel {kernel}"))?;
-        results.put_reserved(sources, kernel, &text)?;
+        results.put_reserved(kernel, &text)?;
         add_run(&mut results, kernel, &run)?;
         let image = &images[kernel];
         for op in &run.ops {
@@ -281,9 +281,11 @@ pub fn run(args: &Bench) -> Result<Results> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::results::initramfs_kib;
 
     const LOG: &str = "\
 [    0.001641] Memory: 503168K/524288K available (2880K kernel code, 598K rwdata, 888K rodata, 448K init, 205K bss, 19836K reserved, 0K cma-reserved)
+[    0.009211] Freeing initrd memory: 2112K
 [    0.1] sched_rseq_bench: loading out-of-tree module taints kernel.
 [    0.1] sched_rseq_bench: op unit=native scheme=table atomics=lse op=add bits=64 loop=6 once=9
 [    0.2] sched_rseq_bench: interrupt preempts=0 insns=558
@@ -311,6 +313,7 @@ mod tests {
         assert_eq!(get("insns/interrupt/exception/table/lse"), 397.0);
         assert_eq!(get("insns/engine/passed/table/vmlinux/405/lse"), 213.0);
         assert_eq!(reserved_kib(LOG), Some(19836));
+        assert_eq!(initramfs_kib(LOG), Some(2112));
     }
 
     #[test]

@@ -84,19 +84,13 @@ impl Results {
         arch.context("no kernel")
     }
 
-    /// Adds the memory that is not available in the running kernel, from its log. The initramfs in
-    /// the kernel's directory does not count.
-    pub fn put_reserved(&mut self, sources: &Sources, kernel: &str, log: &str) -> Result<()> {
-        let reserved = reserved_kib(log);
-        let dir = sources.kernels.iter().find(|(name, _)| name == kernel);
-        let (_, dir) = dir.with_context(|| format!("where is the kernel {kernel}?"))?;
-        let initramfs = Path::new(dir).join("initramfs");
+    /// Adds the memory that is not available in the running kernel, from its log. The initramfs
+    /// does not count.
+    pub fn put_reserved(&mut self, kernel: &str, log: &str) -> Result<()> {
         let key = format!("kernel/reserved_kib/{kernel}");
-        if let (None, Some(reserved)) = (self.get(&key), reserved) {
-            let file = fs::metadata(&initramfs)
-                .with_context(|| format!("cannot read {}", initramfs.display()))?;
-            let kib = reserved.saturating_sub(file.len().div_ceil(1024));
-            self.put(key, kib as f64)?;
+        if let (None, Some(reserved)) = (self.get(&key), reserved_kib(log)) {
+            let initramfs = initramfs_kib(log).context("the kernel frees no initramfs")?;
+            self.put(key, reserved.saturating_sub(initramfs) as f64)?;
         }
         Ok(())
     }
@@ -117,6 +111,14 @@ pub fn reserved_kib(log: &str) -> Option<u64> {
     log.lines().find_map(|line| {
         let (_, rest) = line.split_once("K bss, ")?;
         rest.split_once("K reserved")?.0.parse().ok()
+    })
+}
+
+/// Returns the size of the initramfs, which the kernel's log reports when it is not needed any more.
+pub fn initramfs_kib(log: &str) -> Option<u64> {
+    log.lines().find_map(|line| {
+        let (_, size) = line.split_once("Freeing initrd memory: ")?;
+        size.strip_suffix('K')?.parse().ok()
     })
 }
 

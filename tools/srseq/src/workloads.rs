@@ -91,7 +91,7 @@ pub fn run(sources: &Sources) -> Result<Results> {
         let text = fs::read_to_string(log).with_context(|| format!("cannot read {log}"))?;
         let context = || format!("{log} of the kernel {kernel}");
         add(&mut results, kernel, &parse(&text).with_context(context)?).with_context(context)?;
-        results.put_reserved(sources, kernel, &text)?;
+        results.put_reserved(kernel, &text)?;
     }
     results.write(sources, arch)?;
     if let Some(dir) = &sources.report {
