@@ -133,6 +133,8 @@ s64 bench_exception_ns(void);
 u32 bench_searches(struct bench_search *searches, u32 nr);
 u64 bench_filter_ns(void);
 
+struct sched_rseq_table;
+
 /* Rust: sched_rseq_bench_main.rs */
 bool bench_is_text(unsigned long addr);
 bool bench_contains(const struct sched_rseq_table *table, unsigned long addr);
