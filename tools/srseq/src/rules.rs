@@ -290,7 +290,7 @@ pub fn look_up(table: &Table<'_>, code: &Code) -> Option<Broken> {
 
 /// Functions of Linux 7.3 whose callers have disabled preemption or interrupts, by the reason.
 /// They access per-CPU memory other than by `this_cpu_*()`, in places where rule `outside` looks.
-pub const CALLERS_DISABLE: [(&str, &[&str]); 15] = [
+pub const CALLERS_DISABLE: [(&str, &[&str]); 16] = [
     (
         "an interrupt handler, or called by the code of interrupts",
         &[
@@ -491,6 +491,11 @@ pub const CALLERS_DISABLE: [(&str, &[&str]); 15] = [
     (
         "sock_gen_cookie() disables preemption around it",
         &["__sock_gen_cookie"],
+    ),
+    (
+        "the generic form of percpu_sections.h disables interrupts, and has the instructions of a \
+         section between",
+        &["psk_add_if"],
     ),
 ];
 
