@@ -70,11 +70,6 @@ pub fn host(check: &Check) -> Result {
     Ok(())
 }
 
-/// The model of the protocol.
-pub fn model(check: &Check) -> Result {
-    check.srseq(&["model"])?.ok()
-}
-
 /// `Kbuild` at the top makes each module of `rust/`.
 pub fn from_top(check: &Check) -> Result {
     let lab = &check.lab;

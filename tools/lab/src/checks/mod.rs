@@ -76,12 +76,11 @@ const fn quick(name: &'static str, needs: &'static [Need], run: fn(&Check) -> Re
 }
 
 /// Checks that are done once.
-pub const HOST: [Def; 26] = {
+pub const HOST: [Def; 25] = {
     use Need::*;
     [
         quick("shellcheck", &[Setup], build::shell),
         quick("host-tool", &[Setup], build::host),
-        quick("model", &[Tool], build::model),
         quick("overlay-complete", &[], build::overlay),
         quick("rustfmt", &[Setup], build::rustfmt),
         quick("arch-names", &[], build::arch_names),
