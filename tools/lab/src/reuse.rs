@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Spares a copy of a kernel's build directory, with another configuration, the compilation of
-//! what comes out as it is.
+//! Keeps the object files that another configuration does not change, in a copy of a kernel's
+//! build directory.
 //!
-//! Nearly every file includes the per-CPU operations, so Kbuild compiles nearly all of them again
-//! if how these are made up changes. Each operation that a file makes use of has a descriptor in
-//! its object file. An object file without any has no use of them, and is the same in each mode,
-//! if the file does not look at the mode in another way.
+//! Nearly every file includes the per-CPU operations. So Kbuild compiles nearly every file again
+//! when the mode changes. An operation leaves a descriptor in the object file. An object file
+//! without descriptors uses no operation. It is the same in each mode, unless its source looks at
+//! the mode in another way.
 //!
-//! The commands for Rust have the directory's name in them, and what crates have of it is only
-//! where they are told to find generated files, so it is replaced in what Kbuild remembers of
-//! them.
+//! The commands of Rust contain the name of the build directory. The crates use that name only to
+//! find generated files. So this module replaces the name in the commands that Kbuild remembers.
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
@@ -19,8 +18,8 @@ use std::time::SystemTime;
 use crate::cmd;
 use crate::sys::{name, read, read_or_none, walk, write, Result, Run};
 
-/// How operations are made up, and the headers in which that matters to who uses them. In
-/// module.h it is the end of struct module, which the module loader alone looks at.
+/// The options that select the mode. In the headers below they matter only to files that use
+/// operations. In module.h they change the end of struct module, which only the loader reads.
 const MODES: [&str; 3] = ["SCHED_RSEQ", "SCHED_RSEQ_PLAIN", "SCHED_RSEQ_MVIY"];
 
 fn has_operations(path: &str) -> bool {

@@ -85,7 +85,7 @@ impl Lab {
             if restart + fixup == 0 {
                 return Some("nothing was resumed".into());
             }
-            // With fewer shots than that, chance has a say.
+            // With fewer shots, some instructions may be missed by chance.
             let all = cells.split_once('/').is_some_and(|(hit, of)| hit == of);
             if shots >= 300 && !all {
                 return Some(format!(

@@ -179,7 +179,7 @@ pub fn plan(lab: &Lab, arches: &[Arch]) -> Result<Vec<Entry>> {
             on_kernel(name).with_context(|| format!("tools/arches/{}.toml", arch.name))?;
         }
     }
-    // What needs something of make test-all is a part of it, and so is what only some ask for.
+    // An entry belongs to make test-all if it needs one of make test-all, or runs only on demand.
     for at in 0..entries.len() {
         let is_late = |need: &String| entries[..at].iter().any(|e| e.name == *need && e.tier == Tier::All);
         if entries[at].is_on_demand(&Wish::default()) || entries[at].needs.iter().any(is_late) {
@@ -494,9 +494,8 @@ fn escape(text: &str) -> String {
     text.chars().filter(|&c| c == '\n' || c == '\t' || !c.is_control()).collect()
 }
 
-/// Everything that can be checked of a tier, but for what is left out: with ARCH= all of what
-/// concerns that architecture, and with several in ARCH= what concerns one of them. MODE= adds a
-/// mode. CHECK=PATTERN does the checks whose name matches, and what they need.
+/// Runs the checks of a tier. ARCH= selects the checks of these architectures. MODE= adds a mode.
+/// CHECK=PATTERN selects the checks whose name matches, and the entries that they need.
 pub fn test(tier: Tier) -> Result {
     let arches = Arch::all(&top())?;
     let wish = wish(tier, &arches)?;

@@ -285,7 +285,7 @@ pub fn bad_clean(check: &Check) -> Result {
     Ok(())
 }
 
-/// A user who may not install gets the command for one who may.
+/// For a user without the right to install, the error names the command to run as root.
 pub fn not_root(check: &Check) -> Result {
     let fresh = fresh(check)?;
     fresh.fake("id", "echo 1000")?;

@@ -19,7 +19,7 @@ use crate::text::Text;
 
 pub use build::tree_status;
 
-/// Who does a check.
+/// The command that runs a check.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Tier {
     /// `make check`: without a kernel.
@@ -31,7 +31,7 @@ pub enum Tier {
     All,
 }
 
-/// What a check needs before it makes sense.
+/// An entry that must have succeeded before a check runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Need {
     Setup,

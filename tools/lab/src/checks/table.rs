@@ -204,8 +204,8 @@ pub fn verify(check: &Check) -> Result {
     check.lab.verify(&check.kernel)
 }
 
-/// The host tool refuses what the kernel refuses, and names the line, but for sections where there is
-/// no code.
+/// The host tool refuses each module that the kernel refuses. It names the line of the section,
+/// unless the section is where no code is.
 pub fn verify_malformed(check: &Check) -> Result {
     let modules = check.dir()?.join("modules/malformed");
     for source in sources(check) {
