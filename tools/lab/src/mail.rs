@@ -115,9 +115,9 @@ fn allowed(complaint: &str, mail: &str) -> Option<usize> {
 
 /// Runs checkpatch.pl on each mail.
 ///
-/// It is not asked about the sign-off, which the person gives who submits the series, nor about
-/// MAINTAINERS. In a git tree it would look for the kernel's licences in the commit, so it runs
-/// where it finds none.
+/// Two of its checks are off: the sign-off, which the sender of the series adds, and MAINTAINERS.
+/// In a git tree it would look for the kernel's licences in the commit. So it runs in a directory
+/// without git.
 fn checkpatch(source: &Path, series: &Path, mails: &[PathBuf]) -> Result<()> {
     let mut complaints = 0;
     let mut seen = [false; ALLOWED.len()];
