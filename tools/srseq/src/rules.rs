@@ -290,7 +290,7 @@ pub fn look_up(table: &Table<'_>, code: &Code) -> Option<Broken> {
 
 /// Functions of Linux 7.3 whose callers have disabled preemption or interrupts, by the reason.
 /// They access per-CPU memory other than by `this_cpu_*()`, in places where rule `outside` looks.
-pub const CALLERS_DISABLE: [(&str, &[&str]); 16] = [
+pub const CALLERS_DISABLE: [(&str, &[&str]); 18] = [
     (
         "an interrupt handler, or called by the code of interrupts",
         &[
@@ -351,6 +351,7 @@ pub const CALLERS_DISABLE: [(&str, &[&str]); 16] = [
         &[
             "ct_kernel_enter",
             "ct_kernel_enter_state",
+            "ct_kernel_exit",
             "ct_kernel_exit_state",
             "ct_nmi_enter",
             "ct_nmi_exit",
@@ -483,6 +484,14 @@ pub const CALLERS_DISABLE: [(&str, &[&str]); 16] = [
             "lockdep_softirqs_on",
             "lockdep_unlock",
         ],
+    ),
+    (
+        "the scheduler, which disables preemption around the switch to another task",
+        &["finish_task_switch"],
+    ),
+    (
+        "kernel/rcu/srcutree.c: the flavor of any CPU's readers will do",
+        &["__srcu_check_read_flavor"],
     ),
     (
         "mm/vmalloc.c: the list of any CPU will do",
