@@ -11,7 +11,7 @@ use crate::isa::Arch;
 /// A disassembler.
 pub struct Disassembler {
     arch: Arch,
-    capstone: Capstone,
+    capstone: Option<Capstone>,
 }
 
 impl Disassembler {
@@ -54,21 +54,24 @@ impl Disassembler {
     /// The instruction that some bytes are.
     pub fn one(&self, bytes: &[u8], address: u64) -> Result<Insn> {
         let bad = || anyhow!("no instruction at {address:#x}: {bytes:02x?}");
-        let decoded = self
-            .capstone
-            .disasm_count(bytes, address, 1)
-            .map_err(|_| bad())?;
-        let decoded = decoded.iter().next().ok_or_else(bad)?;
-        let mnemonic = decoded.mnemonic().unwrap_or_default();
-        let operands = decoded.op_str().unwrap_or_default();
-        let text = format!("{mnemonic} {operands}").trim_end().to_owned();
         let mut insn = Insn {
             address,
             len: bytes.len(),
-            text,
             ..Insn::default()
         };
-        let described = self.arch.describe(&mut insn, &self.capstone, decoded);
+        let described = match &self.capstone {
+            Some(capstone) => {
+                let decoded = capstone.disasm_count(bytes, address, 1);
+                let decoded = decoded.map_err(|_| bad())?;
+                let decoded = decoded.iter().next().ok_or_else(bad)?;
+                let mnemonic = decoded.mnemonic().unwrap_or_default();
+                let operands = decoded.op_str().unwrap_or_default();
+                insn.text = format!("{mnemonic} {operands}").trim_end().to_owned();
+                let known = Some((capstone, decoded));
+                self.arch.describe(&mut insn, bytes, known)
+            }
+            None => self.arch.describe(&mut insn, bytes, None),
+        };
         described.ok_or_else(bad)?;
         Ok(insn)
     }
@@ -82,7 +85,9 @@ mod tests {
     fn no_instruction() {
         for arch in crate::arch::ALL {
             let disassembler = Disassembler::new(arch).unwrap();
-            assert!(disassembler.decode(&[0xff; 4], 0).is_err());
+            // All ones are FNMADD. on powerpc.
+            let none = [0x00, 0xff].map(|byte| disassembler.decode(&[byte; 4], 0));
+            assert!(none.iter().any(Result::is_err));
             let nop = arch.facts().nop;
             assert!(disassembler.decode(nop, 0).is_ok());
             assert!(disassembler.decode(&nop[1..], 0).is_err());

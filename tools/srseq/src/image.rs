@@ -9,7 +9,7 @@ use addr2line::gimli::{DwarfSections, RunTimeEndian};
 use anyhow::{bail, ensure, Context, Result};
 use object::{
     Endianness, Object, ObjectSection, ObjectSymbol, RelocationTarget, SectionFlags, SectionIndex,
-    SymbolKind,
+    SymbolFlags, SymbolKind,
 };
 
 use crate::arch;
@@ -29,6 +29,8 @@ const NO_CONTENTS: &str = "a file with debugging information alone cannot be jud
 /// A function symbol.
 pub struct Function {
     pub address: u64,
+    /// The address where calls enter it, if they know its TOC.
+    pub local_entry: u64,
     pub size: u64,
     pub name: String,
 }
@@ -221,8 +223,14 @@ impl<'a> Layout<'a> {
             .symbols()
             .filter(|s| s.kind() == SymbolKind::Text && s.size() != 0)
             .map(|s| {
+                let address = self.symbol_address(&s);
+                let st_other = match s.flags() {
+                    SymbolFlags::Elf { st_other, .. } => st_other,
+                    _ => 0,
+                };
                 Ok(Function {
-                    address: self.symbol_address(&s),
+                    address,
+                    local_entry: address.wrapping_add(self.arch.local_entry(st_other)),
                     size: s.size(),
                     name: s.name()?.to_owned(),
                 })
@@ -314,8 +322,30 @@ impl<'a> Layout<'a> {
         Ok(names.any(|name| of_the_engine.contains(&name)))
     }
 
+    /// Returns some bytes of a loaded section.
+    fn loaded(&self, address: u64, len: usize) -> Result<Option<Vec<u8>>> {
+        for section in self.file.sections() {
+            let from = address.wrapping_sub(self.address(&section));
+            if has_flag(&section, object::elf::SHF_ALLOC) && from < section.size() {
+                let data = self.data(&section)?;
+                let from = usize::try_from(from)?;
+                let end = from.checked_add(len);
+                return Ok(end.and_then(|end| data.get(from..end)).map(<[u8]>::to_vec));
+            }
+        }
+        Ok(None)
+    }
+
     fn alternatives(&self, text: &[Text]) -> Result<Vec<Alternative>> {
-        let name = self.arch.facts().alt_section;
+        let mut alternatives = Vec::new();
+        for name in self.arch.facts().alt_sections {
+            alternatives.extend(self.alternatives_of(name, text)?);
+        }
+        alternatives.sort_by_key(|a| a.address);
+        Ok(alternatives)
+    }
+
+    fn alternatives_of(&self, name: &str, text: &[Text]) -> Result<Vec<Alternative>> {
         let size = self.arch.facts().alt_record_bytes;
         let Some((place, data)) = self.records(name, size)? else {
             return Ok(Vec::new());
@@ -329,11 +359,14 @@ impl<'a> Layout<'a> {
             let from = here
                 .wrapping_add(4)
                 .wrapping_add_signed(record_of.replacement.into());
-            let mut code = text
-                .iter()
-                .find_map(|t| t.get(from, record_of.replacement_len))
-                .with_context(|| format!("record {i} of {name} points to no text"))?
-                .to_vec();
+            let len = record_of.replacement_len;
+            let mut code = match text.iter().find_map(|t| t.get(from, len)) {
+                Some(code) => code.to_vec(),
+                // The replacements of a module of powerpc are not executable.
+                None => self
+                    .loaded(from, len)?
+                    .with_context(|| format!("record {i} of {name} points to no text"))?,
+            };
             ensure!(
                 code.len() <= record_of.original_len,
                 "record {i} of {name}: the replacement is longer than the original"
@@ -349,7 +382,6 @@ impl<'a> Layout<'a> {
                 stored,
             });
         }
-        alternatives.sort_by_key(|a| a.address);
         Ok(alternatives)
     }
 }
@@ -375,6 +407,8 @@ pub struct Image {
     pub linked: bool,
     /// In the order of their addresses.
     alternatives: Vec<Alternative>,
+    /// The length in bytes of the longest of these.
+    longest_alternative: usize,
     /// Executable sections.
     text: Vec<Text>,
     /// Returns the functions, in the order of their addresses.
@@ -417,6 +451,7 @@ impl Image {
         let arch = layout.arch;
         let facts = arch.facts();
         let text = layout.text()?;
+        let alternatives = layout.alternatives(&text)?;
         let section_size = |name: &str| layout.file.section_by_name(name).map_or(0, |s| s.size());
 
         let (place, entries) = match layout.table()? {
@@ -435,14 +470,15 @@ impl Image {
         Ok(Image {
             arch,
             linked: layout.placed.is_none(),
-            alternatives: layout.alternatives(&text)?,
+            longest_alternative: alternatives.iter().map(|a| a.code.len()).max().unwrap_or(0),
+            alternatives,
             functions: layout.functions()?,
             jumps: layout.patched_jumps()?,
             external: layout.external()?,
             built_with_sections: layout.built_with_sections()?,
             by_gcc: layout.by_gcc()?,
             rodata: section_size(".rodata"),
-            altinstructions: section_size(facts.alt_section),
+            altinstructions: facts.alt_sections.iter().map(|s| section_size(s)).sum(),
             entries,
             place,
             operations: layout.operations()?,
@@ -492,10 +528,10 @@ impl Image {
         let linked = self.code(address, len)?;
         let mut code = linked.to_vec();
         let end = address.wrapping_add(len as u64);
-        // A record is not longer than a byte can tell.
+        let longest = self.longest_alternative as u64;
         let first = self
             .alternatives
-            .partition_point(|a| a.address < address.saturating_sub(255));
+            .partition_point(|a| a.address < address.saturating_sub(longest));
         for alternative in &self.alternatives[first..] {
             if alternative.address >= end {
                 break;
@@ -564,6 +600,12 @@ impl Image {
         })
     }
 
+    /// Returns the address of the function that a call to an address enters.
+    pub fn function_called(&self, to: u64) -> u64 {
+        let function = self.function_at(to).filter(|f| f.local_entry == to);
+        function.map_or(to, |f| f.address)
+    }
+
     /// Returns the name of the function that the first instruction of some code at an address
     /// calls.
     pub fn callee(&self, address: u64, code: &[u8]) -> Option<&str> {
@@ -573,7 +615,7 @@ impl Image {
         if let Some((_, name)) = self.external.range(address..end.max(address)).next() {
             return Some(name);
         }
-        let to = address.wrapping_add_signed(distance);
+        let to = self.function_called(address.wrapping_add_signed(distance));
         let first = self.functions.partition_point(|f| f.address < to);
         let function = self.functions.get(first)?;
         (function.address == to).then_some(&function.name)
@@ -694,7 +736,8 @@ impl Image {
             while pos < text.data.len() {
                 let at = text.address + pos as u64;
                 let (len, offset) = self.arch.decode(&text.data[pos..]);
-                if offset.is_some_and(|o| at.wrapping_add_signed(o) == target.address) {
+                let to = offset.map(|o| at.wrapping_add_signed(o));
+                if to.is_some_and(|to| [target.address, target.local_entry].contains(&to)) {
                     sites.push(at);
                 }
                 pos += len;
@@ -790,6 +833,7 @@ mod tests {
     fn branches_are_decoded() {
         let target = Function {
             address: 0x1000,
+            local_entry: 0x1000,
             size: 4,
             name: "target".to_owned(),
         };
@@ -813,6 +857,7 @@ mod tests {
             built_with_sections: true,
             by_gcc: false,
             alternatives: Vec::new(),
+            longest_alternative: 0,
             rodata: 0,
             altinstructions: 0,
             entries: Vec::new(),

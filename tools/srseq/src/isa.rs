@@ -26,9 +26,9 @@ pub struct Facts {
     pub regs: u8,
     /// The shortest instruction that does nothing.
     pub nop: &'static [u8],
-    /// The section of the ELF file that holds the records of alternatives.
-    pub alt_section: &'static str,
-    /// The size of a record in that section.
+    /// The sections of the ELF file that hold the records of alternatives.
+    pub alt_sections: &'static [&'static str],
+    /// The size of a record in these sections.
     pub alt_record_bytes: usize,
     pub adds: AddsOffset,
     /// Loads and stores that operations use, and that compilers rarely make of other code.
@@ -165,16 +165,21 @@ pub struct Stored {
     pub offset: u32,
 }
 
+/// The disassembler, and an instruction that it decoded.
+pub type Known<'a> = (&'a Capstone, &'a Decoded<'a>);
+
 /// An architecture that has sections. A method that takes `code` looks at its first instruction.
 pub trait Isa: fmt::Debug + Sync {
     fn facts(&self) -> &'static Facts;
 
-    /// Makes a disassembler.
-    fn capstone(&self) -> CsResult<Capstone>;
+    /// Makes a disassembler, if capstone knows the architecture.
+    fn capstone(&self) -> CsResult<Option<Capstone>> {
+        Ok(None)
+    }
 
-    /// Fills in the properties that the rules need. Returns `None` if the disassembler knows no
-    /// operands.
-    fn describe(&self, insn: &mut Insn, capstone: &Capstone, decoded: &Decoded) -> Option<()>;
+    /// Fills in the properties that the rules need, and the text if there is no disassembler.
+    /// Returns `None` if the bytes are no instruction, or the disassembler knows no operands.
+    fn describe(&self, insn: &mut Insn, bytes: &[u8], known: Option<Known>) -> Option<()>;
 
     /// Returns the length in bytes.
     fn insn_len(&self, code: &[u8]) -> usize;
@@ -192,13 +197,13 @@ pub trait Isa: fmt::Debug + Sync {
 
     /// Returns the register to which the instruction adds the offset of this CPU's copies, or which
     /// gets that offset. With [`Isa::load_from_thread`], the instruction loads it from `offset_at`
-    /// in the thread_info.
+    /// in that structure.
     fn gets_offset(&self, code: &[u8], _offset_at: Option<i64>) -> Option<u8> {
         self.forms_address(code)
     }
 
-    /// For a load that may get the offset of this CPU from the thread_info of `current`: returns
-    /// the loaded register, and the place in the thread_info.
+    /// For a load that may get the offset of this CPU from the thread_info of `current`, or from
+    /// the paca (powerpc): returns the loaded register, and the place in that structure.
     fn load_from_thread(&self, _code: &[u8]) -> Option<(u8, i64)> {
         None
     }
@@ -216,7 +221,9 @@ pub trait Isa: fmt::Debug + Sync {
 
     /// Returns the length of the original and of the replacement, by the record of an alternative.
     /// Returns `None` if a function makes the replacement.
-    fn alt_lengths(&self, record: &[u8]) -> Option<(usize, usize)>;
+    fn alt_lengths(&self, _record: &[u8]) -> Option<(usize, usize)> {
+        None
+    }
 
     /// Decodes the record of an alternative, [`Facts::alt_record_bytes`] long.
     fn alt_record(&self, record: &[u8]) -> Option<AltRecord> {
@@ -228,6 +235,12 @@ pub trait Isa: fmt::Debug + Sync {
             original_len,
             replacement_len,
         })
+    }
+
+    /// Returns the distance from the address of a function to the entry for callers with the same
+    /// TOC, by the ELF symbol of the function (powerpc).
+    fn local_entry(&self, _st_other: u8) -> u64 {
+        0
     }
 
     /// Returns the number that the instruction writes to the mark of this CPU, if it does so.

@@ -11,6 +11,7 @@ mod compare;
 mod disasm;
 mod emulate;
 mod explore;
+mod field;
 mod file;
 mod flow;
 mod image;

@@ -138,6 +138,13 @@ fn look_at_restart(code: &Code, last: &Insn, rest: &[Insn], broken: &mut Vec<Bro
                 .into(),
         ));
     }
+    if let Some(insn) = forms.and_then(|reg| elsewhere(code, reg)) {
+        broken.push((
+            "address",
+            insn.address,
+            "it accesses memory other than by this CPU's offset".into(),
+        ));
+    }
     for insn in &code.insns {
         let Flow::Branch(to) = insn.flow else {
             continue;
@@ -177,6 +184,33 @@ fn look_at_restart(code: &Code, last: &Insn, rest: &[Insn], broken: &mut Vec<Bro
             ));
         }
     }
+}
+
+/// Returns the first access of a section that is to memory of another kind than this CPU's, where
+/// no emulator finds it. `offset` is the register that has the offset of this CPU.
+fn elsewhere(code: &Code, offset: u8) -> Option<&Insn> {
+    if code.arch.facts().machine.is_some() {
+        return None;
+    }
+    let inside = code.inside();
+    let leaves = inside.iter().any(|i| matches!(i.flow, Flow::Branch(_)));
+    // A pointer in memory of this CPU counts as an address of this CPU.
+    let mut derived = vec![offset];
+    let gets_offset = usize::from(inside.first()?.writes.contains(&offset));
+    for insn in &inside[gets_offset..] {
+        let is_derived = |r: &u8| derived.contains(r);
+        let own = insn
+            .memory
+            .is_some_and(|place| place.registers().any(|r| is_derived(&r)));
+        // A section that leaves may load a word of no CPU to test it.
+        if !own && (insn.stores || insn.loads && !leaves) {
+            return Some(insn);
+        }
+        let derives = own || insn.adds && insn.reads.iter().any(is_derived);
+        derived.retain(|r| !insn.writes.contains(r));
+        derived.extend(insn.writes.iter().filter(|_| derives));
+    }
+    None
 }
 
 /// Checks the stores of a plain section. Only a single access stores at once, so that no other CPU
@@ -556,6 +590,7 @@ fn called_disabled(image: &Image, functions: &[Scanned<'_>]) -> HashSet<u64> {
             let Some(to) = distance.map(|d| at.wrapping_add_signed(d)) else {
                 continue;
             };
+            let to = image.function_called(to);
             let elsewhere = callers.entry(to).or_default();
             if pos < function.disabled_from && to != function.address {
                 elsewhere.insert(function.address);

@@ -92,6 +92,8 @@ pub struct Report {
     pub codes: usize,
     /// The number of these that were run.
     pub proved: usize,
+    /// There is an emulator that can run them.
+    pub emulated: bool,
     pub findings: Vec<Finding>,
     /// Operations in no section, in functions whose callers are known to disable preemption.
     pub outside: Vec<Finding>,
@@ -196,6 +198,7 @@ fn verify_image(
             marked: marked.len(),
             codes: 0,
             proved: 0,
+            emulated: image.arch.facts().machine.is_some(),
             findings: Vec::new(),
             outside: Vec::new(),
             mistakes: Vec::new(),
@@ -245,7 +248,8 @@ struct Verifier<'a> {
     emulator: Option<Emulator>,
     /// The place in its thread_info where the first section's task publishes it.
     slot: Option<u32>,
-    /// The place in the thread_info where the first section finds this CPU's offset, if it is there.
+    /// The place where the first section finds this CPU's offset. See
+    /// [`crate::isa::Isa::load_from_thread`].
     offset_at: Option<i64>,
     caught: BTreeMap<Mistake, Caught>,
     report: Report,
@@ -321,8 +325,9 @@ impl Verifier<'_> {
         }
         if let Some((_, offset)) = code.arch.load_from_thread(&code.bytes) {
             if *self.offset_at.get_or_insert(offset) != offset {
-                let why =
-                    format!("it loads this CPU's offset from {offset}(tp), other sections do not");
+                let why = format!(
+                    "it loads this CPU's offset from place {offset}, other sections do not"
+                );
                 broken.push(("address", begin, why));
             }
         }
@@ -531,8 +536,12 @@ impl fmt::Display for Report {
                 writeln!(f, "    {}", m.example)?;
             }
         }
-        writeln!(f,
-            "verify: {} file={} arch={} described={} marked={} codes={} proved={} findings={} outside={}",
+        // A verdict without a word about it is one of an emulator.
+        let emulated = if self.emulated { "" } else { " emulated=no" };
+        writeln!(
+            f,
+            "verify: {} file={} arch={} described={} marked={} codes={} proved={} findings={} \
+             outside={}{emulated}",
             if self.good() { "PASS" } else { "FAIL" },
             self.file,
             self.arch,

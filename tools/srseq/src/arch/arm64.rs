@@ -4,13 +4,13 @@
 
 use capstone::arch::arm64::{ArchMode, Arm64Extender, Arm64Operand, Arm64OperandType, Arm64Shift};
 use capstone::arch::{BuildsCapstone, DetailsArchInsn};
-use capstone::{AccessType, Capstone, CsResult, Insn as Decoded, RegId};
+use capstone::{AccessType, Capstone, CsResult, RegId};
 use object::{elf, Architecture, Endianness, Relocation, RelocationFlags};
 use unicorn_engine::unicorn_const::{Arch as UcArch, Mode, Permission};
 use unicorn_engine::RegisterARM64;
 
 use crate::insn::{Flow, Goes, Insn, Memory};
-use crate::isa::{self, AddsOffset, Atomics, Bound, Facts, Isa, Machine, Offset, Stored};
+use crate::isa::{self, AddsOffset, Atomics, Bound, Facts, Isa, Known, Machine, Offset, Stored};
 use crate::names::{REFRESH, TABLE};
 
 #[derive(Debug)]
@@ -25,7 +25,7 @@ static FACTS: Facts = Facts {
     insn_bytes: 4,
     regs: 31,
     nop: &[0x1f, 0x20, 0x03, 0xd5],
-    alt_section: ".altinstructions",
+    alt_sections: &[".altinstructions"],
     alt_record_bytes: 12,
     adds: AddsOffset::Access,
     rarely_compiled: &[],
@@ -107,12 +107,13 @@ impl Isa for Arm64 {
         &FACTS
     }
 
-    fn capstone(&self) -> CsResult<Capstone> {
+    fn capstone(&self) -> CsResult<Option<Capstone>> {
         let new = Capstone::new().arm64().mode(ArchMode::Arm);
-        new.detail(true).build()
+        new.detail(true).build().map(Some)
     }
 
-    fn describe(&self, insn: &mut Insn, capstone: &Capstone, decoded: &Decoded) -> Option<()> {
+    fn describe(&self, insn: &mut Insn, _: &[u8], known: Option<Known>) -> Option<()> {
+        let (capstone, decoded) = known?;
         let detail = capstone.insn_detail(decoded).ok()?;
         let detail = detail.arch_detail();
         let detail = detail.arm64()?;

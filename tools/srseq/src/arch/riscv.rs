@@ -6,13 +6,14 @@
 
 use capstone::arch::riscv::{ArchExtraMode, ArchMode};
 use capstone::arch::{BuildsCapstone, BuildsCapstoneExtraMode};
-use capstone::{Capstone, CsResult, Insn as Decoded};
+use capstone::{Capstone, CsResult};
 use object::{elf, Architecture, Endianness, Relocation, RelocationFlags};
 use unicorn_engine::unicorn_const::{Arch as UcArch, Mode, Permission};
 use unicorn_engine::RegisterRISCV;
 
+use crate::field::{field, gather, set_offset, uleb128, Pieces};
 use crate::insn::{Flow, Goes, Insn, Memory};
-use crate::isa::{AddsOffset, Atomics, Facts, Isa, Machine, Offset};
+use crate::isa::{AddsOffset, Atomics, Facts, Isa, Known, Machine, Offset};
 
 #[derive(Debug)]
 pub struct Riscv;
@@ -24,7 +25,7 @@ static FACTS: Facts = Facts {
     insn_bytes: 2,
     regs: 32,
     nop: &[0x01, 0x00],
-    alt_section: ".alternative",
+    alt_sections: &[".alternative"],
     alt_record_bytes: 16,
     adds: AddsOffset::Second,
     rarely_compiled: &[],
@@ -70,10 +71,6 @@ static MACHINE: Machine = Machine {
 /// The number of the register with the address of `current`.
 const TP: u8 = 4;
 
-/// The pieces of a branch's offset: the bit in the instruction, the bit in the offset, and the
-/// number of bits. The last piece has the sign.
-type Pieces = [(u32, u32, u32)];
-
 const BRANCH: &Pieces = &[(7, 11, 1), (8, 1, 4), (25, 5, 6), (31, 12, 1)];
 const JUMP: &Pieces = &[(12, 12, 8), (20, 11, 1), (21, 1, 10), (31, 20, 1)];
 const C_BRANCH: &Pieces = &[(2, 5, 1), (3, 1, 2), (5, 6, 2), (10, 3, 2), (12, 8, 1)];
@@ -88,23 +85,6 @@ const C_JUMP: &Pieces = &[
     (12, 11, 1),
 ];
 
-/// Returns the offset of a branch.
-fn gather(insn: u32, pieces: &Pieces) -> i64 {
-    let piece = |&(at, to, bits): &(u32, u32, u32)| (insn >> at & ((1 << bits) - 1)) << to;
-    let offset: u32 = pieces.iter().map(piece).sum();
-    let sign = pieces.iter().map(|(_, to, bits)| to + bits).max();
-    let unused = 32 - sign.unwrap_or(0);
-    i64::from((offset << unused) as i32 >> unused)
-}
-
-/// Returns the instruction with another offset.
-fn scatter(insn: u32, pieces: &Pieces, offset: u64) -> u32 {
-    pieces.iter().fold(insn, |insn, &(at, to, bits)| {
-        let mask = (1 << bits) - 1;
-        insn & !(mask << at) | ((offset >> to) as u32 & mask) << at
-    })
-}
-
 /// Returns the first instruction of some code, with leading zeros if it is a short one.
 fn first(code: &[u8]) -> Option<u32> {
     Some(match Riscv.insn_len(code) {
@@ -118,13 +98,13 @@ impl Isa for Riscv {
         &FACTS
     }
 
-    fn capstone(&self) -> CsResult<Capstone> {
+    fn capstone(&self) -> CsResult<Option<Capstone>> {
         let new = Capstone::new().riscv().mode(ArchMode::RiscV64);
-        new.extra_mode([ArchExtraMode::RiscVC].into_iter()).build()
+        let new = new.extra_mode([ArchExtraMode::RiscVC].into_iter());
+        new.build().map(Some)
     }
 
-    fn describe(&self, insn: &mut Insn, _: &Capstone, decoded: &Decoded) -> Option<()> {
-        let bytes = decoded.bytes();
+    fn describe(&self, insn: &mut Insn, bytes: &[u8], _: Option<Known>) -> Option<()> {
         let word = first(bytes)?;
         let reg = |at: u32| (word >> at & 0x1f) as u8;
         let short_reg = |at: u32| 8 + (word >> at & 7) as u8;
@@ -404,41 +384,12 @@ fn relocate(r_type: u32, data: &mut [u8], to: u64, here: u64) -> Option<()> {
         elf::R_RISCV_SUB6 => field(data, 1, |old| old & !0x3f | sub(old) & 0x3f),
         elf::R_RISCV_SET_ULEB128 => uleb128(data, set),
         elf::R_RISCV_SUB_ULEB128 => uleb128(data, sub),
-        elf::R_RISCV_BRANCH => insn(data, 4, BRANCH, distance),
-        elf::R_RISCV_JAL => insn(data, 4, JUMP, distance),
-        elf::R_RISCV_RVC_BRANCH => insn(data, 2, C_BRANCH, distance),
-        elf::R_RISCV_RVC_JUMP => insn(data, 2, C_JUMP, distance),
+        elf::R_RISCV_BRANCH => set_offset(data, 4, BRANCH, distance),
+        elf::R_RISCV_JAL => set_offset(data, 4, JUMP, distance),
+        elf::R_RISCV_RVC_BRANCH => set_offset(data, 2, C_BRANCH, distance),
+        elf::R_RISCV_RVC_JUMP => set_offset(data, 2, C_JUMP, distance),
         _ => Some(()),
     }
-}
-
-fn field(data: &mut [u8], len: usize, change: impl Fn(u64) -> u64) -> Option<()> {
-    let field = data.get_mut(..len)?;
-    let mut bytes = [0; 8];
-    bytes[..len].copy_from_slice(field);
-    let value = change(u64::from_le_bytes(bytes));
-    field.copy_from_slice(&value.to_le_bytes()[..len]);
-    Some(())
-}
-
-fn insn(data: &mut [u8], len: usize, pieces: &Pieces, offset: u64) -> Option<()> {
-    field(data, len, |insn| {
-        scatter(insn as u32, pieces, offset).into()
-    })
-}
-
-/// A number of DWARF, which keeps its length.
-fn uleb128(data: &mut [u8], change: impl Fn(u64) -> u64) -> Option<()> {
-    let len = 1 + data.iter().position(|byte| byte & 0x80 == 0)?;
-    let place = |nr: usize| 7 * nr as u32;
-    let seven = |(nr, byte): (usize, &u8)| u64::from(byte & 0x7f).checked_shl(place(nr));
-    let old = data[..len].iter().enumerate().filter_map(seven);
-    let value = change(old.fold(0, |value, seven| value | seven));
-    for (nr, byte) in data[..len].iter_mut().enumerate() {
-        let seven = value.checked_shr(place(nr)).unwrap_or(0) as u8 & 0x7f;
-        *byte = *byte & 0x80 | seven;
-    }
-    Some(())
 }
 
 #[cfg(test)]

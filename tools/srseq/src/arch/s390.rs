@@ -4,13 +4,13 @@
 
 use capstone::arch::sysz::{ArchMode, SysZOperand};
 use capstone::arch::{BuildsCapstone, DetailsArchInsn};
-use capstone::{Capstone, CsResult, Insn as Decoded, RegId};
+use capstone::{Capstone, CsResult, RegId};
 use object::{Architecture, Endianness};
 use unicorn_engine::unicorn_const::{Arch as UcArch, Mode, Permission};
 use unicorn_engine::RegisterS390X;
 
 use crate::insn::{Flow, Goes, Insn, Memory};
-use crate::isa::{AddsOffset, Atomics, Bound, Facts, Isa, Machine, Offset};
+use crate::isa::{AddsOffset, Atomics, Bound, Facts, Isa, Known, Machine, Offset};
 use crate::names::TABLE;
 
 #[derive(Debug)]
@@ -23,7 +23,7 @@ static FACTS: Facts = Facts {
     insn_bytes: 2,
     regs: 16,
     nop: &[0x07, 0x00],
-    alt_section: ".altinstructions",
+    alt_sections: &[".altinstructions"],
     alt_record_bytes: 13,
     adds: AddsOffset::First,
     rarely_compiled: &["llgc", "llgf", "llgh", "stc", "sth"],
@@ -109,12 +109,13 @@ impl Isa for S390 {
         &FACTS
     }
 
-    fn capstone(&self) -> CsResult<Capstone> {
+    fn capstone(&self) -> CsResult<Option<Capstone>> {
         let new = Capstone::new().sysz().mode(ArchMode::Default);
-        new.detail(true).build()
+        new.detail(true).build().map(Some)
     }
 
-    fn describe(&self, insn: &mut Insn, capstone: &Capstone, decoded: &Decoded) -> Option<()> {
+    fn describe(&self, insn: &mut Insn, bytes: &[u8], known: Option<Known>) -> Option<()> {
+        let (capstone, decoded) = known?;
         let detail = capstone.insn_detail(decoded).ok()?;
         let detail = detail.arch_detail();
         let operands: Vec<_> = detail.sysz()?.operands().collect();
@@ -194,7 +195,7 @@ impl Isa for S390 {
             }
             _ => {}
         }
-        match *decoded.bytes() {
+        match *bytes {
             [0xa7, op, a, b] if op & 0xf == 4 => {
                 insn.flow = Flow::Branch(insn.address.wrapping_add_signed(short(a, b)));
             }
@@ -211,7 +212,7 @@ impl Isa for S390 {
             [0x07, op] if op >> 4 == 0 => {}
             _ => insn.flow = Flow::Away,
         }
-        insn.mark = self.mark(decoded.bytes());
+        insn.mark = self.mark(bytes);
         Some(())
     }
 
