@@ -8,6 +8,7 @@ use srseq::{verify_data, Options};
 mod arm64;
 mod module;
 mod outside;
+mod powerpc;
 mod riscv;
 mod s390;
 

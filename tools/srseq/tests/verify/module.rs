@@ -16,6 +16,7 @@ use crate::arm64::ADRP;
 #[derive(Clone, Copy, PartialEq)]
 pub enum Arch {
     Arm64,
+    Powerpc,
     Riscv,
     S390,
 }
@@ -73,6 +74,12 @@ pub fn module_of(
             Endianness::Little,
             object::elf::R_AARCH64_PREL32,
             object::elf::R_AARCH64_ABS64,
+        ),
+        Arch::Powerpc => (
+            Architecture::PowerPc64,
+            Endianness::Little,
+            object::elf::R_PPC64_REL32,
+            object::elf::R_PPC64_ADDR64,
         ),
         Arch::Riscv => (
             Architecture::Riscv64,

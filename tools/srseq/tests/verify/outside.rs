@@ -5,7 +5,8 @@
 use srseq::{verify_data, Finding};
 
 use crate::arm64::{arm64_module, ADD, ADD_VALUE, BL, LDADD, LDR_OFFSET, MRS, NOP, STR_OFFSET};
-use crate::module::{module, options, plain, verified, Arch};
+use crate::module::{bytes, module, options, plain, verified, Arch};
+use crate::powerpc;
 use crate::riscv::{riscv_code, C_ADD, C_ADD_VALUE, C_LD, C_NOP, C_SD, LD_OFFSET};
 use crate::s390::{mark, AG, BR, LAAG};
 
@@ -118,6 +119,46 @@ fn outside_without_atomic() {
         riscv(&[0x1001_7073, LD_OFFSET, C_NOP, C_ADD, C_LD, C_SD, C_NOP]),
         0
     );
+}
+
+/// The same on powerpc.
+#[test]
+fn outside_on_powerpc() {
+    use powerpc::{ADD_VALUE, LDX, LD_OFFSET, NOP, STDX, STDX_VALUE};
+    let found = |insns: &[u32]| {
+        let section = [LD_OFFSET, LDX, ADD_VALUE, STDX];
+        let code = bytes(&[&section[..], insns].concat());
+        found_outside(&module(Arch::Powerpc, &code, &[plain(0, 16)])).len()
+    };
+    let spread = [LD_OFFSET, NOP, LDX, NOP, ADD_VALUE, STDX, NOP];
+    assert_eq!(found(&spread), 1);
+    // ld 9, 56(13): another field
+    assert_eq!(found(&[0xe92d_0038, LDX, ADD_VALUE, STDX, NOP]), 0);
+    // add 9, 9, 3; ld 10, 0(9); std 10, 0(9)
+    assert_eq!(
+        found(&[LD_OFFSET, 0x7d29_1a14, 0xe949_0000, 0xf949_0000, NOP]),
+        1
+    );
+    // bl .: a call ends the operation.
+    assert_eq!(found(&[LD_OFFSET, LDX, 0x4800_0001, STDX, NOP]), 0);
+    // li 7, 1; stb 7, 2355(13)
+    let mask = [0x38e0_0001, 0x98ed_0933];
+    assert_eq!(found(&[&mask[..], &spread].concat()), 0);
+    // ld 5, 2048(13); lwz 6, 0(5); addi 6, 6, 1; stw 6, 0(5)
+    let count = [0xe8ad_0800, 0x80c5_0000, 0x38c6_0001, 0x90c5_0000];
+    assert_eq!(found(&[&count[..], &spread].concat()), 0);
+    // Code that looks like one of `this_cpu_*()` is one, wherever it is.
+    for operation in [
+        &[LD_OFFSET, LDX, ADD_VALUE, STDX, NOP][..],
+        &[LD_OFFSET, LDX, STDX_VALUE, NOP],
+        // ldarx 10, 9, 3; add 10, 10, 4; stdcx. 10, 9, 3
+        &[LD_OFFSET, 0x7d49_18a8, ADD_VALUE, 0x7d49_19ad, NOP],
+    ] {
+        assert_eq!(found(&[&count[..], operation].concat()), 1);
+    }
+    // ldx 9, 9, 3; stdx 4, 9, 3: a read, and a write
+    assert_eq!(found(&[LD_OFFSET, 0x7d29_182a, NOP]), 1);
+    assert_eq!(found(&[LD_OFFSET, STDX_VALUE, NOP]), 1);
 }
 
 /// Where a path joins that comes with another address, nothing is known.
