@@ -8,12 +8,19 @@ use object::Object;
 use crate::isa::Arch;
 
 mod arm64;
+mod loongarch;
 mod powerpc;
 mod riscv;
 mod s390;
 
 /// All of them, in the order of their names.
-pub const ALL: [Arch; 4] = [&arm64::Arm64, &powerpc::Powerpc, &riscv::Riscv, &s390::S390];
+pub const ALL: [Arch; 5] = [
+    &arm64::Arm64,
+    &loongarch::Loongarch,
+    &powerpc::Powerpc,
+    &riscv::Riscv,
+    &s390::S390,
+];
 
 /// The architecture that a file was built for.
 pub fn of(file: &object::File<'_>) -> Result<Arch> {

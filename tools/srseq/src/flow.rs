@@ -256,6 +256,10 @@ impl<'a> Body<'a> {
         let mut insns = disassembler.prefix(&self.text[pos..], origin).skip(1);
         let mut insn = insns.next()?;
         let facts = self.image.arch.facts();
+        // Compilers make the same of any other code, which may be right.
+        if facts.adds == AddsOffset::Always {
+            return None;
+        }
         let first_adds = facts.adds == AddsOffset::First;
         let mut formed = first_adds;
         if !formed && insn.adds && insn.writes == [reg] && insn.reads.contains(&reg) {
@@ -317,9 +321,15 @@ impl<'a> Body<'a> {
         let node = &nodes[&pos];
         let mut known = node.known.clone()?;
         if let Some(&reg) = from.get(&pos) {
-            known.forget(&[reg]);
-            known.derived.push((reg, node.insn.address));
-            return Some((None, known));
+            if node.insn.writes.contains(&reg) {
+                known.forget(&[reg]);
+                known.derived.push((reg, node.insn.address));
+                return Some((None, known));
+            }
+            // The register always has the offset. The operation begins with its first access.
+            if known.origin([reg].into_iter()).is_none() {
+                known.derived.push((reg, node.insn.address));
+            }
         }
         let update = known.execute(&node.insn);
         Some((update, known))

@@ -73,6 +73,8 @@ pub enum AddsOffset {
     Second,
     /// The access itself, or the second one in an operation with an atomic.
     Access,
+    /// The access itself, from a register that always has the offset.
+    Always,
 }
 
 /// A kind of atomics, by the name that the benchmark module prints.
@@ -192,7 +194,8 @@ pub trait Isa: fmt::Debug + Sync {
     fn goes(&self, code: &[u8]) -> Goes;
 
     /// Returns the register in which the instruction forms the address of this CPU's copy
-    /// ([`AddsOffset::First`]), or gets the offset for it. Returns `None` if it does neither.
+    /// ([`AddsOffset::First`]), or gets the offset for it, or from which it adds the offset
+    /// ([`AddsOffset::Always`]). Returns `None` if it does none of these.
     fn forms_address(&self, code: &[u8]) -> Option<u8>;
 
     /// Returns the register to which the instruction adds the offset of this CPU's copies, or which

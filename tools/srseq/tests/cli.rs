@@ -55,7 +55,7 @@ fn no_image() {
         assert!(error(&[command, "/nothing"]).contains("cannot read /nothing"));
         assert!(error(&[command, &script]).contains("not an ELF file"));
         // Another architecture.
-        let known = "only arm64, powerpc, riscv and s390 images are known";
+        let known = "only arm64, loongarch, powerpc, riscv and s390 images are known";
         assert!(error(&[command, SRSEQ]).contains(known));
     }
 }

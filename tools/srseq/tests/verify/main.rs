@@ -6,6 +6,7 @@ use object::Endianness;
 use srseq::{verify_data, Options};
 
 mod arm64;
+mod loongarch;
 mod module;
 mod outside;
 mod powerpc;

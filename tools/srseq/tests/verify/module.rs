@@ -16,6 +16,7 @@ use crate::arm64::ADRP;
 #[derive(Clone, Copy, PartialEq)]
 pub enum Arch {
     Arm64,
+    Loongarch,
     Powerpc,
     Riscv,
     S390,
@@ -75,6 +76,12 @@ pub fn module_of(
             object::elf::R_AARCH64_PREL32,
             object::elf::R_AARCH64_ABS64,
         ),
+        Arch::Loongarch => (
+            Architecture::LoongArch64,
+            Endianness::Little,
+            object::elf::R_LARCH_ADD32,
+            object::elf::R_LARCH_64,
+        ),
         Arch::Powerpc => (
             Architecture::PowerPc64,
             Endianness::Little,
@@ -113,6 +120,8 @@ pub fn module_of(
     file.append_section_data(table, &[], 4);
     for d in described {
         let len = match endian {
+            // The relocations below add the length.
+            _ if arch == Arch::Loongarch => [0, 0],
             Endianness::Little => d.len.to_le_bytes(),
             Endianness::Big => d.len.to_be_bytes(),
         };
@@ -128,15 +137,25 @@ pub fn module_of(
             },
         )
         .unwrap();
-        if arch != Arch::Riscv {
-            continue;
-        }
+        let [sub32, set16, sub16] = match arch {
+            Arch::Riscv => [
+                object::elf::R_RISCV_SUB32,
+                object::elf::R_RISCV_SET16,
+                object::elf::R_RISCV_SUB16,
+            ],
+            Arch::Loongarch => [
+                object::elf::R_LARCH_SUB32,
+                object::elf::R_LARCH_ADD16,
+                object::elf::R_LARCH_SUB16,
+            ],
+            _ => continue,
+        };
         // As where linkers may relax: each distance is a difference.
         let end = d.begin + i64::from(d.len);
         for (at, symbol, addend, r_type) in [
-            (0, table_symbol, offset as i64, object::elf::R_RISCV_SUB32),
-            (4, function, end, object::elf::R_RISCV_SET16),
-            (4, function, d.begin, object::elf::R_RISCV_SUB16),
+            (0, table_symbol, offset as i64, sub32),
+            (4, function, end, set16),
+            (4, function, d.begin, sub16),
         ] {
             let relocation = Relocation {
                 offset: offset + at,

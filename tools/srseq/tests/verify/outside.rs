@@ -5,6 +5,7 @@
 use srseq::{verify_data, Finding};
 
 use crate::arm64::{arm64_module, ADD, ADD_VALUE, BL, LDADD, LDR_OFFSET, MRS, NOP, STR_OFFSET};
+use crate::loongarch;
 use crate::module::{bytes, module, options, plain, verified, Arch};
 use crate::powerpc;
 use crate::riscv::{riscv_code, C_ADD, C_ADD_VALUE, C_LD, C_NOP, C_SD, LD_OFFSET};
@@ -159,6 +160,35 @@ fn outside_on_powerpc() {
     // ldx 9, 9, 3; stdx 4, 9, 3: a read, and a write
     assert_eq!(found(&[LD_OFFSET, 0x7d29_182a, NOP]), 1);
     assert_eq!(found(&[LD_OFFSET, STDX_VALUE, NOP]), 1);
+}
+
+/// The same on loongarch, where a register always has the offset.
+#[test]
+fn outside_on_loongarch() {
+    use loongarch::{ADD_VALUE, LDX, NOP, STX, STX_VALUE};
+    let found = |insns: &[u32]| found_outside(&module(Arch::Loongarch, &bytes(insns), &[])).len();
+    let operation = [LDX, ADD_VALUE, STX, NOP];
+    assert_eq!(found(&operation), 1);
+    assert_eq!(found(&[LDX, NOP, ADD_VALUE, NOP, STX, NOP]), 1);
+    // add.d $a0, $a0, $r21; amadd.d $t0, $a1, $a0, or ld.d $t0, $a0, 8 and st.d $t0, $a0, 8
+    assert_eq!(found(&[0x0010_d484, 0x3861_948c, NOP]), 1);
+    assert_eq!(
+        found(&[0x0010_d484, 0x28c0_208c, ADD_VALUE, 0x29c0_208c, NOP]),
+        1
+    );
+    // A single access needs no section.
+    assert_eq!(found(&[LDX, NOP]), 0);
+    assert_eq!(found(&[STX_VALUE, NOP]), 0);
+    // stx.d $t0, $a1, $r21: another variable
+    assert_eq!(found(&[LDX, ADD_VALUE, 0x381c_54ac, NOP]), 0);
+    // bl .: a call ends the operation.
+    assert_eq!(found(&[LDX, 0x5400_0000, STX, NOP]), 0);
+    // move $t0, $zero; csrxchg $t0, $t1, 0
+    let mask = [0x0015_000c, 0x0400_01ac];
+    assert_eq!(found(&[&mask[..], &operation].concat()), 0);
+    // ld.w $t0, $tp, 20; addi.w $t0, $t0, 1; st.w $t0, $tp, 20
+    let count = [0x2880_504c, 0x0280_058c, 0x2980_504c];
+    assert_eq!(found(&[&count[..], &operation].concat()), 0);
 }
 
 /// Where a path joins that comes with another address, nothing is known.

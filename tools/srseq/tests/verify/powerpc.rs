@@ -31,6 +31,7 @@ fn right() {
         assert_eq!((report.codes, report.proved), (1, 0));
         // The two that need no emulator.
         assert_eq!(report.mistakes.len(), 2, "{report}");
+        assert!(report.mistakes.iter().all(|m| m.caught == 1), "{report}");
         let text = report.to_string();
         assert!(text.ends_with(" outside=0 emulated=no\n"), "{text}");
     };
