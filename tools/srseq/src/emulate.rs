@@ -584,7 +584,9 @@ impl Emulator {
         let uc = Unicorn::new_with_data(machine.arch, machine.mode, State::default());
         let mut uc = uc.map_err(uc_failed)?;
         let mut set_up = || -> Result<(), uc_error> {
-            uc.ctl_set_cpu_model(machine.model)?;
+            if let Some(model) = machine.model {
+                uc.ctl_set_cpu_model(model)?;
+            }
             uc.mem_map(CODE, CODE_SIZE as usize, Permission::ALL)?;
             for place in Memory::PLACES {
                 uc.mem_map(place, PAGE as usize, Permission::READ | Permission::WRITE)?;
@@ -594,6 +596,15 @@ impl Emulator {
             }
             if let Some((place, code)) = machine.returned {
                 uc.mem_write(place, code)?;
+            }
+            let mapped = Memory::PLACES.map(|place| (place, PAGE));
+            let of_machine = machine.memory.iter().map(|&(place, size, _)| (place, size));
+            let mapped = mapped.into_iter().chain(of_machine);
+            // An access without an offset must reach unmapped memory, not fail in a page table.
+            let translated = mapped.chain([(CODE, CODE_SIZE), (VARIABLES, PAGE)]);
+            let translated: Vec<_> = translated.collect();
+            for (place, bytes) in (machine.contents)(&translated) {
+                uc.mem_write(place, &bytes)?;
             }
             uc.add_code_hook(CODE, CODE + CODE_SIZE - 1, |uc, address, _| {
                 before(uc, address)

@@ -114,12 +114,15 @@ impl Bound {
     }
 }
 
+/// The contents of memory: an address, and the bytes there.
+pub type Contents = (u64, Vec<u8>);
+
 /// The setup of the emulator unicorn.
 pub struct Machine {
     pub arch: UcArch,
     pub mode: Mode,
-    /// Unicorn's number of the CPU model.
-    pub model: i32,
+    /// Unicorn's number of the CPU model, or `None` for the model that it chooses.
+    pub model: Option<i32>,
     /// Unicorn's number of a general register.
     pub register: fn(u8) -> i32,
     /// General registers with the same value in each run: number and value.
@@ -128,6 +131,9 @@ pub struct Machine {
     pub control: &'static [(i32, u64)],
     /// Memory besides code and variables: address, size and permissions.
     pub memory: &'static [(u64, u64, Permission)],
+    /// Returns what this memory contains. If the CPU needs a page table, it translates these ranges,
+    /// addresses and sizes, to themselves.
+    pub contents: fn(&[(u64, u64)]) -> Vec<Contents>,
     pub offset: Offset,
     /// The places of the number of the marked register, a byte each.
     pub marks: &'static [u64],

@@ -75,7 +75,7 @@ static MACHINE: Machine = Machine {
     arch: UcArch::ARM64,
     mode: Mode::LITTLE_ENDIAN,
     // UC_CPU_ARM64_MAX, for LSE
-    model: 3,
+    model: Some(3),
     // X29 and X30 have numbers of their own.
     register: |nr| match nr {
         29 => RegisterARM64::X29 as i32,
@@ -85,6 +85,7 @@ static MACHINE: Machine = Machine {
     fixed: &[],
     control: &[],
     memory: &[(CLREX.0, 0x1000, Permission::ALL)],
+    contents: |_| Vec::new(),
     offset: Offset::Register(RegisterARM64::TPIDR_EL1 as i32),
     marks: &[],
     returned: Some(CLREX),

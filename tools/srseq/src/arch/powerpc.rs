@@ -9,10 +9,12 @@ use capstone::arch::ppc::ArchMode;
 use capstone::arch::{BuildsCapstone, BuildsCapstoneEndian};
 use capstone::{Capstone, CsResult, Endian};
 use object::{elf, Architecture, Endianness, Relocation, RelocationFlags};
+use unicorn_engine::unicorn_const::{Arch as UcArch, Mode, Permission};
+use unicorn_engine::RegisterPPC;
 
 use crate::field::{field, gather, set_offset, Pieces};
 use crate::insn::{Flow, Goes, Insn, Memory};
-use crate::isa::{AddsOffset, AltRecord, Atomics, Facts, Isa, Known};
+use crate::isa::{AddsOffset, AltRecord, Atomics, Contents, Facts, Isa, Known, Machine, Offset};
 
 #[derive(Debug)]
 pub struct Powerpc;
@@ -43,12 +45,73 @@ static FACTS: Facts = Facts {
         ("write", 2.0),
     ],
     triple: "powerpc64le-linux-gnu",
-    // Unicorn 2.0 has no model of a CPU of 64 bits that runs without page tables.
-    machine: None,
+    machine: Some(&MACHINE),
 };
 
 /// The number of the register with the address of the paca, this CPU's own structure.
 const PACA: u8 = 13;
+
+/// The address of the paca in the emulator. Only the word with the offset has a meaning.
+const PACA_PLACE: u64 = 0x0001_8000;
+
+static MACHINE: Machine = Machine {
+    arch: UcArch::PPC,
+    // Unicorn has no other mode. The machine state makes it little-endian.
+    mode: Mode::PPC64.union(Mode::BIG_ENDIAN),
+    // Unicorn 2.0 takes the numbers for CPUs of 32 bits. Its own choice is a POWER10.
+    model: None,
+    register: |nr| RegisterPPC::R0 as i32 + i32::from(nr),
+    fixed: &[(PACA, PACA_PLACE)],
+    // 64 bits (SF) and little-endian (LE)
+    control: &[(RegisterPPC::MSR as i32, 1 << 63 | 1)],
+    memory: &[
+        (PARTITION_TABLE, 0x1000, Permission::READ),
+        (HASH_TABLE, HASH_TABLE_SIZE as u64, Permission::READ),
+        // A load has a signed offset of 16 bits.
+        (PACA_PLACE - 0x8000, 0x1_0000, Permission::READ),
+    ],
+    contents: page_table,
+    offset: Offset::Thread(PACA_PLACE),
+    marks: &[],
+    returned: None,
+    unstoppable: false,
+    rotates: false,
+};
+
+/// Unicorn's CPU is the guest of a hypervisor. So it translates each address by a hash table, even
+/// in real mode. The partition table tells the place and the size of the hash table.
+const PARTITION_TABLE: u64 = 0;
+const HASH_TABLE: u64 = 0x1000_0000;
+const HASH_TABLE_SIZE: usize = 0x4_0000;
+
+/// Makes these tables. They are big-endian.
+fn page_table(ranges: &[(u64, u64)]) -> Vec<Contents> {
+    const PAGE: u64 = 0x1000;
+    const GROUP: usize = 8 * 16;
+    /// The virtual segment of real mode, which has a terabyte.
+    const SEGMENT: u64 = 0x01ff_ffff;
+    let mut table = vec![0; HASH_TABLE_SIZE];
+    let pages = ranges.iter().flat_map(|&(from, size)| {
+        let first = from / PAGE;
+        first..(from + size).div_ceil(PAGE)
+    });
+    for page in pages {
+        let hash = (SEGMENT ^ SEGMENT << 25 ^ page) as usize;
+        let group = hash % (HASH_TABLE_SIZE / GROUP) * GROUP;
+        let group = &mut table[group..group + GROUP];
+        // The segment, the page without the bits that the hash has anyway, and "valid"
+        let virtual_page = SEGMENT << 24 | (page << 12 >> 16) & !0x7f | 1;
+        // The size of the segment, the page, "referenced" and "changed"
+        let real_page = 1 << 58 | page << 12 | 0x180;
+        // A group that is full has no page for it, and an access would end the run.
+        if let Some(entry) = group.chunks_exact_mut(16).find(|e| e[7] & 1 == 0) {
+            entry[..8].copy_from_slice(&u64::to_be_bytes(virtual_page));
+            entry[8..].copy_from_slice(&u64::to_be_bytes(real_page));
+        }
+    }
+    let partition = HASH_TABLE.to_be_bytes().to_vec();
+    vec![(PARTITION_TABLE, partition), (HASH_TABLE, table)]
+}
 
 const BRANCH: &Pieces = &[(2, 2, 24)];
 const BRANCH_CONDITIONAL: &Pieces = &[(2, 2, 14)];
@@ -394,6 +457,16 @@ impl Isa for Powerpc {
         (1 << (st_other >> 5)) >> 2 << 2
     }
 
+    fn compared_with(&self, insn: &[u8]) -> Option<u64> {
+        let insn = first(insn)?;
+        match opcode(insn) {
+            // CMPLI, CMPI
+            10 => Some(u64::from(insn as u16)),
+            11 => Some(immediate(insn) as u64),
+            _ => None,
+        }
+    }
+
     /// Feature fixups. All offsets are relative to the record.
     fn alt_record(&self, record: &[u8]) -> Option<AltRecord> {
         let [start, end, alt_start, alt_end] =
@@ -594,6 +667,15 @@ mod tests {
         relocate(elf::R_PPC64_REL64, &mut data, 0, 1).unwrap();
         assert_eq!(data, [255, 255, 255, 255, 255, 255, 255, 255, 0]);
         assert!(relocate(elf::R_PPC64_ADDR64, &mut [0; 7], 0, 0).is_none());
+    }
+
+    #[test]
+    fn compared_with_constants() {
+        let compared = |insn: u32| Powerpc.compared_with(&insn.to_le_bytes());
+        assert_eq!(compared(0x282a_0005), Some(5)); // cmpldi 10, 5
+        assert_eq!(compared(0x280a_ffff), Some(0xffff)); // cmplwi 10, 65535
+        assert_eq!(compared(0x2c2a_ffff), Some(u64::MAX)); // cmpdi 10, -1
+        assert_eq!(compared(0x7c2a_2840), None); // cmpld 10, 5
     }
 
     #[test]

@@ -55,12 +55,13 @@ static MACHINE: Machine = Machine {
     arch: UcArch::RISCV,
     mode: Mode::RISCV64,
     // UC_CPU_RISCV64_ANY
-    model: 0,
+    model: Some(0),
     register: |nr| RegisterRISCV::X0 as i32 + i32::from(nr),
     fixed: &[(0, 0), (TP, THREAD)],
     control: &[],
     // A load has a signed offset of 12 bits.
     memory: &[(THREAD - 0x800, 0x2000, Permission::READ)],
+    contents: |_| Vec::new(),
     offset: Offset::Thread(THREAD),
     marks: &[],
     returned: None,

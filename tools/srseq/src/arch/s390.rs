@@ -50,7 +50,7 @@ static MACHINE: Machine = Machine {
     arch: UcArch::S390X,
     mode: Mode::BIG_ENDIAN,
     // UC_CPU_S390X_MAX
-    model: 36,
+    model: Some(36),
     register: |nr| RegisterS390X::R0 as i32 + i32::from(nr),
     fixed: &[],
     // The addressing mode of 64 bits.
@@ -59,6 +59,7 @@ static MACHINE: Machine = Machine {
         (0, LOWCORE_SIZE, READ_WRITE),
         (LOWCORE_RELOCATED, LOWCORE_SIZE, READ_WRITE),
     ],
+    contents: |_| Vec::new(),
     offset: Offset::Memory(&[LOWCORE_OFFSET, LOWCORE_RELOCATED + LOWCORE_OFFSET]),
     marks: &[LOWCORE_MARK, LOWCORE_RELOCATED + LOWCORE_MARK],
     returned: None,
