@@ -156,11 +156,33 @@ fn damaged() {
             &riscv_code(&[LD_OFFSET, C_ADD, C_LD, C_ADD_VALUE, C_SD, C_NOP]).0,
             &[plain(0, 12)],
         ),
+        module(
+            Arch::Powerpc,
+            &bytes(&[
+                powerpc::LD_OFFSET,
+                powerpc::LDX,
+                powerpc::ADD_VALUE,
+                powerpc::STDX,
+                powerpc::NOP,
+            ]),
+            &[plain(0, 16)],
+        ),
+        module(
+            Arch::Loongarch,
+            &bytes(&[
+                loongarch::LDX,
+                loongarch::ADD_VALUE,
+                loongarch::STX,
+                loongarch::NOP,
+            ]),
+            &[plain(0, 12)],
+        ),
         arm64_module(
             &[ADRP, ADD_LOW, PUBLISH, MRS, ADD, LDADD, TAKE_BACK, NOP],
             &[restart(12, 12)],
         ),
     ];
+    let publishes = files.len() - 1;
     let mut state = 1u64;
     let mut random = |below: usize| {
         state = state
@@ -169,8 +191,9 @@ fn damaged() {
         (state >> 33) as usize % below
     };
     let (mut errors, mut findings) = (0, 0);
-    for round in 0..5_000 {
-        let mut data = files[round % 5].clone();
+    for round in 0..7_000 {
+        let nr = round % files.len();
+        let mut data = files[nr].clone();
         for _ in 0..=random(3) {
             let at = random(data.len());
             data[at] = random(256) as u8;
@@ -178,7 +201,7 @@ fn damaged() {
         if random(8) == 0 {
             data.truncate(random(data.len()));
         }
-        match verified_in(&data, round % 5 == 4) {
+        match verified_in(&data, nr == publishes) {
             Err(_) => errors += 1,
             Ok(report) => findings += usize::from(!report.good()),
         }
