@@ -253,13 +253,13 @@ impl<'a> Body<'a> {
         /// The maximum number of instructions between a load and a store that are no atomic.
         const BETWEEN: usize = 3;
         let origin = self.address.wrapping_add(pos as u64);
-        let mut insns = disassembler.prefix(&self.text[pos..], origin).skip(1);
-        let mut insn = insns.next()?;
         let facts = self.image.arch.facts();
-        // Compilers make the same of any other code, which may be right.
-        if facts.adds == AddsOffset::Always {
-            return None;
-        }
+        // If each access adds the offset, the first instruction is the load, and a store alone is
+        // no section. Operations have the offset behind the address, which Clang does not do.
+        let always = facts.adds == AddsOffset::Always;
+        let insns = disassembler.prefix(&self.text[pos..], origin);
+        let mut insns = insns.skip(usize::from(!always));
+        let mut insn = insns.next()?;
         let first_adds = facts.adds == AddsOffset::First;
         let mut formed = first_adds;
         if !formed && insn.adds && insn.writes == [reg] && insn.reads.contains(&reg) {
@@ -272,7 +272,11 @@ impl<'a> Body<'a> {
             (Some(base), Some(index)) => !formed && index == reg && base != reg,
             _ => false,
         };
-        if !is_it || place.offset != 0 {
+        let is_last = |at: u64| {
+            let code = &self.text[(at - self.address) as usize..];
+            self.image.arch.offset_is_last(code)
+        };
+        if !is_it || place.offset != 0 || !is_last(insn.address) {
             return None;
         }
         let access = |at, what| Some(Access { origin, at, what });
@@ -283,7 +287,7 @@ impl<'a> Body<'a> {
         match (insn.loads, insn.stores) {
             (true, false) => {}
             // Compilers make the same of a store to an address that they have formed.
-            (false, true) if formed => return None,
+            (false, true) if formed || always => return None,
             (false, true) => return access(insn.address, What::Store),
             _ => return access(insn.address, What::of(&insn)),
         }
@@ -294,7 +298,7 @@ impl<'a> Body<'a> {
         let only_atomics = first_adds || formed && facts.adds == AddsOffset::Access;
         for (between, next) in insns.take(LONGEST).enumerate() {
             let what = What::of(&next);
-            if next.stores && next.memory == Some(place) {
+            if next.stores && next.memory == Some(place) && is_last(next.address) {
                 let close = between <= BETWEEN && !only_atomics;
                 return access(next.address, what).filter(|_| what == What::Atomic || close);
             }

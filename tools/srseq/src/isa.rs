@@ -217,6 +217,12 @@ pub trait Isa: fmt::Debug + Sync {
         None
     }
 
+    /// Whether an access that adds the offset names it behind the address, as operations do. That
+    /// tells them from other code, if compilers name it first.
+    fn offset_is_last(&self, _code: &[u8]) -> bool {
+        true
+    }
+
     /// Whether the instruction at a position in the text of a function disables interrupts, or
     /// increases the preemption count.
     fn disables(&self, text: &[u8], pos: usize) -> bool;

@@ -314,6 +314,10 @@ impl Isa for Loongarch {
         (from.contains(&OFFSET) && to != 0).then_some(to)
     }
 
+    fn offset_is_last(&self, code: &[u8]) -> bool {
+        first(code).is_some_and(|insn| registers(insn)[2] == OFFSET)
+    }
+
     fn disables(&self, text: &[u8], pos: usize) -> bool {
         /// The maximum distance of the instruction that sets the bit of interrupts, or increments
         /// the count.
