@@ -2,6 +2,7 @@
 
 //! Variants of the kernel: scenarios, one on top of the other, as `table+selftests`.
 
+use std::iter::once;
 use std::path::{Path, PathBuf};
 
 use anyhow::{bail, ensure};
@@ -45,9 +46,11 @@ impl Lab {
         variant.split('+').map(file).collect()
     }
 
-    /// The values of the scenarios' lines `#NAME# value`.
+    /// The values of the lines `#NAME# value` of the architecture's file for kunit.py, and of the
+    /// scenarios.
     pub fn directive(&self, wanted: &str, variant: &str) -> Vec<String> {
-        let text: String = self.scenarios(variant).iter().map(|file| read_or_none(file) + "\n").collect();
+        let files = once(self.kunit("config")).chain(self.scenarios(variant));
+        let text: String = files.map(|file| read_or_none(file) + "\n").collect();
         let lines = text.lines().filter_map(directive);
         lines.filter(|(name, _)| *name == wanted).map(|(_, value)| value.into()).collect()
     }
