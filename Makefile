@@ -80,10 +80,10 @@ distclean:
 #?   make distclean  remove everything
 #?
 #? Variables:
-#?   ARCH=arm64      the guest's architecture: arm64, s390 or riscv
+#?   ARCH=arm64      the guest's architecture: arm64, loongarch, powerpc, riscv or s390
 #?   MODE=           the kind of sections. arm64: plain (without atomic instructions; the
 #?                   default), table, publish (the scheme of the RFC). s390: table (the
-#?                   default), mviy (mainline's scheme). riscv: plain
+#?                   default), mviy (mainline's scheme). All others: plain
 #?   KSRC=DIR        the Linux 7.3 tree to start from; it is copied, not changed
 #?   O=DIR           the directory for all output (build); not inside a kernel tree
 #?   SECONDS=N       the duration of make torture (2) and make stat (10), by the guest's

@@ -133,12 +133,13 @@ SRK_OPS(64)
  * Constants that an instruction can just contain, or just not. arm64 adds and
  * subtracts 12 bits, as they are or times 4096. Its masks are one run of ones,
  * rotated and repeated. riscv has 12 bits with a sign, and s390 adds 8 bits with a
- * sign.
+ * sign. loongarch has 12 bits, and powerpc 16, with a sign only if they are added.
  */
 #define SRK_CONSTANTS(X)						\
 	X(0) X(1) X(-1) X(5) X(127) X(-129)				\
 	X(2047) X(2048) X(-2048) X(-2049)				\
 	X(4095) X(4096) X(4097) X(-4095) X(-4096)			\
+	X(32767) X(32768) X(-32768) X(-32769) X(65535) X(65536)		\
 	X(0xfff000) X(0x1000000) X(0x80000000) X(0xffffffff)		\
 	X(0x7f00) X(0xffef) X(0xff0000ff) X(0x5555555555555555)		\
 	X(0xa5a5a5a5a5a5a5a5) X(0xffffffff00000000) X(0x8000000000000001)
@@ -660,8 +661,7 @@ module_param_named(probe_ms, srk_probe_ms, uint, 0444);
 static void srk_probe_engine(struct kunit *test)
 {
 	struct kprobe p = {
-		.addr		= (kprobe_opcode_t *)
-				  dereference_function_descriptor(__sched_rseq_interrupted),
+		.symbol_name	= "__sched_rseq_interrupted",
 		.pre_handler	= srk_handler,
 	};
 	unsigned long least, end;

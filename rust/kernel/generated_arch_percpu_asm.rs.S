@@ -53,10 +53,12 @@ macro_rules! text {
 	TEXTS(64)
 }
 
-#elif defined(CONFIG_RISCV)
+#elif defined(CONFIG_LOONGARCH) || defined(CONFIG_PPC) || defined(CONFIG_RISCV)
 
 #undef __RSEQ_ARG_Z
+#undef __RSEQ_CONST
 #define __RSEQ_ARG_Z(name)	__RSEQ_ARG(name)
+#define __RSEQ_CONST(name)	""
 
 #define TEXTS(sz)								\
 	(read, sz) => {								\

@@ -20,10 +20,10 @@
 //! # What it compiles to
 //!
 //! The operations are C's `this_cpu_*()`. Each works on the copy of the CPU on which it commits,
-//! and is atomic towards interrupts of that CPU. On arm64, riscv and s390 they share their asm
-//! with C and are critical sections, see [`crate::sched_rseq`]. On x86-64 each is one instruction.
-//! Elsewhere, or without `CONFIG_SCHED_RSEQ`, they call C. The instructions for a `u64`, with the
-//! address and the arguments in registers:
+//! and is atomic towards interrupts of that CPU. On arm64, LoongArch, Power, riscv and s390 they
+//! share their asm with C and are critical sections, see [`crate::sched_rseq`]. On x86-64 each is
+//! one instruction. Elsewhere, or without `CONFIG_SCHED_RSEQ`, they call C. The instructions for a
+//! `u64`, with the address and the arguments in registers:
 //!
 //! | | arm64 | s390 | x86-64 |
 //! |---|---|---|---|
@@ -36,7 +36,7 @@
 //! | `xchg` | `mrs`, `add`, `swp` | `ag`, `lg`, `csg`, `jl` | `mov`, then `cmpxchg` in a loop |
 //! | `cmpxchg` | `mrs`, `add`, `mov`, `cas` | `ag`, `csg` | `cmpxchg` |
 //!
-//! With `CONFIG_SCHED_RSEQ_PLAIN` there is no atomic. riscv has only this:
+//! With `CONFIG_SCHED_RSEQ_PLAIN` there is no atomic. LoongArch, Power and riscv have only this:
 //!
 //! | | arm64 | riscv |
 //! |---|---|---|
@@ -47,6 +47,16 @@
 //! | `and`, `or` | with `and` or `orr` | with `and` or `or` |
 //! | `xchg` | `mrs`, `ldr`, `str` | `ld`, `add`, `ld`, `sd` |
 //! | `cmpxchg` | `mrs`, `ldr`, `cmp`, `b.ne`, `str` | `ld`, `add`, `ld`, `bne`, `sd` |
+//!
+//! | | LoongArch | Power |
+//! |---|---|---|
+//! | `get` | `ldx.d` | `ld`, `ldx` |
+//! | `set` | `stx.d` | `ld`, `stdx` |
+//! | `add` and the like | `ldx.d`, `add.d`, `stx.d` | `ld`, `ldx`, `add`, `stdx` |
+//! | `inc`, `dec` | with `addi.d` | with `addi` |
+//! | `and`, `or` | with `and` or `or` | with `and` or `or` |
+//! | `xchg` | `ldx.d`, `stx.d` | `ld`, `ldx`, `stdx` |
+//! | `cmpxchg` | `ldx.d`, `bne`, `stx.d` | `ld`, `ldx`, `cmpld`, `bne`, `stdx` |
 //!
 //! On arm64 one to three NOPs stand before the LSE atomic, because a CPU without LSE executes a
 //! loop of LDXR and STXR in the same place.
@@ -74,10 +84,17 @@ mod word;
 #[cfg(all(CONFIG_SCHED_RSEQ, CONFIG_ARM64))]
 mod arm64;
 #[cfg(not(any(
-    all(CONFIG_SCHED_RSEQ, any(CONFIG_ARM64, CONFIG_RISCV, CONFIG_S390)),
+    all(
+        CONFIG_SCHED_RSEQ,
+        any(CONFIG_ARM64, CONFIG_LOONGARCH, CONFIG_PPC, CONFIG_RISCV, CONFIG_S390)
+    ),
     all(CONFIG_X86_64, CONFIG_SMP)
 )))]
 mod generic;
+#[cfg(all(CONFIG_SCHED_RSEQ, CONFIG_LOONGARCH))]
+mod loongarch;
+#[cfg(all(CONFIG_SCHED_RSEQ, CONFIG_PPC))]
+mod powerpc;
 #[cfg(all(CONFIG_SCHED_RSEQ, CONFIG_RISCV))]
 mod riscv;
 #[cfg(all(CONFIG_SCHED_RSEQ, CONFIG_S390))]

@@ -3,6 +3,7 @@
  * Times operations with interrupts disabled. In QEMU with -icount shift=0 the clock
  * advances by a nanosecond an instruction.
  */
+#include <linux/interrupt.h>
 #include <linux/irqflags.h>
 #include <linux/percpu.h>
 
@@ -18,11 +19,9 @@ static const struct bench_unit *const units[] = {
 	&bench_refresh_lse,
 	&bench_fixed,
 	&bench_fixed_lse,
-#elif defined(CONFIG_S390)
-	&bench_preempt,
-#elif defined(CONFIG_SCHED_RSEQ)
+#elif defined(CONFIG_RISCV) && defined(CONFIG_SCHED_RSEQ)
 	&bench_atomic,
-#else
+#elif defined(CONFIG_RISCV) || defined(CONFIG_S390)
 	&bench_preempt,
 #endif
 };
@@ -72,6 +71,10 @@ static bool unit_runs(const struct bench_unit *unit)
 
 const char *bench_atomics(const struct bench_unit *unit)
 {
+	if (IS_ENABLED(CONFIG_LOONGARCH))
+		return "am";
+	if (IS_ENABLED(CONFIG_PPC))
+		return "larx";
 	return IS_ENABLED(CONFIG_S390) ? "interlocked" : "rv64";
 }
 #endif
@@ -106,6 +109,8 @@ u64 bench_try(const struct bench_unit *unit, const struct bench_op *op, bool loo
 	u64 slot, value;
 
 	local_irq_save(flags);
+	/* Otherwise an interrupt that is masked softly executes instructions, too. */
+	hard_irq_disable();
 	slot = slot_begin();
 	var = reset(unit, op);
 	if (loop)
@@ -125,6 +130,8 @@ static u64 time_of(const struct bench_unit *unit, const struct bench_op *op, u64
 	u64 slot, start, end;
 
 	local_irq_save(flags);
+	/* Otherwise an interrupt that is masked softly executes instructions, too. */
+	hard_irq_disable();
 	slot = slot_begin();
 	reset(unit, op);
 	start = bench_now_ns();

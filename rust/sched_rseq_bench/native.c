@@ -15,7 +15,7 @@
 #define BENCH_SCHEME		"table"
 #elif defined(CONFIG_S390)
 #define BENCH_SCHEME		"mviy"
-#elif defined(CONFIG_RISCV)
+#elif defined(CONFIG_PPC) || defined(CONFIG_RISCV)
 #define BENCH_SCHEME		"irq-off"
 #else
 #define BENCH_SCHEME		"preempt"

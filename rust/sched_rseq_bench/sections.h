@@ -10,6 +10,12 @@
 #ifdef CONFIG_ARM64
 #define INSNS			"mrs	x0, tpidr_el1\n	ldr	x0, [x1, x0]\n"
 #define RECORD(begin, len)	SCHED_RSEQ_RECORD(begin, len, SCHED_RSEQ_RESTART, 0)
+#elif defined(CONFIG_LOONGARCH)
+#define INSNS			"ldx.d	$a0, $a1, $r21\n	nop\n"
+#define RECORD(begin, len)	SCHED_RSEQ_RECORD(begin, len, SCHED_RSEQ_RESTART, 0)
+#elif defined(CONFIG_PPC)
+#define INSNS			"ld	3, 48(13)\n	ldx	3, 3, 4\n"
+#define RECORD(begin, len)	SCHED_RSEQ_RECORD(begin, len, SCHED_RSEQ_RESTART, 0)
 #elif defined(CONFIG_RISCV)
 #define INSNS			"ld	a0, 0(tp)\n	add	a0, a0, a1\n	ld	a0, (a0)\n"
 #define RECORD(begin, len)	SCHED_RSEQ_RECORD(begin, len, SCHED_RSEQ_RESTART, 0)

@@ -161,7 +161,36 @@ static __always_inline void srt_busted_no_publish(unsigned long base)
 	SRT_FAULTS_ATOMIC(fault)					\
 	SRT_FAULTS_PUBLISH(fault)
 
-#elif defined(CONFIG_RISCV) && defined(CONFIG_SCHED_RSEQ)
+#elif (defined(CONFIG_LOONGARCH) || defined(CONFIG_PPC) || defined(CONFIG_RISCV)) && \
+	defined(CONFIG_SCHED_RSEQ)
+
+#if defined(CONFIG_LOONGARCH)
+#define SRT_BUSTED_REG		"=&r"
+#define SRT_BUSTED_IN		[base] "r" (base)
+#define SRT_BUSTED_ADD							\
+	"	ldx.d	%[tmp], %[base], $r21\n"			\
+	"	addi.d	%[tmp], %[tmp], 1\n"
+#define SRT_BUSTED_COMMIT						\
+	"	stx.d	%[tmp], %[base], $r21\n"
+#elif defined(CONFIG_PPC)
+#define SRT_BUSTED_REG		"=&b"
+#define SRT_BUSTED_ADD							\
+	"	ld	%[p], %[off](13)\n"				\
+	"	ldx	%[tmp], %[p], %[base]\n"			\
+	"	addi	%[tmp], %[tmp], 1\n"
+#define SRT_BUSTED_COMMIT						\
+	"	stdx	%[tmp], %[p], %[base]\n"
+#define SRT_BUSTED_IN		[base] "r" (base), __RSEQ_IN
+#else
+#define SRT_BUSTED_REG		"=&r"
+#define SRT_BUSTED_ADD							\
+	__RSEQ_ADDRESS							\
+	"	ld	%[tmp], (%[p])\n"				\
+	"	addi	%[tmp], %[tmp], 1\n"
+#define SRT_BUSTED_COMMIT						\
+	"	sd	%[tmp], (%[p])\n"
+#define SRT_BUSTED_IN		[base] "r" (base), __RSEQ_IN
+#endif
 
 /* The end stands at one of three places: before, at, or behind the right one. */
 #define SRT_BUSTED_END(base, before, behind)				\
@@ -170,16 +199,14 @@ static __always_inline void srt_busted_no_publish(unsigned long base)
 									\
 	asm volatile(							\
 	"771:\n"							\
-	__RSEQ_ADDRESS							\
-	"	ld	%[tmp], (%[p])\n"				\
-	"	addi	%[tmp], %[tmp], 1\n"				\
+	SRT_BUSTED_ADD							\
 	before								\
-	"	sd	%[tmp], (%[p])\n"				\
+	SRT_BUSTED_COMMIT						\
 	"	nop\n"							\
 	behind								\
-	__RSEQ_RECORD(SCHED_RSEQ_PLAIN)				\
-	: [p] "=&r" (p), [tmp] "=&r" (tmp)				\
-	: [base] "r" (base), __RSEQ_IN					\
+	SCHED_RSEQ_RECORD(771b, 772b - 771b, SCHED_RSEQ_PLAIN, 0)	\
+	: [p] SRT_BUSTED_REG (p), [tmp] SRT_BUSTED_REG (tmp)		\
+	: SRT_BUSTED_IN							\
 	: "memory");							\
 })
 

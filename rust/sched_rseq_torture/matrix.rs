@@ -117,6 +117,10 @@ const MODE: &str = if cfg!(CONFIG_SCHED_RSEQ_PUBLISH) {
 
 const ARCH: &str = if cfg!(CONFIG_S390) {
     "s390"
+} else if cfg!(CONFIG_LOONGARCH) {
+    "loongarch"
+} else if cfg!(CONFIG_PPC) {
+    "powerpc"
 } else if cfg!(CONFIG_RISCV) {
     "riscv"
 } else {
