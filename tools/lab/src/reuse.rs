@@ -22,15 +22,19 @@ use crate::sys::{name, read, read_or_none, walk, write, Result, Run};
 /// operations. In module.h they change the end of struct module, which only the loader reads.
 const MODES: [&str; 3] = ["SCHED_RSEQ", "SCHED_RSEQ_PLAIN", "SCHED_RSEQ_MVIY"];
 
+/// This one, too, but only for objects that were made with it. Without it, operations of more than
+/// one step leave no descriptors.
+const STEPS: &str = "PERCPU_SECTIONS";
+
 fn has_operations(path: &str) -> bool {
     let path = format!("/{path}");
     let in_asm = path.rsplit_once("/include/asm/").is_some_and(|(arch, file)| {
         let arch = arch.rsplit_once("/arch/").map_or("/", |(_, arch)| arch);
-        !arch.contains('/') && ["percpu.h", "percpu_rseq.h"].contains(&file)
+        !arch.contains('/') && ["percpu.h", "percpu_rseq.h", "percpu_sections.h"].contains(&file)
     });
-    in_asm
-        || path.ends_with("/include/asm-generic/percpu_rseq.h")
-        || path.ends_with("/include/linux/module.h")
+    let others =
+        ["asm-generic/percpu_rseq.h", "linux/module.h", "linux/percpu-rwsem.h", "linux/percpu_sections.h"];
+    in_asm || others.iter().any(|file| path.ends_with(&format!("/include/{file}")))
 }
 
 fn is_word(c: char) -> bool {
@@ -94,6 +98,8 @@ pub fn reuse(before: &Path, build: &Path) -> Result<String> {
         .symmetric_difference(&without)
         .filter_map(|line| line.strip_prefix("CONFIG_")?.split('=').next())
         .collect();
+    let had_steps = without.contains(&format!("CONFIG_{STEPS}=y"));
+    let modes: Vec<_> = MODES.into_iter().chain(had_steps.then_some(STEPS)).collect();
     // Object files with descriptors.
     let mut grep = cmd!("grep", "-rlaP", "--include=*.o", "__sched_rseq\\x00", build);
     let with_section: BTreeSet<PathBuf> = grep.both()?.1.lines().map(PathBuf::from).collect();
@@ -124,7 +130,7 @@ pub fn reuse(before: &Path, build: &Path) -> Result<String> {
                     words_behind(&read_or_none(path), "CONFIG_").any(|name| changed.contains(name))
                 })
         };
-        let same = looked_at.iter().all(|name| MODES.contains(name))
+        let same = looked_at.iter().all(|name| modes.contains(name))
             && !with_section.contains(&object)
             && !words.iter().any(&mut looks);
         let made = time(&object);
@@ -167,6 +173,7 @@ mod tests {
         assert!(has_operations("/src/arch/arm64/include/asm/percpu.h"));
         assert!(has_operations("arch/s390/include/asm/percpu_rseq.h"));
         assert!(has_operations("/src/include/linux/module.h"));
+        assert!(has_operations("/src/include/linux/percpu-rwsem.h"));
         assert!(!has_operations("/src/include/linux/percpu.h"));
         assert!(!has_operations("/src/arch/arm64/include/asm/percpu-x.h"));
         assert!(!has_operations("/src/tools/include/asm/percpu.h"));
