@@ -402,6 +402,7 @@ pub const CALLERS_DISABLE: [(&str, &[&str]); 22] = [
             "irq_exit",
             "irq_exit_rcu",
             "irqentry_exit",
+            "irqentry_exit_norestart",
             "irqentry_nmi_enter",
             "irqentry_nmi_exit_norestart",
             "kprobe_breakpoint_handler",
