@@ -44,9 +44,9 @@ distclean:
 #?                   QEMU, torture per-CPU operations, print the counters
 #?   make test       run all checks; ends in one line of counts. ARCH= selects the checks
 #?                   of one architecture, or of several, as in ARCH="arm64 s390". Some
-#?                   run only on demand: x86_64 with ARCH=x86_64 (it has no sections, but
-#?                   the API for Rust), riscv's benchmarks with ARCH=riscv alone, and
-#?                   publish mode with MODE=publish
+#?                   run only on demand: loongarch, and x86_64 (it has no sections, but
+#?                   the API for Rust), if ARCH= names them; benchmarks of powerpc and
+#?                   riscv with that one alone; and publish mode with MODE=publish
 #?   make check      run the checks that need no kernel: format, lint, unit tests, model
 #?   make test-all   run all checks, also those that make test leaves out
 #?   make list       list the checks, and the command that runs each
