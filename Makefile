@@ -45,8 +45,9 @@ distclean:
 #?   make test       run all checks; ends in one line of counts. ARCH= selects the checks
 #?                   of one architecture, or of several, as in ARCH="arm64 s390". Some
 #?                   run only on demand: loongarch, and x86_64 (it has no sections, but
-#?                   the API for Rust), if ARCH= names them; benchmarks of powerpc and
-#?                   riscv with that one alone; and publish mode with MODE=publish
+#?                   the API for Rust), if ARCH= names them; the comparison of powerpc
+#?                   or riscv with a kernel without sections, if ARCH= names only that
+#?                   one; and publish mode with MODE=publish
 #?   make check      run the checks that need no kernel: format, lint, unit tests, model
 #?   make test-all   run all checks, also those that make test leaves out
 #?   make list       list the checks, and the command that runs each

@@ -376,7 +376,7 @@ impl Isa for Powerpc {
                     insn.loads = false;
                 }
             }
-            // BC, if it does not count, and neither links nor has an absolute target
+            // BC: a conditional branch that leaves CTR and LR alone, to a relative target.
             16 if first & 4 != 0 && word & 3 == 0 => {
                 let distance = gather(word, BRANCH_CONDITIONAL);
                 insn.flow = Flow::Branch(insn.address.wrapping_add_signed(distance));
