@@ -4,13 +4,15 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use anyhow::{ensure, Result};
+
 use crate::code::{Code, Publication};
 use crate::decide::{Section, Table};
 use crate::disasm::Disassembler;
 use crate::flow::{Access, Body, What};
 use crate::image::{Function, Image};
 use crate::insn::{Flow, Insn};
-use crate::isa::{AddsOffset, Stored};
+use crate::isa::{AddsOffset, Offset, Stored};
 use crate::mistake::Mistake;
 
 /// A broken rule, the address of the instruction, and a message.
@@ -324,7 +326,7 @@ pub fn look_up(table: &Table<'_>, code: &Code) -> Option<Broken> {
 
 /// Functions of Linux 7.3 whose callers have disabled preemption or interrupts, by the reason.
 /// They access per-CPU memory other than by `this_cpu_*()`, in places where rule `outside` looks.
-pub const CALLERS_DISABLE: [(&str, &[&str]); 22] = [
+pub const CALLERS_DISABLE: [(&str, &[&str]); 23] = [
     (
         "an interrupt handler, or called by the code of interrupts",
         &[
@@ -333,7 +335,9 @@ pub const CALLERS_DISABLE: [(&str, &[&str]); 22] = [
             "clock_comparator_interrupt",
             "do_cio_interrupt",
             "do_ext_call_interrupt",
+            "do_ext_irq",
             "do_interrupt_handler",
+            "do_io_irq",
             "flush_smp_call_function_queue",
             "generic_smp_call_function_single_interrupt",
             "handle_bad_irq",
@@ -447,6 +451,7 @@ pub const CALLERS_DISABLE: [(&str, &[&str]); 22] = [
             "smpcfd_dying_cpu",
             "spectre_bhb_enable_mitigation",
             "stp_sync_clock",
+            "tmigr_cpu_activate",
         ],
     ),
     (
@@ -492,6 +497,7 @@ pub const CALLERS_DISABLE: [(&str, &[&str]); 22] = [
         "include/linux/vmstat.h: the counters of events may be racy",
         &[
             "alloc_pages_bulk_noprof",
+            "drop_caches_sysctl_handler",
             "free_frozen_page_commit",
             "make_alloc_exact",
             "refresh_cpu_vm_stats",
@@ -560,6 +566,7 @@ pub const CALLERS_DISABLE: [(&str, &[&str]); 22] = [
         &[
             "srcu_barrier",
             "srcu_gp_start_if_needed",
+            "synchronize_srcu",
             "__srcu_check_read_flavor",
             "__srcu_read_lock_nmisafe",
             "__srcu_read_unlock_nmisafe",
@@ -577,6 +584,7 @@ pub const CALLERS_DISABLE: [(&str, &[&str]); 22] = [
     (
         "mm/slub.c: a local lock, which disables preemption, or a look at a CPU that may change",
         &[
+            "kmem_cache_free_bulk",
             "__kmalloc_nolock_noprof",
             "__pcs_replace_full_main",
             "__sheaf_flush_main_batch",
@@ -585,6 +593,10 @@ pub const CALLERS_DISABLE: [(&str, &[&str]); 22] = [
     (
         "arch/powerpc: on the CPU that is asked, by its interrupt or its worker",
         &["process_dtl_buffer", "read_idle_purr", "read_idle_spurr"],
+    ),
+    (
+        "lib/radix-tree.c: radix_tree_preload() of the caller, which disables preemption",
+        &["radix_tree_node_alloc"],
     ),
     (
         "the copy of any CPU will do",
@@ -715,7 +727,7 @@ pub fn look_outside(
     table: Option<Table<'_>>,
     marked: &[Section],
     offset_at: Option<i64>,
-) -> Vec<Access> {
+) -> Result<Vec<Access>> {
     let mut found = Vec::new();
     let in_section = |at: u64| {
         table.is_some_and(|t| t.find(at).is_some()) || marked.iter().any(|s| s.contains(at))
@@ -725,8 +737,16 @@ pub fn look_outside(
         .filter_map(|function| Scanned::new(image, function))
         .collect();
     let has_sections = image.has_sections();
-    let offset_at = offset_at
-        .or_else(|| has_sections.then(|| guess_offset_at(image, disassembler, &functions))?);
+    let offset_at = offset_at.or_else(|| {
+        (image.linked || has_sections).then(|| guess_offset_at(image, disassembler, &functions))?
+    });
+    let machine = image.arch.facts().machine.as_ref();
+    let in_thread = machine.is_some_and(|machine| matches!(machine.offset, Offset::Thread(_)));
+    ensure!(
+        !image.linked || !in_thread || offset_at.is_some(),
+        "no section, and no field from which operations load the offset of this CPU: code outside \
+         of sections cannot be judged"
+    );
     let called_disabled = called_disabled(image, &functions);
     for function in &functions {
         let mut from = BTreeMap::new();
@@ -761,5 +781,5 @@ pub fn look_outside(
         }
         found.extend(here.into_values());
     }
-    found
+    Ok(found)
 }

@@ -221,9 +221,9 @@ fn verify_image(
     }
     verifier.list(&wanted);
     let offset_at = verifier.offset_at;
-    let outside = look_outside(image, &disassembler, table, &marked, offset_at);
+    let outside = look_outside(image, &disassembler, table, &marked, offset_at)?;
     if options.mistakes {
-        verifier.missing(&sections, &marked);
+        verifier.missing(&sections, &marked)?;
     }
     // A finding of the list need not be shown twice.
     let findings = verifier.report.findings.iter();
@@ -418,7 +418,7 @@ impl Verifier<'_> {
 
     /// Removes descriptors: each alone, which the list must show, and all with the list. Of these,
     /// rule `outside` must show most.
-    fn missing(&mut self, described: &[Section], marked: &[Section]) {
+    fn missing(&mut self, described: &[Section], marked: &[Section]) -> Result<()> {
         /// Of a hundred.
         const MOST: usize = 80;
         let all: Vec<_> = self.image.described().into_iter().map(|(s, _)| s).collect();
@@ -431,7 +431,7 @@ impl Verifier<'_> {
             let told = found.then(|| "it is in the list".to_owned());
             self.count(Mistake::NoDescriptor, begin, told);
         }
-        let outside = look_outside(self.image, self.disassembler, None, marked, self.offset_at);
+        let outside = look_outside(self.image, self.disassembler, None, marked, self.offset_at)?;
         for section in described {
             let found = outside.iter().any(|access| section.contains(access.origin));
             let told = found.then(|| "it is outside of sections".to_owned());
@@ -454,6 +454,7 @@ impl Verifier<'_> {
             let why = no_difference(mistake.name()).what;
             self.find(first.begin, first.begin, "proof", why, None);
         }
+        Ok(())
     }
 
     /// Adds a finding with the instructions from an address on.
