@@ -331,6 +331,7 @@ pub fn kunit_nmi(check: &Check) -> Result {
     ensure!(good >= 12, "{good} operations were interrupted by NMIs only, not 12");
     text.has(r"\[PASSED\] srk_watchpoint")?;
     text.has(r"\[PASSED\] srk_breakpoint")?;
+    text.has(r"\[PASSED\] srk_step")?;
     text.quiet()
 }
 
