@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0
 
-export ARCH MODE KSRC O SMP CHECK JUNIT
+export ARCH MODE KSRC O SMP CHECK JUNIT CONFIG
 
 LAB := @tools/sh/lab.sh
 
 # Each of these runs its own steps in parallel.
 .NOTPARALLEL:
-.PHONY: help run test check test-all list prove torture verify selftests bench workloads defconfig stat shell doctor kernel module series tree patches scenarios clean distclean
+.PHONY: help run test check test-all list prove torture verify selftests bench workloads defconfig deb stat shell doctor kernel module series tree patches scenarios clean distclean
 
 help:
 	@sed -n 's/^#? \{0,1\}//p' Makefile
@@ -22,6 +22,9 @@ test-all:
 
 torture:
 	$(LAB) torture "$(MODE)" $(SECONDS)
+
+deb:
+	$(LAB) deb "$(MODE)"
 
 stat:
 	$(LAB) stat "$(or $(SECONDS),10)"
@@ -66,6 +69,9 @@ distclean:
 #?                   that differ in the scheme only; writes Documentation/benchmarks/
 #?   make defconfig  measure the sizes of the default kernel of arm64 or s390 with each
 #?                   scheme except publish; takes hours, writes Documentation/benchmarks/
+#?   make deb        make Debian packages of the kernel, its headers and the modules;
+#?                   CONFIG= names the kernel's configuration, MODE=off is the kernel
+#?                   without sections to compare with
 #?   make stat       show the module's counters in the guest each second, live, with
 #?                   torture for SECONDS= seconds
 #?   make shell      start the guest's shell, with the module loaded
@@ -87,6 +93,9 @@ distclean:
 #?                   default), mviy (mainline's scheme). All others: plain
 #?   KSRC=DIR        the Linux 7.3 tree to start from; it is copied, not changed
 #?   O=DIR           the directory for all output (build); not inside a kernel tree
+#?   CONFIG=FILE     the configuration of make deb's kernel; debian, debian-cloud and others
+#?                   are Debian's own, running is that of the running kernel. Without: a
+#?                   small kernel for QEMU
 #?   SECONDS=N       the duration of make torture (2) and make stat (10), by the guest's
 #?                   clock
 #?   CHECK=PATTERN   make test runs only the checks whose names match, as in

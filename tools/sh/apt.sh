@@ -75,6 +75,7 @@ private_sources() {
 	uri=$(archive_uri)
 	case $1 in
 	*-trixie) echo "deb [signed-by=$KEYRING] $uri trixie main" ;;
+	*-config) echo "deb [signed-by=$KEYRING] $uri trixie-backports main" ;;
 	*-sid) echo "deb [signed-by=$KEYRING] $uri sid main" ;;
 	*-firmware) echo "deb-src [signed-by=$KEYRING] $uri trixie main" ;;
 	*-src)

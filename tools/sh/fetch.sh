@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 # fetch.sh WAY VERSION DIR: unpack that kernel's source into DIR, which is one way to get it:
-# from-debian, from-debian-source or from-kernel-org. fetch.sh firmware: get the source of
-# the firmware into the cache. The lab calls this, and has the output in a log.
+# from-debian, from-debian-source or from-kernel-org. fetch.sh config VERSION FILE FLAVOUR:
+# get Debian's configuration of that name for kernels of that series. fetch.sh firmware: get
+# the source of the firmware into the cache. The lab calls this, and has the output in a log.
 
 . "$(dirname "$0")/lib.sh"
 . "$TOP/tools/sh/apt.sh"
+. "$TOP/tools/sh/tools.sh"
 
 KVER=${2:-}
 KSERIES=${KVER%.*}
@@ -59,6 +61,19 @@ from-kernel-org() {
 	xz -T0 -dc "$tar" | unpack
 }
 
+config() {
+	local pkg=linux-config-$KSERIES state=$DEBIAN_ARCH-config tmp=$1.tmp
+	private_update "$state"
+	rm -rf "$tmp"
+	mkdir -p "$tmp"
+	private_download "$state" "$pkg" "$tmp"
+	dpkg-deb -x "$tmp"/*.deb "$tmp"
+	xz -dc "$tmp/usr/src/$pkg/config.$2.xz" >"$tmp/config" ||
+		die "$pkg has no config.$2; it has: $(cd "$tmp/usr/src/$pkg" && echo config.*)"
+	mv "$tmp/config" "$1"
+	rm -rf "$tmp"
+}
+
 # source_package STATE PACKAGE=VERSION: into the cache. apt verifies what it downloads.
 source_package() {
 	mkdir -p "$CACHE/src"
@@ -70,5 +85,9 @@ firmware() {
 	source_package "$(host_arch)-firmware" arm-trusted-firmware=2.12.1+dfsg-1
 }
 
-[ -z "$DIR" ] || mkdir -p "$DIR"
-"$1"
+if [ "$1" = config ]; then
+	config "$3" "$4"
+else
+	[ -z "$DIR" ] || mkdir -p "$DIR"
+	"$1"
+fi

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
-# setup.sh [gcc|selftests|sparse]: install what the host lacks: packages, QEMU,
+# setup.sh [gcc|selftests|deb|sparse]: install what the host lacks: packages, QEMU,
 # bindgen, the guest's busybox, and on demand what only kernels compiled with gcc, make
-# selftests or the check of sparse need.  Silent, and fast, when nothing is missing.
+# selftests, make deb or the check of sparse need.  Silent, and fast, when nothing is missing.
 # PACKAGES has more of them, lines "package...|reason".
 
 . "$(dirname "$0")/lib.sh"

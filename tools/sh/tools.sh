@@ -31,7 +31,9 @@ rust_packages() {
 # cross_gcc: the package; the host's own compiler has its long name, too.
 cross_gcc() { [ "$(host_arch)" = "$DEBIAN_ARCH" ] && echo gcc || echo "gcc-$CROSS"; }
 
-# needed_packages [gcc|selftests]: lines "package...|reason".
+cross_libc() { [ "$(host_arch)" = "$DEBIAN_ARCH" ] && echo libc6-dev || echo "libc6-dev-$DEBIAN_ARCH-cross"; }
+
+# needed_packages [gcc|selftests|deb]: lines "package...|reason".
 needed_packages() {
 	local v=$LLVM_VERSION
 	cat <<-END
@@ -46,7 +48,8 @@ needed_packages() {
 	[ -z "${PACKAGES:-}" ] || echo "$PACKAGES"
 	case ${1:-} in
 	gcc) echo "$(cross_gcc)|compile a kernel with gcc" ;;
-	selftests) echo "$(cross_gcc) libc6-dev-$DEBIAN_ARCH-cross rsync|build the kernel's selftests for the guest" ;;
+	selftests) echo "$(cross_gcc) $(cross_libc) rsync|build the kernel's selftests for the guest" ;;
+	deb) echo "$(cross_gcc) $(cross_libc) dpkg-dev debhelper kmod rsync|make Debian packages" ;;
 	esac
 }
 

@@ -39,12 +39,16 @@ pub struct Arch {
     pub qemu: String,
     /// What the names of the cross compiler's programs begin with.
     pub cross: Option<String>,
-    /// For tools/sh only: QEMU's package, Debian's name of the architecture, since when Debian has
-    /// it, and the oldest Rust that does.
+    /// Debian's name of it.
+    pub debian_arch: String,
+    /// Debian's configurations in the package linux-config-X.Y, by the names that `make deb` has
+    /// for them.
+    #[serde(default)]
+    pub debian_configs: BTreeMap<String, String>,
+    /// For tools/sh only: QEMU's package, since when Debian has the architecture, and the oldest
+    /// Rust that does.
     #[serde(rename = "qemu_package")]
     _qemu_package: String,
-    #[serde(rename = "debian_arch")]
-    _debian_arch: String,
     #[serde(rename = "debian_since")]
     _debian_since: Option<String>,
     #[serde(rename = "rustc_min")]

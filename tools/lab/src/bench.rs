@@ -75,15 +75,8 @@ impl<'a> Arguments<'a> {
 
     /// What the numbers of these kernels were made with. Call it after the last boot.
     fn about(&mut self, lab: &Lab, variants: &[String]) -> Result {
-        let git = |args: &[&str]| cmd!("git", "-C", &self.lab.top).args(args).both();
-        let (rc, commit) = git(&["rev-parse", "--short=12", "HEAD"])?;
-        let mut commit = if rc == 0 { commit.trim().to_owned() } else { "unknown".into() };
-        // Results themselves, of another architecture maybe, make no other tree.
-        if git(&["diff", "--quiet", "HEAD", "--", ".", ":!Documentation/benchmarks"])?.0 != 0 {
-            commit += "-dirty";
-        }
         let mut about = vec![
-            format!("commit={commit}"),
+            format!("commit={}", self.lab.commit()?),
             format!("kernel={}", lab.kver),
             format!("clang={}", version_of("clang")),
             format!("rustc={}", version_of("rustc")),

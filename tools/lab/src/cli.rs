@@ -67,6 +67,8 @@ enum Command {
     Kernel { variant: Option<String> },
     /// Build the modules, or those named, against a kernel.
     Module { variant: Option<String>, names: Vec<String> },
+    /// Make Debian packages of a kernel and of the modules. CONFIG= names its configuration.
+    Deb { mode: Option<String> },
     /// Build the kernel after each patch of the series.
     Bisect { variant: Option<String> },
     /// Do run and torture on more kernels.
@@ -133,6 +135,13 @@ pub fn run(args: Args) -> Result {
             let names: Vec<_> = names.iter().map(|name| name.as_str()).collect();
             lab.module(on, &names).map(|_| ())
         }),
+        Command::Deb { mode } => {
+            if mode.as_deref() == Some("off") {
+                // To compare with: no mode of sections.
+                std::env::remove_var("MODE");
+            }
+            on(any()?, mode, |lab, on| lab.deb(on))
+        }
         Command::Bisect { variant } => on(any()?, variant, |lab, on| lab.bisect(on)),
         Command::Scenarios => with_sections()?.all_scenarios(),
         Command::Series => {

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use crate::cmd;
 use crate::lab::Lab;
 use crate::module::with_ending;
-use crate::sys::{copy, list, name, read, read_or_none, remove, sha256, skip, write, Log, Result, Run, Step};
+use crate::sys::{copy, name, read, read_or_none, remove, sha256, skip, write, Log, Result, Run, Step};
 use crate::text::{regex, Text, COMPLAINTS};
 
 /// Where firmware takes the kernel and the initramfs from.
@@ -25,8 +25,11 @@ pub const BENCH_SMP: &str = "1,maxcpus=2";
 /// A guest that can be booted.
 pub struct Guest<'a> {
     lab: &'a Lab,
-    /// The kernel's directory.
-    pub dir: PathBuf,
+    /// The program that makes an initramfs, of the kernel.
+    gen_init_cpio: PathBuf,
+    image: PathBuf,
+    /// What `/lib/modules` has.
+    modules: Vec<PathBuf>,
     /// Its initramfs and what else it has files for, removed in the end.
     files: PathBuf,
     firmware: bool,
@@ -72,11 +75,29 @@ impl Lab {
     /// A guest with that kernel and every module that was built for it. `list` has lines for
     /// gen_init_cpio of what else is in it.
     pub fn guest(&self, variant: &str, list: &str) -> Result<Guest<'_>> {
+        let dir = self.kernel_dir(variant)?;
+        let mut dirs = crate::sys::list(dir.join("modules"));
+        dirs.push(dir.join("samples/rust"));
+        let mut modules: Vec<_> = dirs.iter().flat_map(|dir| with_ending(dir, "ko")).collect();
+        modules.extend(Some(dir.join("kernel/torture.ko")).filter(|path| path.exists()));
+        self.guest_of(variant, dir.join(&self.arch.image), modules, list)
+    }
+
+    /// The same with that image and these modules, which were made of that kernel.
+    pub fn guest_of(
+        &self,
+        variant: &str,
+        image: PathBuf,
+        modules: Vec<PathBuf>,
+        list: &str,
+    ) -> Result<Guest<'_>> {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let guest = Guest {
             lab: self,
-            dir: self.kernel_dir(variant)?,
+            gen_init_cpio: self.kernel_dir(variant)?.join("usr/gen_init_cpio"),
+            image,
+            modules,
             files: self.out.join("guests").join(format!("{}-{number}", id())),
             firmware: self.last_directive("FIRMWARE", variant).is_some(),
         };
@@ -103,17 +124,13 @@ impl Guest<'_> {
         text +=
             &format!("file /bin/busybox {} 0755 0 0\nslink /bin/sh busybox 0777 0 0\n", busybox.display());
         text += &format!("file /init {} 0755 0 0\n", top.join("tools/guest/init").display());
-        let mut dirs = list(self.dir.join("modules"));
-        dirs.push(self.dir.join("samples/rust"));
-        let mut modules: Vec<_> = dirs.iter().flat_map(|dir| with_ending(dir, "ko")).collect();
-        modules.extend(Some(self.dir.join("kernel/torture.ko")).filter(|path| path.exists()));
-        for path in modules {
-            text += &format!("file /lib/modules/{} {} 0644 0 0\n", name(&path), path.display());
+        for path in &self.modules {
+            text += &format!("file /lib/modules/{} {} 0644 0 0\n", name(path), path.display());
         }
         let file = self.files.join("list");
         write(&file, text + more)?;
         let out = File::create(self.initramfs())?;
-        cmd!(self.dir.join("usr/gen_init_cpio"), file).stdout(out).ok()
+        cmd!(&self.gen_init_cpio, file).stdout(out).ok()
     }
 
     /// QEMU for a guest with these kernel arguments.
@@ -122,7 +139,7 @@ impl Guest<'_> {
         let mut qemu = if self.firmware {
             self.qemu_with_firmware(&append)?
         } else {
-            self.lab.qemu(&self.dir.join(&self.lab.arch.image), &self.initramfs(), &append)
+            self.lab.qemu(&self.image, &self.initramfs(), &append)
         };
         qemu.args(more).stdin(Stdio::null());
         Ok(qemu)
@@ -158,7 +175,7 @@ impl Guest<'_> {
         };
         let mut qemu = base();
         qemu.args(["-machine", &machine, "-semihosting-config", "enable=on,target=native", "-device"]);
-        qemu.arg(loader(&self.dir.join(&lab.arch.image), KERNEL_ADDRESS)).arg("-device");
+        qemu.arg(loader(&self.image, KERNEL_ADDRESS)).arg("-device");
         qemu.arg(loader(&self.initramfs(), INITRAMFS_ADDRESS)).arg("-dtb").arg(tree);
         // The rest of the firmware is loaded from the directory that QEMU runs in.
         qemu.current_dir(lab.firmware_dir());

@@ -5,7 +5,7 @@
 //!
 //! The directory also serves kunit.py's tests and the modules' build. With `#BASE# target` in a
 //! scenario, that configuration takes the place of `.config.fragment`, and only the kernel is
-//! built, without modules.
+//! built, without modules. `#BASE# @CONFIG@` is the file that `make deb CONFIG=` names.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -20,7 +20,10 @@ use crate::lab::Lab;
 use crate::reuse;
 use crate::scenario::warnings;
 use crate::source::tmp;
-use crate::sys::{pipe, read, read_or_none, remove, sha256, step, walk, write, Log, Result, Run};
+use crate::sys::{copy, pipe, read, read_or_none, remove, sha256, step, walk, write, Log, Result, Run};
+
+/// The base that is a file.
+const CONFIG: &str = "@CONFIG@";
 
 /// A kernel to build.
 struct Kernel<'a> {
@@ -127,7 +130,10 @@ impl Kernel<'_> {
 
     fn configure(&self, copied: Option<&Path>, log: &Log) -> Result<i32> {
         if let Some(base) = &self.base {
-            log.ok(self.make().arg(base))?;
+            match &self.lab.config {
+                Some(file) if base == CONFIG => copy(file, self.dir.join(".config"))?,
+                _ => _ = log.ok(self.make().arg(base))?,
+            }
             let mut merge = cmd!(self.lab.src.join("scripts/kconfig/merge_config.sh"), "-m", "-O");
             merge.arg(&self.dir).arg(self.dir.join(".config")).arg(self.wanted());
             log.ok(merge.kernel())?;
@@ -175,6 +181,7 @@ impl Kernel<'_> {
         files.push(self.lab.kunit("py"));
         files.extend(["overlay", "origin"].map(|name| self.lab.src.join(".sched_rseq").join(name)));
         files.push(self.dir.join("sched_rseq.ksyms"));
+        files.extend(self.lab.config.clone());
         files.iter().for_each(|file| text += &read_or_none(file));
         text += &self.options.join(" ");
         // Of gcc's kernels clang compiles the host's programs, and bindgen reads their headers.

@@ -45,6 +45,8 @@ pub struct Lab {
     pub machine: String,
     /// MiB of its memory.
     pub memory: String,
+    /// The configuration of the kernel, if not the project's.
+    pub config: Option<PathBuf>,
     /// Kernel arguments.
     pub boot_args: String,
     /// The exception level that firmware starts the kernel at.
@@ -157,6 +159,7 @@ impl Lab {
             cpu: var("CPU").unwrap_or_else(|| arch.cpus[0].1.clone()),
             machine: var("MACHINE").unwrap_or_else(|| arch.machine.clone()),
             memory: "512".into(),
+            config: None,
             boot_args: var("BOOT_ARGS").unwrap_or_default(),
             shots: number("SHOTS", 300)?,
             boot_timeout: number("BOOT_TIMEOUT", 600)?,

@@ -9,6 +9,7 @@ mod arch;
 mod bench;
 mod checks;
 mod cli;
+mod deb;
 mod git;
 mod guest;
 mod kernel;

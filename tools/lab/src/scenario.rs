@@ -106,8 +106,7 @@ impl Lab {
     }
 
     /// The wanted options, those that are for this architecture only (`#ARCH-NAME# option`)
-    /// among them. They come on top of nothing, or of the configuration that `#BASE# target`
-    /// makes.
+    /// among them. They come on top of nothing, or of the configuration of `#BASE#`.
     pub fn merged_config(&self, variant: &str) -> String {
         let mut files = Vec::new();
         if self.directive("BASE", variant).is_empty() {
@@ -135,7 +134,7 @@ impl Lab {
     }
 
     /// What make gets for that kernel and its modules. `@TOP@` in a line `#MAKE#` is the project's
-    /// directory.
+    /// directory, and `@MODE@` the first scenario.
     pub fn make_options(&self, variant: &str) -> Result<Vec<String>> {
         let mut options = vec!["LLVM=1".to_owned()];
         let compiler = self.compiler(variant)?;
@@ -143,7 +142,9 @@ impl Lab {
             options.push(format!("CC={compiler}"));
         }
         let top = self.top.display().to_string();
-        options.extend(self.directive("MAKE", variant).iter().map(|option| option.replace("@TOP@", &top)));
+        let mode = variant.split('+').next().unwrap_or_default();
+        let replaced = |option: &String| option.replace("@TOP@", &top).replace("@MODE@", mode);
+        options.extend(self.directive("MAKE", variant).iter().map(replaced));
         Ok(options)
     }
 

@@ -152,7 +152,7 @@ impl Run for Command {
     }
 
     fn kernel(&mut self) -> &mut Self {
-        const NAMES: &str = "O KSRC MODE CHECK KBUILD_OUTPUT ARCH MAKEFLAGS MFLAGS MAKELEVEL";
+        const NAMES: &str = "O KSRC MODE CONFIG CHECK KBUILD_OUTPUT ARCH MAKEFLAGS MFLAGS MAKELEVEL";
         NAMES.split(' ').for_each(|name| _ = self.env_remove(name));
         self
     }

@@ -11,6 +11,7 @@ use anyhow::{bail, ensure, Context};
 use super::{must_fail, must_pass, Check};
 use crate::arch::Arch;
 use crate::cmd;
+use crate::deb::PACKED;
 use crate::lab::Lab;
 use crate::mail;
 use crate::module::with_ending;
@@ -387,6 +388,43 @@ pub fn work_tree_clean(check: &Check) -> Result {
         bail!("before:\n{before}\nafter:\n{now}");
     }
     Ok(())
+}
+
+/// `make deb` makes packages, and what they contain boots, loads and runs.
+pub fn deb(check: &Check) -> Result {
+    let lab = &check.lab;
+    let packages = lab.packages(&check.kernel)?;
+    let root = check.file("packages");
+    remove(&root)?;
+    for file in &packages.files {
+        must_pass(cmd!("dpkg-deb", "--info", file).arg("control"))?;
+        cmd!("dpkg-deb", "--extract", file, &root).ok()?;
+    }
+    let release = &packages.release;
+    let modules = root.join("lib/modules").join(release);
+    for path in ["boot/config-", "boot/System.map-", "usr/src/linux-headers-"] {
+        let path = root.join(format!("{path}{release}"));
+        ensure!(path.exists(), "no package has {}", path.display());
+    }
+    // Programs of the guest's architecture, as others of it are.
+    let machine = |file: &Path| -> Result<Vec<u8>> { Ok(fs::read(file)?[..20].to_vec()) };
+    let modpost = root.join(format!("usr/src/linux-headers-{release}/scripts/mod/modpost"));
+    let busybox = lab.guest_dir().join("busybox");
+    ensure!(
+        machine(&modpost)?[18..] == machine(&busybox)?[18..],
+        "{} is for another machine",
+        modpost.display()
+    );
+
+    let mut files: Vec<_> = PACKED.map(|module| modules.join(format!("updates/{module}.ko"))).into();
+    files.push(modules.join("kernel/kernel/torture.ko"));
+    let image = root.join(format!("boot/vmlinuz-{release}"));
+    let text =
+        lab.guest_of(&check.kernel, image, files, "")?.print("srseq=run srseq.type=inject srseq.shots=20")?;
+    text.has(&format!("Linux version {release} .*#1\\+g"))?;
+    text.has("^.*sched_rseq_torture: PASS .* lost=0")?;
+    text.quiet()?;
+    remove(root)
 }
 
 #[cfg(test)]

@@ -110,7 +110,7 @@ pub const HOST: [Def; 25] = {
 };
 
 /// Checks on the kernels that an architecture names, in the order in which they are done.
-pub const ON_KERNELS: [Def; 47] = {
+pub const ON_KERNELS: [Def; 49] = {
     use Need::*;
     [
         def("bad-mode", &[Setup], |check| input::bad_variable(check, "run", "MODE", &check.argument)),
@@ -130,6 +130,7 @@ pub const ON_KERNELS: [Def; 47] = {
         def("sample", &[Module], boots::sample),
         def("same-code", &[Module], code::same_code),
         def("build-from-top", &[Module], build::from_top),
+        def("deb", &[Module], build::deb),
         def("big", &[Module], boots::big),
         def("exports", &[Module], code::exports),
         def("trimmed", &[Kernel], build::trimmed),
@@ -154,7 +155,8 @@ pub const ON_KERNELS: [Def; 47] = {
         def("refused-off", &[Module], boots::refused_off),
         def("figures", &[Kernel, KernelOff, KernelOther], code::figures),
         def("fast-path", &[Module, ModuleOff], code::fast_path),
-        def("outside", &[Module, KernelOff, Tool], table::outside),
+        def("outside", &[Module, Tool], table::outside),
+        def("outside-off", &[Kernel, Tool], table::outside_off),
         def("hook-costs-nothing", &[Kernel, KernelOff], code::hook),
         def("entry", &[Kernel, KernelOff], code::entry),
         def("trace", &[Module], boots::trace),

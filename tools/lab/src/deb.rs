@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `make deb`: Debian packages of a kernel by its own `bindeb-pkg`, and one of the modules.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{bail, ensure};
+
+use crate::cmd;
+use crate::lab::{var, Lab};
+use crate::sys::{list, name, read, read_or_none, remove, write, Log, Result, Run};
+use crate::text::Text;
+
+/// The modules that the packages have.
+pub const PACKED: [&str; 3] = ["sched_rseq", "sched_rseq_torture", "sched_rseq_bench"];
+
+/// The packages of a kernel.
+pub struct Packages {
+    /// What `uname -r` says.
+    pub release: String,
+    pub files: Vec<PathBuf>,
+}
+
+/// A kernel to make packages of.
+struct Kernel<'a> {
+    lab: &'a Lab,
+    variant: &'a str,
+    dir: PathBuf,
+    release: String,
+    /// That of the packages.
+    version: String,
+    /// Debian's name of the architecture.
+    arch: String,
+}
+
+impl Lab {
+    /// Makes packages of the kernel with sections of that kind, or `off`.
+    pub fn deb(&self, mode: &str) -> Result {
+        let Some(wanted) = var("CONFIG") else {
+            let variant = format!("{mode}+deb");
+            let packages = self.packages(&variant)?;
+            println!(
+                "This kernel is small, for QEMU. For a machine: make deb CONFIG=debian, or CONFIG=running."
+            );
+            return self.tell(&variant, &packages);
+        };
+        let lab = Lab { config: Some(self.config(&wanted)?), ..self.clone() };
+        let variant = format!("{mode}+distro+deb");
+        lab.tell(&variant, &lab.packages(&variant)?)
+    }
+
+    fn tell(&self, variant: &str, packages: &Packages) -> Result {
+        for file in &packages.files {
+            println!("{:>8} KiB  {}", file.metadata()?.len() / 1024, file.display());
+        }
+        let (count, release) = (packages.files.len(), &packages.release);
+        println!("deb: PASS arch={} mode={variant} release={release} packages={count}", self.arch.name);
+        Ok(())
+    }
+
+    /// The configuration that `CONFIG=` names.
+    fn config(&self, wanted: &str) -> Result<PathBuf> {
+        if let Some(flavour) = self.arch.debian_configs.get(wanted) {
+            return self.debian_config(flavour);
+        }
+        let file = match wanted {
+            "running" => format!("/boot/config-{}", cmd!("uname", "-r").text()?.trim()),
+            file => file.into(),
+        };
+        let Ok(text) = read(&file) else {
+            let names: Vec<_> = self.arch.debian_configs.keys().map(String::as_str).collect();
+            bail!(
+                "CONFIG={wanted}: {file} cannot be read; use a file, running{}{}",
+                if names.is_empty() { "" } else { ", " },
+                names.join(", ")
+            );
+        };
+        let text = Text(text);
+        let of = text.groups("^# Linux/([a-z0-9_]+) .* Kernel Configuration$").pop();
+        let of = of.map_or(String::new(), |groups| groups[0].to_owned());
+        let arch = &self.arch.name;
+        ensure!(of == *arch, "CONFIG={wanted}: {file} is no configuration of a kernel for ARCH={arch}");
+        Ok(fs::canonicalize(file)?)
+    }
+
+    /// One of Debian's, by its name in the package linux-config-X.Y.
+    fn debian_config(&self, flavour: &str) -> Result<PathBuf> {
+        self.setup("")?;
+        let file = self.cache.join("config").join(format!("{}.{flavour}", self.kver));
+        if !file.exists() {
+            let mut fetch = self.script("fetch.sh");
+            fetch.args(["config", &self.kver]).arg(&file).arg(flavour);
+            self.step("Debian's configuration", "config-debian", |log| log.rc(&mut fetch))?
+                .must("is the network there?")?;
+        }
+        Ok(file)
+    }
+
+    /// Makes the packages of a kernel, which has the scenario deb.
+    pub fn packages(&self, variant: &str) -> Result<Packages> {
+        self.setup("deb")?;
+        let dir = self.kernel(variant)?;
+        let commit = self.commit()?.replace('-', ".");
+        let kernel = Kernel {
+            lab: self,
+            variant,
+            release: read_or_none(dir.join("include/config/kernel.release")),
+            version: format!("{}-1+g{commit}", self.kver),
+            arch: self.arch.debian_arch.clone(),
+            dir,
+        };
+        let to = self.out.join("deb");
+        fs::create_dir_all(&to)?;
+        let title = |what: &str| format!("{variant} packages: {what}");
+        let log = format!("deb-{}-{variant}", self.arch.name);
+        self.step(&title("kernel"), &log, |log| kernel.pack(log))?.must("")?;
+        self.module(variant, &PACKED)?;
+        let log = format!("{log}-modules");
+        self.step(&title("modules"), &log, |log| kernel.pack_modules(log))?.must("")?;
+
+        let release = kernel.release.clone();
+        let mut files = Vec::new();
+        for package in ["linux-image", "linux-headers", "sched-rseq-modules"] {
+            let start = format!("{package}-{release}_");
+            let end = format!("_{}.deb", kernel.arch);
+            let is_it = |file: &Path| name(file).starts_with(&start) && name(file).ends_with(&end);
+            for old in list(&to).iter().filter(|file| is_it(file)) {
+                remove(old)?;
+            }
+            // bindeb-pkg puts them beside the build directory.
+            let new = self.out.join(format!("{start}{}{end}", kernel.version));
+            ensure!(new.exists(), "bindeb-pkg did not make {}", new.display());
+            files.push(to.join(name(&new)));
+            fs::rename(&new, files.last().unwrap())?;
+        }
+        Ok(Packages { release, files })
+    }
+
+    /// The commit that the work tree is at, with `-dirty` if it has changes. Results themselves, of
+    /// another architecture maybe, make no other tree.
+    pub fn commit(&self) -> Result<String> {
+        let git = |args: &[&str]| cmd!("git", "-C", &self.top).args(args).both();
+        let (0, commit) = git(&["rev-parse", "--short=12", "HEAD"])? else {
+            return Ok("unknown".into());
+        };
+        let clean = git(&["diff", "--quiet", "HEAD", "--", ".", ":!Documentation/benchmarks"])?.0 == 0;
+        Ok(commit.trim().to_owned() + if clean { "" } else { "-dirty" })
+    }
+}
+
+impl Kernel<'_> {
+    /// The package of the image, and that of the headers. There is none of the C library's.
+    fn pack(&self, log: &Log) -> Result<i32> {
+        let mut make = self.lab.kernel_make(&self.lab.src);
+        make.arg(format!("O={}", self.dir.display())).args(self.lab.make_options(self.variant)?);
+        make.arg(format!("-j{}", self.lab.jobs)).arg("DPKG_FLAGS=--target=binary-image,binary-headers");
+        make.env("KDEB_PKGVERSION", &self.version).env("KDEB_CHANGELOG_DIST", "unstable");
+        log.rc(self.signed(&mut make).arg("bindeb-pkg"))
+    }
+
+    /// The same, with the name of who makes packages, if the user has none.
+    fn signed<'a>(&self, command: &'a mut Command) -> &'a mut Command {
+        if var("DEBEMAIL").is_none() {
+            command.env("DEBFULLNAME", "sched_rseq").env("DEBEMAIL", "sched_rseq@localhost");
+        }
+        command
+    }
+
+    /// The package of this project's modules.
+    fn pack_modules(&self, log: &Log) -> Result<i32> {
+        let (lab, release) = (self.lab, &self.release);
+        let root = self.dir.join("debian/sched-rseq-modules");
+        remove(&root)?;
+        for module in PACKED {
+            let mut make = lab.kernel_make(&self.dir);
+            make.args(lab.make_options(self.variant)?).arg("INSTALL_MOD_STRIP=1");
+            make.arg(format!("INSTALL_MOD_PATH={}", root.display())).arg("DEPMOD=true");
+            make.arg(format!("M={}", lab.file("rust").join(module).display()));
+            make.arg(format!("MO={}", self.dir.join("modules").join(module).display()));
+            log.ok(make.arg("modules_install"))?;
+        }
+        let maintainer = match (var("DEBFULLNAME"), var("DEBEMAIL")) {
+            (Some(name), Some(email)) => format!("{name} <{email}>"),
+            (None, Some(email)) => email,
+            _ => "sched_rseq <sched_rseq@localhost>".into(),
+        };
+        let control = format!(
+            "Package: sched-rseq-modules-{release}\nVersion: {version}\nArchitecture: {arch}\n\
+            Maintainer: {maintainer}\nSection: kernel\nPriority: optional\n\
+            Depends: linux-image-{release} (= {version}), kmod\n\
+            Description: modules of sched_rseq for Linux {release}\n \
+            sched_rseq counts how often the kernel resumed critical sections, sched_rseq_torture\n \
+            tests them, and sched_rseq_bench measures per-CPU operations.\n",
+            version = self.version,
+            arch = self.arch,
+        );
+        write(root.join("DEBIAN/control"), control)?;
+        for script in ["postinst", "postrm"] {
+            let file = root.join("DEBIAN").join(script);
+            // The kernel's package may be removed before this one.
+            let text = format!(
+                "#!/bin/sh\nset -e\n[ ! -e /lib/modules/{release}/modules.order ] || depmod {release}\n"
+            );
+            write(&file, text)?;
+            fs::set_permissions(&file, fs::Permissions::from_mode(0o755))?;
+        }
+        let mut pack = cmd!("dpkg-deb", "--root-owner-group", "--build", &root);
+        let deb = format!("sched-rseq-modules-{release}_{}_{}.deb", self.version, self.arch);
+        log.rc(pack.arg(lab.out.join(deb)))
+    }
+}
