@@ -156,10 +156,11 @@ pub unsafe trait Value: private::Sealed + 'static {}
 /// Whether an NMI may use the operations of [`PerCpu`] on a variable that other contexts use.
 ///
 /// This is true where the architecture selects `CONFIG_ARCH_HAS_NMI_SAFE_THIS_CPU_OPS`, and with
-/// `CONFIG_SCHED_RSEQ`. Elsewhere an operation loads, computes and stores with interrupts
-/// disabled. An NMI can still come. If the NMI writes the variable between the load and the store,
-/// the store overwrites its value. If the variable is larger than a `usize`, the NMI may also read
-/// a value that is half old, half new.
+/// `CONFIG_SCHED_RSEQ` except on Power, where a machine check in real mode restarts nothing.
+/// Elsewhere an operation loads, computes and stores with interrupts disabled. An NMI can still
+/// come. If the NMI writes the variable between the load and the store, the store overwrites its
+/// value. If the variable is larger than a `usize`, the NMI may also read a value that is half old,
+/// half new.
 ///
 /// # Examples
 ///
@@ -181,7 +182,7 @@ pub unsafe trait Value: private::Sealed + 'static {}
 /// ```
 pub const NMI_SAFE: bool = cfg!(any(
     CONFIG_ARCH_HAS_NMI_SAFE_THIS_CPU_OPS,
-    CONFIG_SCHED_RSEQ
+    all(CONFIG_SCHED_RSEQ, not(CONFIG_PPC))
 ));
 
 /// Returns the CPUs that can ever exist. These have a copy of each per-CPU variable.
