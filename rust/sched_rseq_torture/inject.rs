@@ -142,6 +142,7 @@ mod sdei {
         fn srt_sdei_stop();
         fn srt_sdei_events() -> u64;
         fn srt_sdei_masked() -> u64;
+        fn srt_sdei_stub() -> u64;
     }
 
     pub(super) struct Events;
@@ -158,10 +159,11 @@ mod sdei {
             }
         }
 
-        /// Returns the number of events, and of those that hit masked interrupts.
-        pub(super) fn count(&self) -> (u64, u64) {
+        /// Returns the number of events, of those that hit masked interrupts, and of those that hit
+        /// the stub that restarts a section.
+        pub(super) fn count(&self) -> (u64, u64, u64) {
             // SAFETY: There are no requirements, and no shot is under way.
-            unsafe { (srt_sdei_events(), srt_sdei_masked()) }
+            unsafe { (srt_sdei_events(), srt_sdei_masked(), srt_sdei_stub()) }
         }
     }
 
@@ -186,8 +188,8 @@ mod sdei {
             Err(ENODEV)
         }
 
-        pub(super) fn count(&self) -> (u64, u64) {
-            (0, 0)
+        pub(super) fn count(&self) -> (u64, u64, u64) {
+            (0, 0, 0)
         }
     }
 }
@@ -382,8 +384,8 @@ pub(crate) fn run(torture_type: Type, shots: u32, delay_ns: u32) -> Result<Matri
         "FAIL"
     };
     if let Some(events) = &events {
-        let (calls, masked) = events.count();
-        pr_info!("events={calls} masked={masked}\n");
+        let (calls, masked, stub) = events.count();
+        pr_info!("events={calls} masked={masked} stub={stub}\n");
     }
     pr_info!(
         "{verdict} torture_type={} shots={} delay_ns={delay_ns} total={} migrated={} ops={} \

@@ -4,10 +4,12 @@
 #include <linux/bitfield.h>
 #include <linux/delay.h>
 #include <linux/hrtimer.h>
+#include <linux/kallsyms.h>
 #include <linux/module.h>
 #include <linux/percpu.h>
 #include <linux/ptrace.h>
 #include <linux/smp.h>
+#include <linux/string.h>
 
 #include <asm/alternative.h>
 #include <asm/cputype.h>
@@ -24,15 +26,33 @@ static struct {
 	struct hrtimer		timer;
 	u32			delay_ns;
 	u64			target;
-	/* Calls of the handler, and those that interrupted the kernel with interrupts masked. */
-	u64			events, masked;
+	/* The handler has signalled the event to its own CPU, to come when it returns. */
+	bool			again;
+	/*
+	 * Calls of the handler, those that interrupted the kernel with interrupts masked,
+	 * and those that interrupted the stub that restarts a section.
+	 */
+	u64			events, masked, stub;
 } sdei;
+
+static bool srt_is_stub(unsigned long pc)
+{
+	char name[KSYM_SYMBOL_LEN];
+
+	sprint_symbol_no_offset(name, pc);
+	return !strcmp(name, "__sdei_restart_section");
+}
 
 static int srt_sdei_handler(u32 event, struct pt_regs *regs, void *arg)
 {
 	sdei.events++;
-	if (!user_mode(regs) && regs_irqs_disabled(regs))
+	if (sdei.again) {
+		sdei.again = false;
+		sdei.stub += srt_is_stub(regs->pc);
+	} else if (!user_mode(regs) && regs_irqs_disabled(regs)) {
 		sdei.masked++;
+		sdei.again = !sdei_event_signal(SRT_SDEI_EVENT, sdei.target);
+	}
 	return srt_sdei_hit(regs);
 }
 
@@ -90,6 +110,11 @@ u64 srt_sdei_events(void)
 u64 srt_sdei_masked(void)
 {
 	return sdei.masked;
+}
+
+u64 srt_sdei_stub(void)
+{
+	return sdei.stub;
 }
 
 /**
@@ -213,6 +238,7 @@ SRT_EXACT_OPS(SRT_EXACT)
 /* Bits of PSTATE that have a register of their own; the kernel leaves DIT alone. */
 #define SRT_REG_PAN	sys_reg(3, 0, 4, 2, 3)
 #define SRT_REG_DIT	sys_reg(3, 3, 4, 2, 5)
+#define SRT_REG_SSBS	sys_reg(3, 3, 4, 2, 6)
 
 static bool srt_has_pan(void)
 {
@@ -224,6 +250,12 @@ static bool srt_has_dit(void)
 	return FIELD_GET(ID_AA64PFR0_EL1_DIT_MASK, read_sysreg(id_aa64pfr0_el1));
 }
 
+static bool srt_has_ssbs(void)
+{
+	return FIELD_GET(ID_AA64PFR1_EL1_SSBS_MASK, read_sysreg(id_aa64pfr1_el1)) ==
+		ID_AA64PFR1_EL1_SSBS_SSBS2;
+}
+
 static u64 srt_pstate(void)
 {
 	u64 bits = read_sysreg(daif);
@@ -232,6 +264,8 @@ static u64 srt_pstate(void)
 		bits |= read_sysreg_s(SRT_REG_PAN);
 	if (srt_has_dit())
 		bits |= read_sysreg_s(SRT_REG_DIT);
+	if (srt_has_ssbs())
+		bits |= read_sysreg_s(SRT_REG_SSBS);
 	return bits;
 }
 

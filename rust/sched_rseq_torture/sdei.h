@@ -26,6 +26,7 @@ int srt_sdei_start(void);
 void srt_sdei_stop(void);
 u64 srt_sdei_events(void);
 u64 srt_sdei_masked(void);
+u64 srt_sdei_stub(void);
 int srt_sdei_arm(u32 delay_ns, int away);
 void srt_sdei_disarm(const bool *done);
 

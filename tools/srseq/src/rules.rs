@@ -446,6 +446,7 @@ pub const CALLERS_DISABLE: [(&str, &[&str]); 23] = [
             "cpuhp_ap_sync_alive",
             "handle_misaligned_load",
             "hrtimers_cpu_dying",
+            "its_cpu_init",
             "rcutree_report_cpu_starting",
             "smp_start_secondary",
             "smpcfd_dying_cpu",
