@@ -49,7 +49,10 @@ needed_packages() {
 	case ${1:-} in
 	gcc) echo "$(cross_gcc)|compile a kernel with gcc" ;;
 	selftests) echo "$(cross_gcc) $(cross_libc) rsync|build the kernel's selftests for the guest" ;;
-	deb) echo "$(cross_gcc) $(cross_libc) dpkg-dev debhelper kmod rsync|make Debian packages" ;;
+	deb)
+		echo "$(cross_gcc) $(cross_libc) dpkg-dev debhelper kmod rsync|make Debian packages"
+		echo "pahole libdw-dev cpio zstd lz4|build a kernel with a distribution's configuration"
+		;;
 	esac
 }
 

@@ -22,6 +22,18 @@ use crate::scenario::warnings;
 use crate::source::tmp;
 use crate::sys::{copy, pipe, read, read_or_none, remove, sha256, step, walk, write, Log, Result, Run};
 
+/// What must stay as the file has it that is the base.
+const KEPT: [&str; 8] = [
+    "CONFIG_ARM_SDE_INTERFACE",
+    "CONFIG_DEBUG_INFO_BTF",
+    "CONFIG_FUNCTION_TRACER",
+    "CONFIG_KFENCE",
+    "CONFIG_MODULE_SIG",
+    "CONFIG_PREEMPT_LAZY",
+    "CONFIG_RUST",
+    "CONFIG_UBSAN",
+];
+
 /// The base that is a file.
 const CONFIG: &str = "@CONFIG@";
 
@@ -38,19 +50,28 @@ struct Kernel<'a> {
 impl Lab {
     /// Builds the kernel of a variant. Returns its directory.
     pub fn kernel(&self, variant: &str) -> Result<PathBuf> {
-        self.check_variant(variant)?;
-        let variant = self.kernel_variant(variant)?;
-        let kernel = Kernel {
-            lab: self,
-            dir: self.kernel_dir(&variant)?,
-            options: self.make_options(&variant)?,
-            base: self.last_directive("BASE", &variant),
-            variant,
-        };
-        self.setup_for(&kernel.variant)?;
-        self.get_source()?;
+        let kernel = self.kernel_in(self.kernel_dir(variant)?, variant)?;
         kernel.build()?;
         Ok(kernel.dir)
+    }
+
+    /// Configures the kernel of a variant in another directory, and does not build it.
+    pub fn configured(&self, dir: PathBuf, variant: &str) -> Result {
+        let kernel = self.kernel_in(dir, variant)?;
+        write(kernel.wanted(), self.merged_config(variant))?;
+        let log = Log::create(kernel.dir.join("config.log"))?;
+        kernel.configure(None, &log)?;
+        kernel.check_config()
+    }
+
+    /// A kernel of which everything is there that its build needs.
+    fn kernel_in(&self, dir: PathBuf, variant: &str) -> Result<Kernel<'_>> {
+        self.check_variant(variant)?;
+        let variant = self.kernel_variant(variant)?;
+        self.setup_for(&variant)?;
+        self.get_source()?;
+        let (options, base) = (self.make_options(&variant)?, self.last_directive("BASE", &variant));
+        Ok(Kernel { lab: self, variant, dir, options, base })
     }
 
     /// kunit.py for a kernel directory.
@@ -156,6 +177,11 @@ impl Kernel<'_> {
         };
         let lines: BTreeSet<_> = text.lines().collect();
         let file = config.display();
+        let base = self.lab.config.iter().flat_map(read).collect::<String>();
+        for kept in KEPT.map(|name| format!("{name}=y")) {
+            let lost = base.lines().any(|line| line == kept) && !lines.contains(&*kept);
+            ensure!(!lost, "{kept} got lost: its dependencies are not met ({file})");
+        }
         for line in read(self.wanted())?.lines() {
             if let Some(name) = line.strip_suffix("=n") {
                 let set = format!("{name}=");

@@ -95,6 +95,7 @@ pub fn plan(lab: &Lab, arches: &[Arch]) -> Result<Vec<Entry>> {
     let own = |arch: &Arch, name: &str| format!("{}{name}", arch.prefix);
     entries.push(entry("setup".into(), main, Kind::Setup, vec![], setup("")));
     entries.push(entry("gcc-setup".into(), main, Kind::Setup, vec!["setup".into()], setup("gcc")));
+    entries.push(entry("deb-setup".into(), main, Kind::Setup, vec!["setup".into()], setup("deb")));
     for arch in &arches[1..] {
         entries.push(entry(own(arch, "setup"), arch, Kind::Setup, vec!["setup".into()], setup("")));
     }
@@ -107,6 +108,9 @@ pub fn plan(lab: &Lab, arches: &[Arch]) -> Result<Vec<Entry>> {
             let mut needs = vec!["source".into(), own(arch, "setup")];
             if lab.compiler(kernel)? != "clang" {
                 needs.push("gcc-setup".into());
+            }
+            if kernel.ends_with("+deb") {
+                needs.push("deb-setup".into());
             }
             let name = own(arch, &format!("kernel-{kernel}"));
             let build = Action::Lab(["kernel", kernel].map(str::to_owned).into());

@@ -443,6 +443,7 @@ pub const CALLERS_DISABLE: [(&str, &[&str]); 23] = [
     (
         "of a CPU that comes up or goes down, or of stop_machine(), with interrupts disabled",
         &[
+            "arch_timer_check_ool_workaround",
             "cpuhp_ap_sync_alive",
             "handle_misaligned_load",
             "hrtimers_cpu_dying",

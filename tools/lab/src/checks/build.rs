@@ -390,6 +390,18 @@ pub fn work_tree_clean(check: &Check) -> Result {
     Ok(())
 }
 
+/// Debian's configurations keep what they have, and get sections.
+pub fn debian_configs(check: &Check) -> Result {
+    let mode = check.lab.mode.as_str();
+    let variant = format!("{mode}+distro+deb");
+    for (name, flavour) in &check.lab.arch.debian_configs {
+        let lab = Lab { config: Some(check.lab.debian_config(flavour)?), ..check.lab.clone() };
+        lab.configured(check.file(name), &variant)?;
+        println!("{name} ({flavour}) gets {mode} sections");
+    }
+    Ok(())
+}
+
 /// `make deb` makes packages, and what they contain boots, loads and runs.
 pub fn deb(check: &Check) -> Result {
     let lab = &check.lab;

@@ -110,7 +110,7 @@ pub const HOST: [Def; 25] = {
 };
 
 /// Checks on the kernels that an architecture names, in the order in which they are done.
-pub const ON_KERNELS: [Def; 49] = {
+pub const ON_KERNELS: [Def; 50] = {
     use Need::*;
     [
         def("bad-mode", &[Setup], |check| input::bad_variable(check, "run", "MODE", &check.argument)),
@@ -131,6 +131,7 @@ pub const ON_KERNELS: [Def; 49] = {
         def("same-code", &[Module], code::same_code),
         def("build-from-top", &[Module], build::from_top),
         def("deb", &[Module], build::deb),
+        def("debian-configs", &[Module], build::debian_configs),
         def("big", &[Module], boots::big),
         def("exports", &[Module], code::exports),
         def("trimmed", &[Kernel], build::trimmed),
