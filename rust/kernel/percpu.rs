@@ -78,6 +78,9 @@ mod dynamic;
 #[cfg(CONFIG_KUNIT)]
 mod kunit;
 mod place;
+#[cfg(all(CONFIG_SCHED_RSEQ, any(CONFIG_LOONGARCH, CONFIG_PPC, CONFIG_RISCV)))]
+#[macro_use]
+mod plain;
 mod scalar;
 mod word;
 

@@ -3,10 +3,7 @@
 //! The operations of riscv, with the asm of `arch/riscv/include/asm/percpu_rseq.h`. That file says
 //! why they are correct.
 
-use super::{
-    Place,
-    Word, //
-};
+use super::Place;
 
 include!(concat!(
     env!("OBJTREE"),
@@ -26,8 +23,21 @@ macro_rules! section {
     };
 }
 
-/// A read-modify-write with `$val`, an operand; returns `ret`.
-macro_rules! op {
+macro_rules! read {
+    ($place:expr, $text:expr) => {{
+        let val: u64;
+        section!($place, $text, p = out(reg) val);
+        val
+    }};
+}
+
+macro_rules! write {
+    ($place:expr, $text:expr, $val:expr) => {
+        section!($place, $text, p = out(reg) _, val = in(reg) $val)
+    };
+}
+
+macro_rules! modify {
     ($place:expr, $text:expr, $($val:tt)*) => {{
         let ret: u64;
         section!(
@@ -36,96 +46,32 @@ macro_rules! op {
             ret = out(reg) ret,
             val = $($val)*
         );
-        ret as Self
+        ret
     }};
 }
 
-/// `$loaded` is the type that a load extends to, which is the type of the comparison.
-macro_rules! impl_word {
-    ($t:ident, $bits:tt, $loaded:ident) => {
-        impl Word for $t {
-            #[inline(always)]
-            unsafe fn this_cpu_read(place: &impl Place) -> Self {
-                let val: u64;
-                // SAFETY: By the safety requirements of the trait.
-                unsafe { section!(place, text!(read, $bits), p = out(reg) val) };
-                val as Self
-            }
-
-            #[inline(always)]
-            unsafe fn this_cpu_write(place: &impl Place, val: Self) {
-                // SAFETY: By the safety requirements of the trait.
-                unsafe {
-                    section!(
-                        place, text!(write, $bits),
-                        p = out(reg) _,
-                        val = in(reg) val
-                    )
-                };
-            }
-
-            #[inline(always)]
-            unsafe fn this_cpu_add(place: &impl Place, val: Self) {
-                // SAFETY: By the safety requirements of the trait.
-                unsafe { op!(place, text!(op, $bits, "add"), in(reg) val) };
-            }
-
-            #[inline(always)]
-            unsafe fn this_cpu_inc(place: &impl Place) {
-                // SAFETY: By the safety requirements of the trait.
-                unsafe { op!(place, text!(op, $bits, "add"), const 1) };
-            }
-
-            #[inline(always)]
-            unsafe fn this_cpu_dec(place: &impl Place) {
-                // SAFETY: By the safety requirements of the trait.
-                unsafe { op!(place, text!(op, $bits, "add"), const -1) };
-            }
-
-            #[inline(always)]
-            unsafe fn this_cpu_add_return(place: &impl Place, val: Self) -> Self {
-                // SAFETY: By the safety requirements of the trait.
-                unsafe { op!(place, text!(op, $bits, "add"), in(reg) val) }
-            }
-
-            #[inline(always)]
-            unsafe fn this_cpu_and(place: &impl Place, val: Self) {
-                // SAFETY: By the safety requirements of the trait.
-                unsafe { op!(place, text!(op, $bits, "and"), in(reg) val) };
-            }
-
-            #[inline(always)]
-            unsafe fn this_cpu_or(place: &impl Place, val: Self) {
-                // SAFETY: By the safety requirements of the trait.
-                unsafe { op!(place, text!(op, $bits, "or"), in(reg) val) };
-            }
-
-            #[inline(always)]
-            unsafe fn this_cpu_xchg(place: &impl Place, val: Self) -> Self {
-                // SAFETY: By the safety requirements of the trait.
-                unsafe { op!(place, text!(xchg, $bits), in(reg) val) }
-            }
-
-            #[inline(always)]
-            unsafe fn this_cpu_cmpxchg(place: &impl Place, old: Self, new: Self) -> Self {
-                let ret: u64;
-                // SAFETY: By the safety requirements of the trait.
-                unsafe {
-                    section!(
-                        place, text!(cmpxchg, $bits),
-                        p = out(reg) _,
-                        ret = out(reg) ret,
-                        old = in(reg) old as $loaded as i64,
-                        new = in(reg) new
-                    )
-                };
-                ret as Self
-            }
-        }
+/// What a load of that value is extended to, which is what is compared.
+macro_rules! loaded {
+    (u32, $val:expr) => {
+        $val as i32 as i64
+    };
+    ($t:ident, $val:expr) => {
+        $val as i64
     };
 }
 
-impl_word!(u8, 8, u8);
-impl_word!(u16, 16, u16);
-impl_word!(u32, 32, i32);
-impl_word!(u64, 64, u64);
+macro_rules! cmpxchg {
+    ($t:ident, $place:expr, $text:expr, $old:expr, $new:expr) => {{
+        let ret: u64;
+        section!(
+            $place, $text,
+            p = out(reg) _,
+            ret = out(reg) ret,
+            old = in(reg) loaded!($t, $old),
+            new = in(reg) $new
+        );
+        ret
+    }};
+}
+
+impl_words!("add", "add", u8: 8, u16: 16, u32: 32, u64: 64);
