@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 
-export ARCH MODE KSRC O SMP CHECK JUNIT CONFIG
+export ARCH MODE KSRC O SMP CHECK JUNIT CONFIG TORTURE SEED SHOTS
 
 LAB := @tools/sh/lab.sh
 
@@ -104,4 +104,8 @@ distclean:
 #?   SMP=2           the number of CPUs of the guest, 2 to 8
 #?   CPU= MACHINE=   the guest's CPU and machine, as QEMU names them: CPU=cortex-a57 has
 #?                   no LSE, MACHINE=virt,virtualization=on starts arm64 at EL2
+#?   TORTURE=        parameters of the torture module for make torture, as in
+#?                   TORTURE="threads=8 timer_us=50"; modinfo lists them
+#?   SEED=1          the seed of all that the guest takes for random; with the same, a run
+#?                   repeats exactly
 #?   SHOTS=300       the number of interruptions of each operation in make run

@@ -282,7 +282,7 @@ impl Session {
             if lost != 0 && tally.lost == 0 {
                 pr_err!(
                     "{name}: shot {i} at {:#x} event={} ops={} sum={} others={} home={} then {} \
-                     away={} bad_return={} spilt={}\n",
+                     away={} bad_return={} spilt={} cpus={},{}\n",
                     shot.pc,
                     shot.event,
                     shot.ops,
@@ -292,7 +292,9 @@ impl Session {
                     shot.home_end,
                     shot.away_end,
                     shot.bad_return,
-                    shot.spilt
+                    shot.spilt,
+                    shot.home,
+                    shot.away
                 );
             }
             tally.add(&Tally {

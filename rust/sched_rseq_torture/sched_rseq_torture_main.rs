@@ -95,9 +95,11 @@ struct srt_shot {
     away_end: u64,
     bad_return: u64,
     spilt: u64,
+    home: u32,
+    away: u32,
 }
 
-static_assert!(size_of::<srt_shot>() == 96 && core::mem::offset_of!(srt_shot, spilt) == 88);
+static_assert!(size_of::<srt_shot>() == 104 && core::mem::offset_of!(srt_shot, away) == 100);
 
 use srt_shot as Shot;
 

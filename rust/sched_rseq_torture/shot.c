@@ -501,6 +501,8 @@ int srt_shoot(struct srt_shot *shot)
 	shot->home_end = srt_value(shot->op, srt.home);
 	shot->away_end = srt_value(shot->op, srt.away);
 	shot->spilt = srt_spilt(shot->op, srt.home) + srt_spilt(shot->op, srt.away);
+	shot->home = srt.home;
+	shot->away = srt.away;
 	if (!srt.enough || (shot->event == SRT_INTERRUPT && !srt.nested))
 		return -ETIMEDOUT;
 	return 0;

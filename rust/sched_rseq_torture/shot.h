@@ -62,6 +62,8 @@ static_assert(sizeof(struct srt_op) == 16 && offsetof(struct srt_op, effect) == 
  * @away_end:	out: the other CPU's copy when the task has ended
  * @bad_return:	out: operations that returned an impossible value
  * @spilt:		out: bytes around the copies that have changed
+ * @home:		out: the CPU where the shot began
+ * @away:		out: the other CPU
  *
  * Both copies are 0 at the start.
  */
@@ -80,10 +82,12 @@ struct srt_shot {
 	u64	away_end;
 	u64	bad_return;
 	u64	spilt;
+	u32	home;
+	u32	away;
 };
 
 /* sched_rseq_torture_main.rs has the same layout. */
-static_assert(sizeof(struct srt_shot) == 96 && offsetof(struct srt_shot, spilt) == 88);
+static_assert(sizeof(struct srt_shot) == 104 && offsetof(struct srt_shot, away) == 100);
 
 /* Loops in Rust: sched_rseq_torture_main.rs */
 #define SRT_RUST_LOOPS(bits)						\

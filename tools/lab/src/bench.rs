@@ -10,7 +10,7 @@ use anyhow::{bail, ensure};
 
 use crate::cmd;
 use crate::guest::{Guest, BENCH_SMP};
-use crate::lab::{var, Lab};
+use crate::lab::Lab;
 use crate::sys::{copy, read_or_none, sha256, version_of, Exit, Log, Result, Run};
 use crate::text::Text;
 
@@ -42,12 +42,6 @@ pub fn big_numbers(text: &Text) -> [(&'static str, i64); 3] {
     ]
 }
 
-/// Two boots must count the same: all that a guest takes for random, and its time of day.
-fn same_for_all() -> Vec<String> {
-    let seed = var("SEED").unwrap_or("1".into());
-    ["-seed", &seed, "-rtc", "base=2026-01-01,clock=vm"].map(str::to_owned).into()
-}
-
 impl<'a> Arguments<'a> {
     fn new(lab: &'a Lab, command: &str, append: &str, results: &Path) -> Self {
         let mut list: Vec<OsString> =
@@ -67,7 +61,7 @@ impl<'a> Arguments<'a> {
 
     /// Boots a guest. Returns the log.
     fn boot(&mut self, name: &str, guest: &Guest, title: &str, log: &str) -> Result<PathBuf> {
-        let mut boot = guest.boot(&self.append, &same_for_all())?;
+        let mut boot = guest.boot(&self.append)?;
         let step = self.lab.step(title, log, |log| log.rc(&mut boot))?.must("")?;
         self.add("--run", format!("{name}={}", step.log.display()));
         Ok(step.log)
@@ -90,7 +84,7 @@ impl<'a> Arguments<'a> {
         let here = Path::new(".");
         let append = crate::guest::append(lab, &self.append);
         let mut qemu = lab.qemu(&here.join(&lab.arch.image), &here.join("initramfs"), &append);
-        qemu.args(["-icount", "shift=0,sleep=off"]).args(same_for_all());
+        qemu.args(["-icount", "shift=0,sleep=off"]).args(lab.repeatable());
         let words = qemu.get_args().map(|word| word.to_string_lossy().into_owned());
         about.push(format!("command={} {}", lab.arch.qemu, words.collect::<Vec<_>>().join(" ")));
         about.into_iter().for_each(|about| self.add("--about", about));
@@ -177,8 +171,7 @@ impl Lab {
             let guest = last.guest(mode, "")?;
             let title = format!("bench ({mode}, modules of 20,000 functions)");
             let log = format!("bench-{}-{mode}-big", lab.arch.name);
-            let step =
-                lab.step(&title, &log, |log| log.rc(&mut guest.boot("srseq=big", &same_for_all())?))?;
+            let step = lab.step(&title, &log, |log| log.rc(&mut guest.boot("srseq=big")?))?;
             let step = step.must("")?;
             for (name, value) in big_numbers(&Text::read(&step.log)?) {
                 let log = step.log.display();

@@ -186,10 +186,10 @@ impl Guest<'_> {
     ///
     /// `-icount`: without it QEMU takes an interrupt only between translated blocks, hardly ever
     /// inside a section. An instruction takes 2^ICOUNT_SHIFT ns.
-    pub fn boot(&self, arguments: &str, more: &[String]) -> Result<Command> {
+    pub fn boot(&self, arguments: &str) -> Result<Command> {
         let icount = format!("shift={},sleep=off", self.lab.icount_shift);
         let mut qemu = self.qemu(arguments, &["-icount", &icount, "-serial", "stdio"])?;
-        self.timed(qemu.args(more))
+        self.timed(qemu.args(self.lab.repeatable()))
     }
 
     /// A program that may take as long as a guest may.
@@ -205,7 +205,7 @@ impl Guest<'_> {
 
     /// Boots in a step with its console in a log.
     pub fn step(&self, title: &str, log: &str, arguments: &str) -> Result<(Step, Console)> {
-        let mut boot = self.boot(arguments, &[])?;
+        let mut boot = self.boot(arguments)?;
         let step = self.lab.step(title, log, |log: &Log| log.rc(&mut boot))?;
         let console = Console::read(&step.log, &step)?;
         Ok((step, console))
@@ -213,7 +213,7 @@ impl Guest<'_> {
 
     /// Boots, and prints and returns what the guest says.
     pub fn print(&self, arguments: &str) -> Result<Text> {
-        let text = self.boot(arguments, &[])?.both()?.1.replace('\r', "");
+        let text = self.boot(arguments)?.both()?.1.replace('\r', "");
         print!("{text}");
         Ok(Text(text))
     }
@@ -226,6 +226,12 @@ pub fn append(lab: &Lab, arguments: &str) -> String {
 }
 
 impl Lab {
+    /// All that a guest takes for random, and its time of day. With `-icount`, a boot with the same
+    /// does the same.
+    pub fn repeatable(&self) -> [String; 4] {
+        ["-seed", &self.seed.to_string(), "-rtc", "base=2026-01-01,clock=vm"].map(str::to_owned)
+    }
+
     /// QEMU for a kernel, without a console.
     pub fn qemu(&self, image: &Path, initramfs: &Path, append: &str) -> Command {
         let mut qemu = cmd!(&self.arch.qemu, "-machine", &self.machine, "-accel", "tcg");

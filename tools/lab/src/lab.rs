@@ -55,6 +55,8 @@ pub struct Lab {
     pub shots: u32,
     /// How many seconds a guest may take.
     pub boot_timeout: u64,
+    /// Of all that the guest takes for random.
+    pub seed: u32,
     /// An instruction of the guest takes 2 to the power of this ns.
     pub icount_shift: String,
 }
@@ -163,6 +165,7 @@ impl Lab {
             boot_args: var("BOOT_ARGS").unwrap_or_default(),
             shots: number("SHOTS", 300)?,
             boot_timeout: number("BOOT_TIMEOUT", 600)?,
+            seed: number("SEED", 1)?,
             icount_shift: var("ICOUNT_SHIFT").unwrap_or("0".into()),
             top,
             out,

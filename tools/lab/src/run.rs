@@ -25,6 +25,19 @@ fn seconds(text: &str) -> Result<u64> {
     }
 }
 
+/// Parameters of a module, each with its last value.
+fn parameters(list: &str) -> Result<Vec<String>> {
+    let mut words: Vec<String> = Vec::new();
+    for word in list.split_whitespace() {
+        let Some((name, _)) = word.split_once('=') else {
+            bail!("TORTURE={word} is no list of parameters of the module, like torture_type=ops threads=8");
+        };
+        words.retain(|other| other.split('=').next() != Some(name));
+        words.push(word.into());
+    }
+    Ok(words)
+}
+
 /// Scenarios that make scenarios does not do: other commands do.
 const NO_SCENARIOS: [&str; 7] =
     ["deb", "defconfig", "distro", "sdei-nmi", "sdei-nofilter", "selftests", "workloads"];
@@ -46,6 +59,7 @@ impl Lab {
         };
         io::stdout().flush()?;
         eprintln!("full log: {}", console.path.display());
+        eprintln!("The same happens again with the same kernel, the same QEMU, and SEED={}.", self.seed);
         println!("{what}: FAIL arch={arch} mode={variant} reason=\"{reason}\"");
         Err(Exit(1).into())
     }
@@ -131,7 +145,10 @@ impl Lab {
     pub fn torture(&self, variant: &str, time: Option<&str>) -> Result {
         self.need_firmware(variant)?;
         let time = time.filter(|time| !time.is_empty());
-        let extra = seconds(time.unwrap_or("1"))?;
+        let asked_for = time.map_or(String::new(), |time| format!("seconds={time}"));
+        let asked_for = format!("{} {asked_for}", var("TORTURE").unwrap_or_default());
+        let words = parameters(&asked_for)?;
+        let extra = seconds(words.iter().find_map(|word| word.strip_prefix("seconds=")).unwrap_or("1"))?;
         let mut runs = variant.split('+').map(|name| self.directive("TORTURE", name)).rev();
         let Some(runs) = runs.find(|runs| !runs.is_empty()) else {
             bail!("scenario {variant} has no line #TORTURE#: it is not for this");
@@ -145,13 +162,11 @@ impl Lab {
         let guest = lab.guest(variant, "")?;
         let mut outcome = Ok(());
         for (number, line) in (1..).zip(runs) {
-            let mut words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
-            let Some(word) = words.iter_mut().find(|word| word.starts_with("seconds=")) else {
-                bail!("scenario {variant}: #TORTURE# without seconds=");
-            };
-            if let Some(time) = time {
-                *word = format!("seconds={time}");
-            }
+            let words = parameters(&format!("{line} {asked_for}"))?;
+            ensure!(
+                words.iter().any(|word| word.starts_with("seconds=")),
+                "scenario {variant}: #TORTURE# without seconds="
+            );
             let title = format!("torture ({variant}, {} CPUs)", lab.smp);
             let log = format!("torture-{}-{variant}-{number}", lab.arch.name);
             let arguments = format!("srseq=torture srseq.torture={} {}", words.join(","), lab.boot_args);
@@ -255,7 +270,7 @@ impl Lab {
         let log = lab.logs.join(format!("stat-{}-{}.log", lab.arch.name, lab.mode));
         let full = log.display();
         let guest = lab.guest(&lab.mode, "")?;
-        let mut boot = guest.boot(&format!("srseq=stat srseq.count={count}"), &[])?;
+        let mut boot = guest.boot(&format!("srseq=stat srseq.count={count}"))?;
         let file = File::create(&log)?;
         let mut qemu = start(boot.stdout(Stdio::piped()))?;
         let mut srseq = lab.srseq();
@@ -470,5 +485,16 @@ impl Lab {
             return Err(Exit(1).into());
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn last_value_counts() {
+        assert_eq!(parameters("a=1 b=2 a=3 c=4").unwrap(), ["b=2", "a=3", "c=4"]);
+        assert!(parameters("ops").is_err());
     }
 }
