@@ -82,7 +82,7 @@ source_package() {
 
 firmware() {
 	private_update "$(host_arch)-firmware"
-	source_package "$(host_arch)-firmware" arm-trusted-firmware=2.12.1+dfsg-1
+	source_package "$(host_arch)-firmware" "arm-trusted-firmware=$FIRMWARE_VERSION-$FIRMWARE_REVISION"
 }
 
 if [ "$1" = config ]; then

@@ -19,12 +19,7 @@ LOGS=$OUT/logs
 TOOLBIN=$CACHE/bin
 { mkdir -p "$LOGS" "$TOOLBIN" "$CACHE/deb"; } 2>/dev/null || die "O=$OUT is not writable"
 
-LLVM_VERSION=19
-QEMU_MIN=8.1
-LLVM_MIN=17.0.1
-BINDGEN_MIN=0.71.1
-# What the lab itself is compiled with.
-CARGO_MIN=1.85
+. "$TOP/tools/versions"
 
 # Debian's rustc with its matching library source must win over a rustup
 # toolchain that stands earlier in PATH and has no rust-src.

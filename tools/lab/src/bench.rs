@@ -117,7 +117,12 @@ impl Lab {
         Ok(Lab { smp: BENCH_SMP.into(), ..self.clone() })
     }
 
-    fn compared(&self, kernels: &[String], what: &str) -> Result<Vec<String>> {
+    /// Results that are kept name the commit that they were made with.
+    fn compared(&self, kernels: &[String], what: &str, kept: bool) -> Result<Vec<String>> {
+        ensure!(
+            !kept || !self.commit()?.ends_with("-dirty"),
+            "the work tree has changes, and results that are kept name a commit: commit first"
+        );
         ensure!(
             !kernels.is_empty(),
             "there are no {what} of ARCH={}; another ARCH= has them",
@@ -139,7 +144,7 @@ impl Lab {
     /// Counts the instructions of per-CPU operations on each kernel, and writes tables, charts and
     /// all numbers. `quick` does only what the headline numbers need, and writes no documentation.
     pub fn bench(&self, quick: bool) -> Result {
-        let mut kernels = self.compared(&self.arch.bench_kernels, "benchmarks")?;
+        let mut kernels = self.compared(&self.arch.bench_kernels, "benchmarks", !quick)?;
         let mut cpus = self.arch.cpus.clone();
         let tail = if quick { "-quick" } else { "" };
         let results = self.out.join(format!("bench-{}{tail}.json", self.arch.name));
@@ -187,7 +192,7 @@ impl Lab {
     /// `quick` takes the kernels that are there for other things, leaves out what these cannot do,
     /// and writes no page.
     pub fn workloads(&self, quick: bool) -> Result {
-        let mut kernels = self.compared(&self.arch.workloads_kernels, "workloads")?;
+        let mut kernels = self.compared(&self.arch.workloads_kernels, "workloads", !quick)?;
         let mut by_user = "nothing,fork_exec_wait,pipe,page_fault,tmpfs_file".to_owned();
         let mut by_kernel = "nothing,kmalloc,cache,rwsem,srcu".to_owned();
         let (tail, on_top) = if quick { ("-quick", "") } else { ("", "+workloads") };
@@ -253,7 +258,7 @@ impl Lab {
     /// The sizes of the kernel that the architecture's defconfig makes, with each scheme; writes a
     /// page and all numbers. Hours on a small machine.
     pub fn defconfig(&self) -> Result {
-        let kernels = self.compared(&self.arch.defconfig_kernels, "sizes of the defconfig")?;
+        let kernels = self.compared(&self.arch.defconfig_kernels, "sizes of the defconfig", true)?;
         let results = self.out.join(format!("defconfig-{}.json", self.arch.name));
         let lab = self.counting()?;
         let mut arguments = Arguments::new(&lab, "defconfig", "srseq=boot", &results);

@@ -9,7 +9,7 @@ use std::str::FromStr;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::cmd;
-use crate::lab::Lab;
+use crate::lab::{version, Lab};
 use crate::module::with_ending;
 use crate::sys::{copy, name, read, read_or_none, remove, sha256, skip, write, Log, Result, Run, Step};
 use crate::text::{regex, Text, COMPLAINTS};
@@ -244,8 +244,6 @@ impl Lab {
     /// Builds the firmware of scenarios with a line `#FIRMWARE#`: Trusted Firmware-A with SDEI, for
     /// QEMU's machine virt, from Debian's source package.
     fn make_firmware(&self) -> Result {
-        const SHA256: &str = "332c08d71867b7f0dce0bce4cb2abd80f19cb3e0a2de6fe07245c111189d6fb7";
-        const TAR: &str = "arm-trusted-firmware_2.12.1+dfsg.orig.tar.xz";
         let address = format!("PRELOADED_BL33_BASE={KERNEL_ADDRESS:#x}");
         let options = [
             "PLAT=qemu",
@@ -265,9 +263,11 @@ impl Lab {
             "LOG_LEVEL=20",
         ];
         self.setup("")?;
-        let (dir, tar) = (self.firmware_dir(), self.cache.join("src").join(TAR));
+        let sum = version("FIRMWARE_SHA256");
+        let name = format!("arm-trusted-firmware_{}.orig.tar.xz", version("FIRMWARE_VERSION"));
+        let (dir, tar) = (self.firmware_dir(), self.cache.join("src").join(&name));
         let clang = cmd!("clang", "--version").text()?;
-        let hash = sha256(format!("{SHA256} {}\n{clang}", options.join(" ")).as_bytes())?;
+        let hash = sha256(format!("{sum} {}\n{clang}", options.join(" ")).as_bytes())?;
         if hash == read_or_none(dir.join("built")) {
             return Ok(());
         }
@@ -277,10 +277,10 @@ impl Lab {
                 self.step("firmware: source", "firmware-source", |log| log.rc(fetch.arg("firmware")))?;
             if step.rc != 0 || !tar.exists() {
                 let log = step.log.display();
-                return skip(&format!("skipped: Debian's archive does not have the source package of {TAR}, or is not reachable; log: {log}"));
+                return skip(&format!("skipped: Debian's archive does not have the source package of {name}, or is not reachable; log: {log}"));
             }
         }
-        if !cmd!("sha256sum", &tar).text()?.starts_with(SHA256) {
+        if !cmd!("sha256sum", &tar).text()?.starts_with(sum) {
             return skip(&format!(
                 "skipped: {} is not the file this project was written for; remove it to get it again",
                 tar.display()

@@ -13,7 +13,12 @@ use crate::arch::{choice, Arch};
 use crate::cmd;
 use crate::sys::{self, read, read_or_none, step, Log, Result, Run, Step};
 
-pub const QEMU_MIN: &str = "8.1";
+/// What stands in `tools/versions` under that name.
+pub fn version(name: &str) -> &'static str {
+    let lines = include_str!("../../versions").lines();
+    let mut values = lines.filter_map(|line| line.strip_prefix(name)?.strip_prefix('='));
+    values.next().unwrap_or_else(|| panic!("tools/versions has no {name}"))
+}
 
 /// The lab, for one architecture and one version of the kernel.
 #[derive(Clone)]
@@ -140,10 +145,10 @@ impl Lab {
         let ksrc = var("KSRC");
         let own = if ksrc.is_some() { "-ksrc" } else { "" };
 
-        let llvm = var("LAB_LLVM").unwrap_or("19".into());
         let path = format!(
-            "{}:/usr/lib/llvm-{llvm}/bin:/usr/bin:/bin:/usr/sbin:/sbin:{}",
+            "{}:/usr/lib/llvm-{}/bin:/usr/bin:/bin:/usr/sbin:/sbin:{}",
             cache.join("bin").display(),
+            version("LLVM_VERSION"),
             var("PATH").unwrap_or_default()
         );
         env::set_var("PATH", path);
@@ -252,10 +257,10 @@ impl Lab {
     /// Checks that QEMU is there and new enough.
     pub fn qemu_check(&self) -> Result {
         let qemu = &self.arch.qemu;
-        let version = sys::version_of(qemu);
-        if !sys::version_ge(&version, QEMU_MIN) {
-            let version = if version.is_empty() { "(none)".into() } else { version };
-            bail!("QEMU {version} at {}: {QEMU_MIN} or newer is needed", which(qemu));
+        let (found, min) = (sys::version_of(qemu), version("QEMU_MIN"));
+        if !sys::version_ge(&found, min) {
+            let found = if found.is_empty() { "(none)".into() } else { found };
+            bail!("QEMU {found} at {}: {min} or newer is needed", which(qemu));
         }
         Ok(())
     }
