@@ -271,11 +271,17 @@ impl Lab {
         if DONE.swap(true, Ordering::Relaxed) {
             return Ok(());
         }
-        let mut cargo = cmd!("cargo", "build", "--locked", "--release", "-p", "srseq", "--manifest-path");
-        cargo.arg(self.file("tools/Cargo.toml"));
+        let mut cargo = self.host_tool_build();
         let step = self.step("host tool: build", "host-tool", |log| log.rc(&mut cargo))?;
         step.must("is the network there? cargo fetches its libraries.")?;
         Ok(())
+    }
+
+    /// The program that builds it.
+    pub fn host_tool_build(&self) -> std::process::Command {
+        let mut cargo = cmd!("cargo", "build", "--locked", "--release", "-p", "srseq", "--manifest-path");
+        cargo.arg(self.file("tools/Cargo.toml"));
+        cargo
     }
 
     /// The host tool. It was built.

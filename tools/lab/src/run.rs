@@ -4,7 +4,8 @@
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::process::Stdio;
+use std::path::Path;
+use std::process::{Command, Stdio};
 
 use anyhow::{bail, ensure};
 
@@ -12,7 +13,7 @@ use crate::arch::Arch;
 use crate::bench::NOT_TESTS;
 use crate::cmd;
 use crate::guest::Console;
-use crate::lab::{var, Lab};
+use crate::lab::{is_set_up, var, Lab};
 use crate::module::TORTURE;
 use crate::sys::{finish, read_or_none, start, Exit, Result, Run};
 use crate::text::Text;
@@ -68,8 +69,12 @@ impl Lab {
     /// outcome. The last line says PASS or FAIL.
     pub fn run(&self, variant: &str) -> Result {
         let firmware = self.need_firmware(variant)?;
-        self.module(variant, &TORTURE)?;
+        let dir = self.module(variant, &TORTURE)?;
         self.qemu_check()?;
+        // Where only one CPU is needed for a while.
+        let mut build = self.host_tool_build();
+        build.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let tool = (!is_set_up()).then(|| start(&mut build)).transpose()?;
         let lab = self.guest_for(variant);
         let guest = lab.guest(variant, "")?;
         let (smp, shots) = (&lab.smp, lab.shots);
@@ -79,6 +84,11 @@ impl Lab {
         let title = format!("boot and torture ({variant}, {smp} CPUs)");
         let arguments = format!("srseq=run srseq.type={kind} srseq.shots={shots} {}", lab.boot_args);
         let (_, console) = guest.step(&title, &log, &arguments)?;
+        if let Some(build) = tool {
+            finish(build)?;
+            self.host_tool()?;
+            self.summary(&dir)?.rc()?;
+        }
 
         let [cs, restart, fixup] = ["cs", "restart", "fixup"].map(|name| console.told_number("stats", name));
         let mode = console.told("mode").first().copied().unwrap_or("none");
@@ -137,6 +147,18 @@ impl Lab {
             good += &format!(" events={} masked={} stub={}", numbers[0], numbers[1], numbers[2]);
         }
         self.verdict("run", variant, &console, judge(), good)
+    }
+
+    /// The program that tells which sections a kernel has, and what they save if the kernel without
+    /// sections is there.
+    pub fn summary(&self, dir: &Path) -> Result<Command> {
+        let mut srseq = self.srseq();
+        srseq.arg("summary").arg(dir);
+        let without = self.kernel_dir("off")?.join("vmlinux");
+        if without.exists() {
+            srseq.arg("--without").arg(without);
+        }
+        Ok(srseq)
     }
 
     /// Builds everything, boots it, and lets threads, timers, moves and CPU hotplug loose on per-CPU

@@ -121,6 +121,17 @@ pub enum Command {
         /// A vmlinux.
         file: PathBuf,
     },
+    /// Print which sections a kernel has, where most of them are, and what they save
+    Summary {
+        /// Print JSON, with all files that have sections
+        #[arg(long)]
+        json: bool,
+        /// The vmlinux of a kernel without sections, to compare with
+        #[arg(long, value_name = "VMLINUX")]
+        without: Option<PathBuf>,
+        /// The directory in which the kernel was built
+        dir: PathBuf,
+    },
     /// List the call sites of a function, grouped by caller
     Callers {
         /// A vmlinux.

@@ -14,6 +14,7 @@ use crate::compare::Comparison;
 use crate::image::Image;
 use crate::matrix::Matrix;
 use crate::results::Results;
+use crate::summary::Summary;
 use crate::{bench, model, names, report, stat, verify, workloads};
 
 /// Run a command. It returns false if there are findings.
@@ -152,6 +153,14 @@ fn run(args: Args, out: &mut impl Write) -> Result<bool> {
             let image = Image::read(&file)?;
             for (name, value) in image.report(&ignore)? {
                 writeln!(out, "{name}={value}")?;
+            }
+        }
+        Command::Summary { json, without, dir } => {
+            let summary = Summary::new(&dir, without.as_deref())?;
+            if json {
+                writeln!(out, "{}", serde_json::to_string_pretty(&summary)?)?;
+            } else {
+                write!(out, "{summary}")?;
             }
         }
         Command::Callers { file, function } => {

@@ -18,7 +18,7 @@ use crate::file;
 use crate::isa::Arch;
 
 /// The section of the ELF file that holds the descriptors.
-const TABLE: &str = "__sched_rseq";
+pub const TABLE: &str = "__sched_rseq";
 
 /// The section that lists the addresses of operations. It is not loaded.
 const OPERATIONS: &str = ".sched_rseq_ops";

@@ -26,6 +26,7 @@ mod report;
 mod results;
 mod rules;
 mod stat;
+mod summary;
 mod verify;
 mod workloads;
 

@@ -61,6 +61,14 @@ fn no_image() {
 }
 
 #[test]
+fn summary_of_no_kernel() {
+    let dir = Dir::new("summary");
+    assert!(error(&["summary", "/nothing"]).contains("cannot read /nothing/vmlinux"));
+    dir.write("vmlinux", "#!/bin/sh\n");
+    assert!(error(&["summary", &dir.0.display().to_string()]).contains("not an ELF file"));
+}
+
+#[test]
 fn matrix_and_its_status() {
     let dir = Dir::new("matrix");
     let head = "arch=arm64 mode=table atomics=lse\n";
