@@ -14,6 +14,7 @@ mod explore;
 mod field;
 mod file;
 mod flow;
+mod grace;
 mod image;
 mod insn;
 mod isa;

@@ -49,11 +49,13 @@ pub enum Mistake {
     NoDescriptor,
     /// A section has no descriptor and is not in the list of operations.
     NotListed,
+    /// A reader tests the word before its section begins.
+    WordOutside,
 }
 
 impl Mistake {
     /// All of them, in order, and what each is called.
-    pub const ALL: [(Mistake, &'static str); 21] = {
+    pub const ALL: [(Mistake, &'static str); 22] = {
         use Mistake::*;
         [
             (NoResume, "no resume"),
@@ -80,6 +82,7 @@ impl Mistake {
             (NotTakenBack, "not taken back"),
             (NoDescriptor, "no descriptor"),
             (NotListed, "no descriptor, and not in the list"),
+            (WordOutside, "the word tested before the section"),
         ]
     };
 

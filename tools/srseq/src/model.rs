@@ -15,6 +15,7 @@ use std::collections::BTreeSet;
 use stateright::{Checker, Expectation, HasDiscoveries, Model, Property};
 
 use crate::decide::{Entry, Resume, Section};
+use crate::grace;
 use crate::mistake::Mistake;
 
 const CPUS: usize = 2;
@@ -799,15 +800,28 @@ pub struct Outcome {
 /// A mistake can also send an operation to a place where it never ends. That takes all states as
 /// well.
 pub fn explore(scheme: Scheme, mistake: Option<Mistake>) -> Outcome {
-    let finish = match mistake {
-        Some(_) => HasDiscoveries::AnyOf(BTreeSet::from([ONCE])),
-        None => HasDiscoveries::AnyFailures,
+    let protocol = Protocol { scheme, mistake };
+    explored(protocol, mistake.is_some(), ONCE, Protocol::tell)
+}
+
+/// Explores all states of a model or, if it is wrong, until that property does not hold. `tell`
+/// describes a step from a state.
+pub fn explored<M>(
+    model: M,
+    wrong: bool,
+    property: &'static str,
+    tell: impl Fn(&M, &M::State, M::Action) -> String,
+) -> Outcome
+where
+    M: Model + Send + Sync + 'static,
+    M::State: Clone + std::fmt::Debug + PartialEq + std::hash::Hash + Send + Sync,
+    M::Action: Clone + std::fmt::Debug + PartialEq + Send + Sync,
+{
+    let finish = match wrong {
+        true => HasDiscoveries::AnyOf(BTreeSet::from([property])),
+        false => HasDiscoveries::AnyFailures,
     };
-    let checker = Protocol { scheme, mistake }
-        .checker()
-        .finish_when(finish)
-        .spawn_bfs()
-        .join();
+    let checker = model.checker().finish_when(finish).spawn_bfs().join();
     let discoveries = checker.discoveries();
     let mut violations = Vec::new();
     for property in checker.model().properties() {
@@ -815,13 +829,12 @@ pub fn explore(scheme: Scheme, mistake: Option<Mistake>) -> Outcome {
         match (property.expectation, found) {
             (Expectation::Always, Some(path)) => {
                 let run = path.clone().into_vec();
-                let model = checker.model();
                 let told = run
-                    .iter()
-                    .filter_map(|(state, action)| Some(model.tell(state, (*action)?)));
+                    .into_iter()
+                    .filter_map(|(state, action)| Some(tell(checker.model(), &state, action?)));
                 violations.push((property.name, told.collect()));
             }
-            (Expectation::Sometimes, None) if mistake.is_none() => {
+            (Expectation::Sometimes, None) if !wrong => {
                 violations.push((property.name, Vec::new()));
             }
             _ => {}
@@ -847,8 +860,12 @@ impl Row {
     }
 }
 
-/// Explores all schemes, right and with each mistake.
+/// Explores all schemes and the reader, right and with each mistake.
 pub fn rows() -> impl Iterator<Item = Row> {
+    schemes().chain(grace::rows())
+}
+
+fn schemes() -> impl Iterator<Item = Row> {
     Scheme::ALL.into_iter().flat_map(|(scheme, scheme_name)| {
         let mistakes = Mistake::ALL.into_iter();
         let mistakes = mistakes.filter(move |(mistake, _)| applies_to(*mistake, scheme));
