@@ -49,7 +49,9 @@ static int srt_sdei_handler(u32 event, struct pt_regs *regs, void *arg)
 	if (sdei.again) {
 		sdei.again = false;
 		sdei.stub += srt_is_stub(regs->pc);
-	} else if (!user_mode(regs) && regs_irqs_disabled(regs)) {
+		return srt_sdei_hit(NULL);
+	}
+	if (!user_mode(regs) && regs_irqs_disabled(regs)) {
 		sdei.masked++;
 		sdei.again = !sdei_event_signal(SRT_SDEI_EVENT, sdei.target);
 	}

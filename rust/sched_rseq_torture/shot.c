@@ -113,10 +113,14 @@ static enum hrtimer_restart srt_nested_timer(struct hrtimer *timer)
 	return HRTIMER_NORESTART;
 }
 
-/* Runs on the home CPU. Returns the return value for the handler of the event. */
+/*
+ * Runs on the home CPU. @regs is NULL if it does not count where the event hit. Returns the
+ * return value for the handler of the event.
+ */
 int srt_sdei_hit(struct pt_regs *regs)
 {
-	srt_note_pc(regs);
+	if (regs)
+		srt_note_pc(regs);
 	srt_add_one(srt.shot->op, &srt.inner_others);
 	WRITE_ONCE(srt.enough, true);
 	return srt.shot->event == SRT_SDEI_FAILED ? -EIO : 0;

@@ -62,11 +62,13 @@ from-kernel-org() {
 }
 
 config() {
-	local pkg=linux-config-$KSERIES state=$DEBIAN_ARCH-config tmp=$1.tmp
-	private_update "$state"
+	local pkg=linux-config-$KSERIES state tmp=$1.tmp
 	rm -rf "$tmp"
 	mkdir -p "$tmp"
-	private_download "$state" "$pkg" "$tmp"
+	for state in "$DEBIAN_ARCH-config" "$DEBIAN_ARCH-sid"; do
+		private_update "$state"
+		! private_download "$state" "$pkg" "$tmp" || break
+	done
 	dpkg-deb -x "$tmp"/*.deb "$tmp"
 	xz -dc "$tmp/usr/src/$pkg/config.$2.xz" >"$tmp/config" ||
 		die "$pkg has no config.$2; it has: $(cd "$tmp/usr/src/$pkg" && echo config.*)"

@@ -30,7 +30,7 @@ struct Kernel<'a> {
     variant: &'a str,
     dir: PathBuf,
     release: String,
-    /// That of the packages.
+    /// The version of the packages.
     version: String,
     /// Debian's name of the architecture.
     arch: String,
@@ -41,21 +41,30 @@ impl Lab {
     pub fn deb(&self, mode: &str) -> Result {
         let Some(wanted) = var("CONFIG") else {
             let variant = format!("{mode}+deb");
-            let packages = self.packages(&variant)?;
+            let packages = self.packages(&variant, &self.out.join("deb"))?;
             println!(
                 "This kernel is small, for QEMU. For a machine: make deb CONFIG=debian, or CONFIG=running."
             );
             return self.tell(&variant, &packages);
         };
-        let lab = Lab { config: Some(self.config(&wanted)?), ..self.clone() };
+        let lab = self.with_config(&wanted)?;
         let variant = format!("{mode}+distro+deb");
-        lab.tell(&variant, &lab.packages(&variant)?)
+        lab.tell(&variant, &lab.packages(&variant, &self.out.join("deb"))?)
+    }
+
+    /// The lab whose kernels have the configuration that `CONFIG=` names.
+    pub fn with_config(&self, wanted: &str) -> Result<Self> {
+        let is_file = wanted != "running" && !self.arch.debian_configs.contains_key(wanted);
+        let config_name = if is_file { "custom" } else { wanted };
+        Ok(Lab { config: Some(self.config(wanted)?), config_name: config_name.into(), ..self.clone() })
     }
 
     fn tell(&self, variant: &str, packages: &Packages) -> Result {
         for file in &packages.files {
             println!("{:>8} KiB  {}", file.metadata()?.len() / 1024, file.display());
         }
+        let files: Vec<_> = packages.files.iter().map(|file| file.display().to_string()).collect();
+        println!("On the machine, as root: apt install {}", files.join(" "));
         let (count, release) = (packages.files.len(), &packages.release);
         println!("deb: PASS arch={} mode={variant} release={release} packages={count}", self.arch.name);
         Ok(())
@@ -87,7 +96,7 @@ impl Lab {
     }
 
     /// One of Debian's, by its name in the package linux-config-X.Y.
-    pub fn debian_config(&self, flavour: &str) -> Result<PathBuf> {
+    fn debian_config(&self, flavour: &str) -> Result<PathBuf> {
         self.setup("")?;
         let file = self.cache.join("config").join(format!("{}.{flavour}", self.kver));
         if !file.exists() {
@@ -99,21 +108,29 @@ impl Lab {
         Ok(file)
     }
 
-    /// Makes the packages of a kernel, which has the scenario deb.
-    pub fn packages(&self, variant: &str) -> Result<Packages> {
+    /// Makes the packages of a kernel, which has the scenario deb, in that directory.
+    pub fn packages(&self, variant: &str, to: &Path) -> Result<Packages> {
         self.setup("deb")?;
+        if self.config.is_some() {
+            // Debug information of all modules
+            self.need_space(40_000)?;
+        }
         let dir = self.kernel(variant)?;
+        let release = read_or_none(dir.join("include/config/kernel.release"));
+        let upstream = release.split("-sched-rseq").next().unwrap_or_default();
+        // Later commits have higher numbers.
+        let count = cmd!("git", "-C", &self.top, "rev-list", "--count", "HEAD").both()?;
+        let count: u32 = count.1.trim().parse().unwrap_or(0);
         let commit = self.commit()?.replace('-', ".");
         let kernel = Kernel {
             lab: self,
             variant,
-            release: read_or_none(dir.join("include/config/kernel.release")),
-            version: format!("{}-1+g{commit}", self.kver),
+            version: format!("{upstream}-1+{count}.g{commit}"),
+            release,
             arch: self.arch.debian_arch.clone(),
             dir,
         };
-        let to = self.out.join("deb");
-        fs::create_dir_all(&to)?;
+        fs::create_dir_all(to)?;
         let title = |what: &str| format!("{variant} packages: {what}");
         let log = format!("deb-{}-{variant}", self.arch.name);
         self.step(&title("kernel"), &log, |log| kernel.pack(log))?.must("")?;
@@ -127,7 +144,7 @@ impl Lab {
             let start = format!("{package}-{release}_");
             let end = format!("_{}.deb", kernel.arch);
             let is_it = |file: &Path| name(file).starts_with(&start) && name(file).ends_with(&end);
-            for old in list(&to).iter().filter(|file| is_it(file)) {
+            for old in list(to).iter().filter(|file| is_it(file)) {
                 remove(old)?;
             }
             // bindeb-pkg puts them beside the build directory.
@@ -160,10 +177,15 @@ impl Kernel<'_> {
         make.arg("DPKG_FLAGS=--target=binary-image,binary-headers --no-check-builddeps");
         make.arg(format!("-j{}", self.lab.jobs));
         make.env("KDEB_PKGVERSION", &self.version).env("KDEB_CHANGELOG_DIST", "unstable");
+        // Otherwise the programs among the headers are those of the host.
+        let host = cmd!("dpkg", "--print-architecture").text()?;
+        if let Some(cross) = self.lab.arch.cross.as_ref().filter(|_| host.trim() != self.arch) {
+            make.env("CROSS_COMPILE", format!("{cross}-"));
+        }
         log.rc(self.signed(&mut make).arg("bindeb-pkg"))
     }
 
-    /// The same, with the name of who makes packages, if the user has none.
+    /// Names a maintainer if the user's environment does not.
     fn signed<'a>(&self, command: &'a mut Command) -> &'a mut Command {
         if var("DEBEMAIL").is_none() {
             command.env("DEBFULLNAME", "sched_rseq").env("DEBEMAIL", "sched_rseq@localhost");
@@ -209,6 +231,8 @@ impl Kernel<'_> {
             write(&file, text)?;
             fs::set_permissions(&file, fs::Permissions::from_mode(0o755))?;
         }
+        // Whatever the umask is, or the directory above
+        log.ok(&mut cmd!("chmod", "-R", "u=rwX,go=rX,g-s", &root))?;
         let mut pack = cmd!("dpkg-deb", "--root-owner-group", "--build", &root);
         let deb = format!("sched-rseq-modules-{release}_{}_{}.deb", self.version, self.arch);
         log.rc(pack.arg(lab.out.join(deb)))

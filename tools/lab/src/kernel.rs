@@ -22,7 +22,7 @@ use crate::scenario::warnings;
 use crate::source::tmp;
 use crate::sys::{copy, pipe, read, read_or_none, remove, sha256, step, walk, write, Log, Result, Run};
 
-/// What must stay as the file has it that is the base.
+/// Options that must not get lost if a file is the base.
 const KEPT: [&str; 8] = [
     "CONFIG_ARM_SDE_INTERFACE",
     "CONFIG_DEBUG_INFO_BTF",
@@ -153,6 +153,7 @@ impl Kernel<'_> {
         if let Some(base) = &self.base {
             match &self.lab.config {
                 Some(file) if base == CONFIG => copy(file, self.dir.join(".config"))?,
+                None if base == CONFIG => bail!("scenario distro is for make deb CONFIG="),
                 _ => _ = log.ok(self.make().arg(base))?,
             }
             let mut merge = cmd!(self.lab.src.join("scripts/kconfig/merge_config.sh"), "-m", "-O");

@@ -52,6 +52,8 @@ pub struct Lab {
     pub memory: String,
     /// The configuration of the kernel, if not the project's.
     pub config: Option<PathBuf>,
+    /// The name of the configuration.
+    pub config_name: String,
     /// Kernel arguments.
     pub boot_args: String,
     /// The exception level that firmware starts the kernel at.
@@ -167,6 +169,7 @@ impl Lab {
             machine: var("MACHINE").unwrap_or_else(|| arch.machine.clone()),
             memory: "512".into(),
             config: None,
+            config_name: "small".into(),
             boot_args: var("BOOT_ARGS").unwrap_or_default(),
             shots: number("SHOTS", 300)?,
             boot_timeout: number("BOOT_TIMEOUT", 600)?,

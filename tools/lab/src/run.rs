@@ -4,7 +4,6 @@
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{bail, ensure};
@@ -60,7 +59,7 @@ impl Lab {
         };
         io::stdout().flush()?;
         eprintln!("full log: {}", console.path.display());
-        eprintln!("The same happens again with the same kernel, the same QEMU, and SEED={}.", self.seed);
+        eprintln!("The same kernel, QEMU and variables, with SEED={}, repeat it exactly.", self.seed);
         println!("{what}: FAIL arch={arch} mode={variant} reason=\"{reason}\"");
         Err(Exit(1).into())
     }
@@ -69,7 +68,7 @@ impl Lab {
     /// outcome. The last line says PASS or FAIL.
     pub fn run(&self, variant: &str) -> Result {
         let firmware = self.need_firmware(variant)?;
-        let dir = self.module(variant, &TORTURE)?;
+        self.module(variant, &TORTURE)?;
         self.qemu_check()?;
         // Where only one CPU is needed for a while.
         let mut build = self.host_tool_build();
@@ -85,9 +84,10 @@ impl Lab {
         let arguments = format!("srseq=run srseq.type={kind} srseq.shots={shots} {}", lab.boot_args);
         let (_, console) = guest.step(&title, &log, &arguments)?;
         if let Some(build) = tool {
-            finish(build)?;
-            self.host_tool()?;
-            self.summary(&dir)?.rc()?;
+            let tool = finish(build).and_then(|_| self.host_tool());
+            if let Err(error) = tool.and_then(|()| self.summary(variant)?.rc()) {
+                eprintln!("warning: {error:#}");
+            }
         }
 
         let [cs, restart, fixup] = ["cs", "restart", "fixup"].map(|name| console.told_number("stats", name));
@@ -149,13 +149,14 @@ impl Lab {
         self.verdict("run", variant, &console, judge(), good)
     }
 
-    /// The program that tells which sections a kernel has, and what they save if the kernel without
-    /// sections is there.
-    pub fn summary(&self, dir: &Path) -> Result<Command> {
+    /// The program that tells which sections a kernel has, and what they save if the same kernel
+    /// without sections is there.
+    pub fn summary(&self, variant: &str) -> Result<Command> {
         let mut srseq = self.srseq();
-        srseq.arg("summary").arg(dir);
-        let without = self.kernel_dir("off")?.join("vmlinux");
-        if without.exists() {
+        srseq.arg("summary").arg(self.kernel_dir(variant)?);
+        let (mode, on_top) = variant.split_at(variant.find('+').unwrap_or(variant.len()));
+        let without = self.kernel_dir(&format!("off{on_top}"))?.join("vmlinux");
+        if self.arch.modes.iter().any(|other| other == mode) && without.exists() {
             srseq.arg("--without").arg(without);
         }
         Ok(srseq)
@@ -392,7 +393,7 @@ impl Lab {
         let arches: Vec<_> = Arch::all(&self.top)?.into_iter().map(|arch| arch.name).collect();
         let more = if all { "|cache|tree|[.]sched_rseq" } else { "" };
         let ours = crate::text::regex(&format!(
-            "^(linux-[0-9].*|(bench|defconfig|matrix|workloads|{})-.*|deb|firmware|logs|series([.]tmp)?|cargo|test|\
+            "^(linux-[0-9].*|(bench|defconfig|matrix|workloads|{})-.*|deb|[a-z-]+-[0-9].*[.]deb|firmware|logs|series([.]tmp)?|cargo|test|\
             guests|bisect|overlay[.]tmp|lock{more})$",
             arches.join("|")
         ));

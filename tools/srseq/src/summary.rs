@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a built kernel has of sections, and what it was spared, in three lines.
+//! The sections of a built kernel, and what they save, in three lines.
 
 use std::cmp::Reverse;
 use std::fmt;
@@ -54,6 +54,10 @@ impl Summary {
         let image = Image::read(&dir.join("vmlinux"))?;
         let mut files = Vec::new();
         count(dir, dir, &mut files)?;
+        if image.table()?.sections().next().is_none() {
+            // Objects of an earlier configuration.
+            files.clear();
+        }
         files.sort_by_key(|file| (Reverse(file.sections), file.name.clone()));
         let report = image.report(&[])?;
         let number = |name: &str| {
@@ -105,10 +109,13 @@ fn count(top: &Path, dir: &Path, files: &mut Vec<Object>) -> Result<()> {
         if kind.is_dir() && name != "modules" && name != "debian" {
             count(top, &path, files)?;
         }
+        // The parts of a module name it in its file .mod, if there are several.
+        let parts = fs::read_to_string(path.with_extension("mod")).unwrap_or_default();
+        let is_composite = !parts.is_empty() && !parts.contains(&name);
         let is_linked = ["vmlinux.o", ".mod.o", "built-in.o"]
             .iter()
             .any(|end| name.ends_with(end));
-        if !kind.is_file() || !name.ends_with(".o") || is_linked {
+        if !kind.is_file() || !name.ends_with(".o") || is_linked || is_composite {
             continue;
         }
         let data = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;

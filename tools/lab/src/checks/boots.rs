@@ -74,6 +74,22 @@ pub fn torture(check: &Check) -> Result {
     check.lab.torture(&check.kernel, Some(&check.lab.arch.torture_seconds.to_string()))
 }
 
+/// Two runs with the same seed do the same, and one with another seed does not.
+pub fn repeats(check: &Check) -> Result {
+    let run = |seed: u32| -> Result<String> {
+        let lab = Lab { seed, ..check.lab.clone() };
+        let guest = lab.guest(&check.kernel, "")?;
+        let (rc, text) = guest.boot("srseq=run srseq.type=inject srseq.shots=3")?.both()?;
+        ensure!(rc == 0 && text.contains("sched_rseq_torture: PASS"), "{text}");
+        Ok(text)
+    };
+    let first = run(1)?;
+    print!("{first}");
+    ensure!(run(1)? == first, "the second run differs");
+    ensure!(run(2)? != first, "another seed changes nothing");
+    Ok(())
+}
+
 /// The module can be loaded again and leaves nothing.
 pub fn reload(check: &Check) -> Result {
     let text = check.guest("srseq=reload")?;

@@ -29,7 +29,7 @@ pub fn figures(check: &Check) -> Result {
     let (with, without) = (report(&check.kernel)?, report("off")?);
     check.srseq(&["callers"])?.arg(check.dir()?.join("vmlinux")).arg("preempt_schedule_notrace").ok()?;
     ensure!(with.number("sections")? > 300, "there are few sections");
-    let summary = Text(check.lab.summary(&check.dir()?)?.text()?);
+    let summary = Text(check.lab.summary(&check.kernel)?.text()?);
     print!("{}", summary.0);
     summary.has("^most: .*[.]o [1-9]")?;
     summary.has("^saved: [1-9][0-9]* call sites, ")?;

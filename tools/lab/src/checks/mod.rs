@@ -110,13 +110,14 @@ pub const HOST: [Def; 25] = {
 };
 
 /// Checks on the kernels that an architecture names, in the order in which they are done.
-pub const ON_KERNELS: [Def; 50] = {
+pub const ON_KERNELS: [Def; 51] = {
     use Need::*;
     [
         def("bad-mode", &[Setup], |check| input::bad_variable(check, "run", "MODE", &check.argument)),
         def("doctor", &[Setup], build::doctor),
         def("run", &[Module], boots::run),
         def("run-short", &[Module], boots::run_short),
+        def("repeats", &[Module], boots::repeats),
         def("reload", &[Module], boots::reload),
         def("malformed", &[Module], table::malformed),
         def("link", &[Module], table::link),
