@@ -2,8 +2,8 @@
 
 //! The operations of architectures that have no other sections than plain ones.
 
-/// Implements [`Word`](super::Word) for the integers, with the bits of each. `$add` adds a register,
-/// and `$addi` a constant.
+/// Implements [`Word`](super::Word) for the integers, with the bits of each. `$add` adds a
+/// register, and `$addi` a constant.
 ///
 /// Each section is asm of the architecture. Its file has these macros, which return a `u64`:
 ///
