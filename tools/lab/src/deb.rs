@@ -3,14 +3,14 @@
 //! `make deb`: Debian packages of a kernel by its own `bindeb-pkg`, and one of the modules.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{symlink, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{bail, ensure};
 
 use crate::cmd;
-use crate::lab::{var, Lab};
+use crate::lab::{var, which, Lab};
 use crate::sys::{list, name, read, read_or_none, remove, write, Log, Result, Run};
 use crate::text::Text;
 
@@ -177,9 +177,13 @@ impl Kernel<'_> {
         make.arg("DPKG_FLAGS=--target=binary-image,binary-headers --no-check-builddeps");
         make.arg(format!("-j{}", self.lab.jobs));
         make.env("KDEB_PKGVERSION", &self.version).env("KDEB_CHANGELOG_DIST", "unstable");
-        // Otherwise the programs among the headers are those of the host.
+        // Otherwise the programs among the headers are those of the host. They are linked by lld,
+        // which a cross compiler looks for by another name.
         let host = cmd!("dpkg", "--print-architecture").text()?;
         if let Some(cross) = self.lab.arch.cross.as_ref().filter(|_| host.trim() != self.arch) {
+            let linker = self.lab.cache.join("bin").join(format!("{cross}-ld.lld"));
+            remove(&linker)?;
+            symlink(which("ld.lld"), linker)?;
             make.env("CROSS_COMPILE", format!("{cross}-"));
         }
         log.rc(self.signed(&mut make).arg("bindeb-pkg"))
