@@ -38,6 +38,10 @@ fn parameters(list: &str) -> Result<Vec<String>> {
     Ok(words)
 }
 
+/// The sections that KUnit makes up for each register are no operations, and those that the torture
+/// module has to be caught are wrong.
+const NOT_OPERATIONS: [&str; 4] = ["--ignore", "srk_registers", "--ignore", "busted"];
+
 /// Scenarios that make scenarios does not do: other commands do.
 const NO_SCENARIOS: [&str; 7] =
     ["deb", "defconfig", "distro", "sdei-nmi", "sdei-nofilter", "selftests", "workloads"];
@@ -214,7 +218,7 @@ impl Lab {
         self.qemu_check()?;
         let lab = self.guest_for(variant);
         self.host_tool()?;
-        if self.srseq().arg("verify").arg(dir.join("vmlinux")).rc()? != 0 {
+        if self.srseq().arg("verify").args(NOT_OPERATIONS).arg(dir.join("vmlinux")).rc()? != 0 {
             println!("boot: FAIL arch={} mode={variant} reason=\"srseq verify\"", lab.arch.name);
             return Err(Exit(1).into());
         }
@@ -261,10 +265,8 @@ impl Lab {
     pub fn verify(&self, variant: &str) -> Result {
         let dir = self.module(variant, &TORTURE)?;
         self.host_tool()?;
-        // The sections that KUnit makes up for each register are no operations, and those that the
-        // torture module has to be caught are wrong.
         let mut srseq = self.srseq();
-        srseq.args(["verify", "--mistakes", "--ignore", "srk_registers", "--ignore", "busted"]);
+        srseq.args(["verify", "--mistakes"]).args(NOT_OPERATIONS);
         srseq.args(self.publish(variant)?).arg(dir.join("vmlinux"));
         let rc = srseq.args(TORTURE.map(|name| dir.join(format!("modules/{name}/{name}.ko")))).rc()?;
         if rc != 0 {

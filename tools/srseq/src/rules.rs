@@ -430,6 +430,7 @@ pub const CALLERS_DISABLE: [(&str, &[&str]); 23] = [
     (
         "of the idle task, which disables preemption or interrupts",
         &[
+            "calc_load_nohz_start",
             "cpuhp_online_idle",
             "dedicated_cede_loop",
             "get_next_timer_interrupt",
@@ -584,8 +585,9 @@ pub const CALLERS_DISABLE: [(&str, &[&str]); 23] = [
         ],
     ),
     (
-        "mm/slub.c: a local lock, which disables preemption, or a look at a CPU that may change",
+        "mm: a local lock, which disables preemption, or a look at a CPU that may change",
         &[
+            "folio_rotate_reclaimable",
             "kmem_cache_free_bulk",
             "__kmalloc_nolock_noprof",
             "__pcs_replace_full_main",
