@@ -19,6 +19,11 @@
 #ifndef __ASM_PERCPU_SECTIONS_H
 #define __ASM_PERCPU_SECTIONS_H
 
+/* As in asm/percpu.h: the objects of the hypervisor have no sections. */
+#if defined(__KVM_NVHE_HYPERVISOR__) || defined(__KVM_VHE_HYPERVISOR__)
+#include <asm-generic/percpu_sections.h>
+#else
+
 #include <linux/compiler.h>
 #include <linux/types.h>
 
@@ -219,4 +224,5 @@ __SECTION_ADD_IF_MASK(64, 64, clear, "b.ne")
 #undef __SECTION_ADD_IF_ZERO
 #undef __SECTION_ADD_IF_MASK
 
+#endif /* __KVM_NVHE_HYPERVISOR__ || __KVM_VHE_HYPERVISOR__ */
 #endif /* __ASM_PERCPU_SECTIONS_H */

@@ -322,19 +322,37 @@ pub fn sdei_hyp(check: &Check) -> Result {
     ensure!(number > 30, "there are {number} objects, not more than 30");
     let command: String = command.context("there is no object with VHE")?;
     let command = regex("-Wp,-MMD,[^ ]*").replace_all(&command, "").into_owned();
-    let (source, object) = (check.file("hyp.c"), check.file("hyp.o"));
-    let text = "#include <linux/percpu.h>\nDEFINE_PER_CPU(unsigned long, count);\nvoid add(void);\n\
-        void add(void) { this_cpu_inc(count); }\n";
-    crate::sys::write(&source, text)?;
-    let compiled = |command: &str| -> Result<bool> {
-        let line = format!("{command} -c -o {} {}", object.display(), source.display());
-        cmd!("bash", "-c", line).current_dir(&dir).ok()?;
-        has_sections(&object)
-    };
     let elsewhere = command.replacen("-D__KVM_VHE_HYPERVISOR__", "", 1);
     ensure!(elsewhere != command, "the object is not of the hypervisor");
-    ensure!(!compiled(&command)?, "an operation in the hypervisor has a section");
-    ensure!(compiled(&elsewhere)?, "an operation elsewhere has no section");
+    ensure!(!has_section(check, &command)?, "an operation in the hypervisor has a section");
+    ensure!(has_section(check, &elsewhere)?, "an operation elsewhere has no section");
+    Ok(())
+}
+
+/// Whether operations have sections that this command compiles, without a warning.
+fn has_section(check: &Check, command: &str) -> Result<bool> {
+    let (source, object) = (check.file("hyp.c"), check.file("hyp.o"));
+    let text = "#include <linux/percpu-rwsem.h>\n#include <linux/percpu_sections.h>\n\
+        DEFINE_PER_CPU(unsigned long, count);\nvoid add(void);\n\
+        void add(void) { this_cpu_inc(count); }\n";
+    crate::sys::write(&source, text)?;
+    let line = format!("{command} -Werror -c -o {} {}", object.display(), source.display());
+    cmd!("bash", "-c", line).current_dir(check.dir()?).ok()?;
+    has_sections(&object)
+}
+
+/// Operations in objects of KVM's hypervisor would have no sections.
+pub fn hyp(check: &Check) -> Result {
+    let text = Text::read(&check.dir()?.join("kernel/.fork.o.cmd"))?;
+    let command: String = text.value("^savedcmd_.* := (.*) -c -o .*").context("no command")?;
+    let command = regex("-Wp,-MMD,[^ ]*").replace_all(&command, "").into_owned();
+    for name in ["__KVM_VHE_HYPERVISOR__", "__KVM_NVHE_HYPERVISOR__"] {
+        ensure!(
+            !has_section(check, &format!("{command} -D{name}"))?,
+            "an operation has a section with {name}"
+        );
+    }
+    ensure!(has_section(check, &command)?, "an operation elsewhere has no section");
     Ok(())
 }
 

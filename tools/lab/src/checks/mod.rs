@@ -110,7 +110,7 @@ pub const HOST: [Def; 25] = {
 };
 
 /// Checks on the kernels that an architecture names, in the order in which they are done.
-pub const ON_KERNELS: [Def; 51] = {
+pub const ON_KERNELS: [Def; 52] = {
     use Need::*;
     [
         def("bad-mode", &[Setup], |check| input::bad_variable(check, "run", "MODE", &check.argument)),
@@ -135,6 +135,7 @@ pub const ON_KERNELS: [Def; 51] = {
         def("debian-configs", &[Module], build::debian_configs),
         def("big", &[Module], boots::big),
         def("exports", &[Module], code::exports),
+        def("hyp", &[Kernel], code::hyp),
         def("trimmed", &[Kernel], build::trimmed),
         def("compile-fail", &[Kernel], build::compile_fail),
         def("cfi-types", &[Kernel], build::cfi_types),
