@@ -173,6 +173,7 @@ pub struct Sdei {
     pub variant: String,
     pub mistakes: Vec<String>,
     pub kvm_mistakes: Vec<String>,
+    pub kvm_crash: String,
 }
 
 /// What an interrupt does on the way in only without sections.

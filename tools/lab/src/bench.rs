@@ -18,6 +18,9 @@ use crate::text::Text;
 pub const NOT_TESTS: [&str; 8] =
     ["--ignore", "srk_", "--ignore", "psk_", "--ignore", "5tests", "--ignore", "5kunit"];
 
+/// The same for the engine, where it is told apart.
+pub const NOT_ENGINE: [&str; 2] = ["--ignore", "sched_rseq"];
+
 /// Arguments of srseq.
 struct Arguments<'a> {
     lab: &'a Lab,

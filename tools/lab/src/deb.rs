@@ -5,7 +5,6 @@
 use std::fs;
 use std::os::unix::fs::{symlink, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::{bail, ensure};
 
@@ -155,17 +154,12 @@ impl Lab {
         }
         Ok(Packages { release, files })
     }
+}
 
-    /// The commit that the work tree is at, with `-dirty` if it has changes. Results themselves, of
-    /// another architecture maybe, make no other tree.
-    pub fn commit(&self) -> Result<String> {
-        let git = |args: &[&str]| cmd!("git", "-C", &self.top).args(args).both();
-        let (0, commit) = git(&["rev-parse", "--short=12", "HEAD"])? else {
-            return Ok("unknown".into());
-        };
-        let clean = git(&["diff", "--quiet", "HEAD", "--", ".", ":!Documentation/benchmarks"])?.0 == 0;
-        Ok(commit.trim().to_owned() + if clean { "" } else { "-dirty" })
-    }
+/// Who makes the packages, by the variables of Debian's tools.
+fn maintainer() -> (String, String) {
+    let or = |name: &str, default: &str| var(name).unwrap_or_else(|| default.into());
+    (or("DEBFULLNAME", "sched_rseq"), or("DEBEMAIL", "sched_rseq@localhost"))
 }
 
 impl Kernel<'_> {
@@ -186,15 +180,9 @@ impl Kernel<'_> {
             symlink(which("ld.lld"), linker)?;
             make.env("CROSS_COMPILE", format!("{cross}-"));
         }
-        log.rc(self.signed(&mut make).arg("bindeb-pkg"))
-    }
-
-    /// Names a maintainer if the user's environment does not.
-    fn signed<'a>(&self, command: &'a mut Command) -> &'a mut Command {
-        if var("DEBEMAIL").is_none() {
-            command.env("DEBFULLNAME", "sched_rseq").env("DEBEMAIL", "sched_rseq@localhost");
-        }
-        command
+        let (name, email) = maintainer();
+        make.env("DEBFULLNAME", name).env("DEBEMAIL", email);
+        log.rc(make.arg("bindeb-pkg"))
     }
 
     /// The package of this project's modules.
@@ -210,14 +198,10 @@ impl Kernel<'_> {
             make.arg(format!("MO={}", self.dir.join("modules").join(module).display()));
             log.ok(make.arg("modules_install"))?;
         }
-        let maintainer = match (var("DEBFULLNAME"), var("DEBEMAIL")) {
-            (Some(name), Some(email)) => format!("{name} <{email}>"),
-            (None, Some(email)) => email,
-            _ => "sched_rseq <sched_rseq@localhost>".into(),
-        };
+        let (name, email) = maintainer();
         let control = format!(
             "Package: sched-rseq-modules-{release}\nVersion: {version}\nArchitecture: {arch}\n\
-            Maintainer: {maintainer}\nSection: kernel\nPriority: optional\n\
+            Maintainer: {name} <{email}>\nSection: kernel\nPriority: optional\n\
             Depends: linux-image-{release} (= {version}), kmod\n\
             Description: modules of sched_rseq for Linux {release}\n \
             sched_rseq counts how often the kernel resumed critical sections, sched_rseq_torture\n \

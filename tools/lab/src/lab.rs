@@ -211,6 +211,17 @@ impl Lab {
         cmd!(format!("/proc/{}/exe", std::process::id()))
     }
 
+    /// The commit that the work tree is at, with `-dirty` if it has changes. Results themselves, of
+    /// another architecture maybe, make no other tree.
+    pub fn commit(&self) -> Result<String> {
+        let git = |args: &[&str]| cmd!("git", "-C", &self.top).args(args).both();
+        let (0, commit) = git(&["rev-parse", "--short=12", "HEAD"])? else {
+            return Ok("unknown".into());
+        };
+        let clean = git(&["diff", "--quiet", "HEAD", "--", ".", ":!Documentation/benchmarks"])?.0 == 0;
+        Ok(commit.trim().to_owned() + if clean { "" } else { "-dirty" })
+    }
+
     /// A script of tools/sh.
     pub fn script(&self, name: &str) -> std::process::Command {
         let mut command = cmd!(self.top.join("tools/sh").join(name));

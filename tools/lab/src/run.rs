@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use anyhow::{bail, ensure};
 
 use crate::arch::Arch;
-use crate::bench::NOT_TESTS;
+use crate::bench::{NOT_ENGINE, NOT_TESTS};
 use crate::cmd;
 use crate::guest::Console;
 use crate::lab::{is_set_up, var, Lab};
@@ -157,7 +157,7 @@ impl Lab {
     /// without sections is there.
     pub fn summary(&self, variant: &str) -> Result<Command> {
         let mut srseq = self.srseq();
-        srseq.arg("summary").arg(self.kernel_dir(variant)?);
+        srseq.arg("summary").args(NOT_TESTS).args(NOT_ENGINE).arg(self.kernel_dir(variant)?);
         let (mode, on_top) = variant.split_at(variant.find('+').unwrap_or(variant.len()));
         let without = self.kernel_dir(&format!("off{on_top}"))?.join("vmlinux");
         if self.arch.modes.iter().any(|other| other == mode) && without.exists() {
@@ -241,7 +241,7 @@ impl Lab {
             Ok(Text(self.srseq().arg("report").args(NOT_TESTS).args(ignore).arg(vmlinux).text()?))
         };
         let (with, without) = (report(variant, &[])?, report(&off, &[])?);
-        let rest = report(variant, &["--ignore", "sched_rseq"])?;
+        let rest = report(variant, &NOT_ENGINE)?;
         println!("{variant:<36} {:>12} {:>12}", "without", "with");
         let names =
             ["sections", "table_bytes", "preempt_schedule_notrace_callers", "function_bytes", "text_bytes"];

@@ -134,7 +134,7 @@ impl Lab {
     }
 
     /// What make gets for that kernel and its modules. `@TOP@` in a line `#MAKE#` is the project's
-    /// directory, `@MODE@` the first scenario, and `@CONFIG@` the name of the configuration.
+    /// directory, `@MODE@` the first scenario, and `@NAME@` the name of the configuration.
     pub fn make_options(&self, variant: &str) -> Result<Vec<String>> {
         let mut options = vec!["LLVM=1".to_owned()];
         let compiler = self.compiler(variant)?;
@@ -145,7 +145,7 @@ impl Lab {
         let mode = variant.split('+').next().unwrap_or_default();
         let replaced = |option: &String| {
             let option = option.replace("@TOP@", &top).replace("@MODE@", mode);
-            option.replace("@CONFIG@", &self.config_name)
+            option.replace("@NAME@", &self.config_name)
         };
         options.extend(self.directive("MAKE", variant).iter().map(replaced));
         Ok(options)

@@ -129,6 +129,9 @@ pub enum Command {
         /// The vmlinux of a kernel without sections, to compare with
         #[arg(long, value_name = "VMLINUX")]
         without: Option<PathBuf>,
+        /// Do not count functions whose name contains this in what is saved; may be repeated
+        #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
+        ignore: Vec<String>,
         /// The directory in which the kernel was built
         dir: PathBuf,
     },

@@ -155,8 +155,13 @@ fn run(args: Args, out: &mut impl Write) -> Result<bool> {
                 writeln!(out, "{name}={value}")?;
             }
         }
-        Command::Summary { json, without, dir } => {
-            let summary = Summary::new(&dir, without.as_deref())?;
+        Command::Summary {
+            json,
+            without,
+            ignore,
+            dir,
+        } => {
+            let summary = Summary::new(&dir, without.as_deref(), &ignore)?;
             if json {
                 writeln!(out, "{}", serde_json::to_string_pretty(&summary)?)?;
             } else {

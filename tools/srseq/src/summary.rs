@@ -44,13 +44,14 @@ struct Object {
 #[derive(Serialize)]
 struct Saved {
     call_sites: i64,
-    /// Of functions, those of the engine left out.
+    /// Of functions.
     bytes: i64,
 }
 
 impl Summary {
-    /// Reads a build directory, and the vmlinux of a kernel without sections.
-    pub fn new(dir: &Path, without: Option<&Path>) -> Result<Self> {
+    /// Reads a build directory, and the vmlinux of a kernel without sections. Functions whose name
+    /// contains one of `ignore` do not count in what is saved.
+    pub fn new(dir: &Path, without: Option<&Path>, ignore: &[String]) -> Result<Self> {
         let image = Image::read(&dir.join("vmlinux"))?;
         let mut files = Vec::new();
         count(dir, dir, &mut files)?;
@@ -66,7 +67,8 @@ impl Summary {
                 .find(|(n, _)| *n == name)
                 .map_or(0, |(_, n)| *n)
         };
-        let saved = without.map(|file| Image::read(file).and_then(|other| saved(&image, &other)));
+        let saved =
+            without.map(|file| Image::read(file).and_then(|other| saved(&image, &other, ignore)));
         Ok(Summary {
             arch: image.arch.facts().name,
             sections: number("sections"),
@@ -78,13 +80,12 @@ impl Summary {
     }
 }
 
-fn saved(image: &Image, other: &Image) -> Result<Saved> {
+fn saved(image: &Image, other: &Image, ignore: &[String]) -> Result<Saved> {
     let numbers = |image: &Image| -> Result<(i64, i64)> {
         let sites = CALLED
             .iter()
             .map(|name| image.callers(name).map_or(0, |sites| sites.len()));
-        let ignore = ["sched_rseq", "srk_", "psk_", "5tests", "5kunit"].map(str::to_owned);
-        let report = image.report(&ignore)?;
+        let report = image.report(ignore)?;
         let bytes = report.iter().find(|(name, _)| *name == "function_bytes");
         Ok((
             sites.sum::<usize>() as i64,

@@ -216,13 +216,9 @@ pub fn sdei_kvm(check: &Check) -> Result {
     let text = lab.guest(&check.kernel, &list)?.print(&format!("srseq=kvm srseq.exits=500 {broken}"))?;
     if !mistake.is_empty() {
         text.has("srseq: load sched_rseq_events ok")?;
-        // With the first of these the kernel crashes.
-        let panic = if Some(mistake) == lab.arch.sdei.as_ref().and_then(|sdei| sdei.kvm_mistakes.first()) {
-            "|Kernel panic.*"
-        } else {
-            ""
-        };
-        let found = text.groups(&format!("(srseq: kvm exits=.* wrong=[1-9].*{panic})"));
+        let crashes = lab.arch.sdei.as_ref().is_some_and(|sdei| sdei.kvm_crash == *mistake);
+        let found =
+            text.groups(if crashes { "(Kernel panic.*)" } else { "(srseq: kvm exits=.* wrong=[1-9].*)" });
         found.iter().for_each(|groups| println!("kvm: FAIL mistake={mistake} {}", groups[0]));
         ensure!(!found.is_empty(), "the guest lost no register");
         return Ok(());
