@@ -52,7 +52,9 @@ static_assert!(size_of::<Op>() == 16 && core::mem::offset_of!(Op, effect) == 12)
 /// `enum srt_effect` of shot.h.
 const COUNTS: u32 = 0;
 const STORES: u32 = 1;
-const COLLECTS: u32 = 3;
+const TOGGLES: u32 = 2;
+const SWAPS: u32 = 3;
+const COLLECTS: u32 = 4;
 
 /// `enum srt_event` of shot.h.
 const MIGRATE: u32 = 1;
@@ -111,23 +113,32 @@ impl Shot {
         } else {
             lost += distance(self.away_end, 0).min(1);
         }
-        if effect == COUNTS || effect == COLLECTS {
-            let wrong = distance(
-                self.home_end.wrapping_add(self.away_end),
-                self.sum.wrapping_add(self.others),
-            );
-            // A difference of words does not say how many of them are lost.
-            lost += if effect == COLLECTS {
-                wrong.min(1)
-            } else {
-                wrong
-            };
-        } else {
-            // The last operation was on one of the two CPUs.
-            let last = self.ops & if effect == STORES { mask } else { 1 };
-            let there = self.away_end == last || (self.away_end == 0 && self.home_end == last);
-            lost += u64::from(!there);
+        let odd = self.home_end & u64::from(effect == SWAPS);
+        match effect {
+            COUNTS | COLLECTS => {
+                let added = self.sum.wrapping_add(self.outer).wrapping_add(self.inner);
+                let wrong = distance(self.home_end.wrapping_add(self.away_end), added);
+                // A difference of words does not say how many of them are lost.
+                let most = if effect == COLLECTS { 1 } else { mask };
+                return lost + wrong.min(most);
+            }
+            // Each value that another context has stored is the last one, or was returned once.
+            SWAPS => lost += (self.outer + self.inner).abs_diff(self.taken + odd),
+            _ => (),
         }
+        // The last operation was on one of the two CPUs.
+        let (last, home) = match effect {
+            STORES => (self.ops & mask, self.home_end),
+            // Other contexts have left their bits on this one.
+            TOGGLES => (
+                self.ops & 1,
+                self.home_end ^ ((self.inner & 1) << 1) ^ ((self.outer & 1) << 2),
+            ),
+            _ => ((2 * self.ops) & mask, self.home_end),
+        };
+        let moved = self.event == MIGRATE && self.away_end == last;
+        let stayed = self.away_end == 0 && (home == last || odd == 1);
+        lost += u64::from(!moved && !stayed);
         lost
     }
 }
@@ -281,13 +292,15 @@ impl Session {
             let lost = shot.lost(op.bits, op.effect);
             if lost != 0 && tally.lost == 0 {
                 pr_err!(
-                    "{name}: shot {i} at {:#x} event={} ops={} sum={} others={} home={} then {} \
-                     away={} bad_return={} spilt={} cpus={},{}\n",
+                    "{name}: shot {i} at {:#x} event={} ops={} sum={} others={}+{} taken={} home={} \
+                     then {} away={} bad_return={} spilt={} cpus={},{}\n",
                     shot.pc,
                     shot.event,
                     shot.ops,
                     shot.sum,
-                    shot.others,
+                    shot.outer,
+                    shot.inner,
+                    shot.taken,
                     shot.home_preempt,
                     shot.home_end,
                     shot.away_end,

@@ -89,7 +89,9 @@ struct srt_shot {
     setup_ns: u64,
     ops: u64,
     sum: u64,
-    others: u64,
+    outer: u64,
+    inner: u64,
+    taken: u64,
     home_preempt: u64,
     home_end: u64,
     away_end: u64,
@@ -99,7 +101,7 @@ struct srt_shot {
     away: u32,
 }
 
-static_assert!(size_of::<srt_shot>() == 104 && core::mem::offset_of!(srt_shot, away) == 100);
+static_assert!(size_of::<srt_shot>() == 120 && core::mem::offset_of!(srt_shot, away) == 116);
 
 use srt_shot as Shot;
 
@@ -125,7 +127,7 @@ mod loops {
     /// Makes one loop. The value of the operation is true if the operation returned an impossible
     /// value.
     macro_rules! srt_loop {
-        ($name:ident, $t:ty, |$var:ident, $n:ident| $op:expr) => {
+        ($name:ident, $t:ty, |$var:ident, $n:ident $(, $taken:ident)?| $op:expr) => {
             /// # Safety
             ///
             /// `shot` is valid, and only this task shoots.
@@ -136,6 +138,7 @@ mod loops {
                     StaticPerCpu::from_ptr(PerCpuPtr::new(srt_variable(<$t>::BITS).cast()))
                 };
                 let (mut bad, mut $n) = (0u64, 0u64);
+                $(let mut $taken = 0u64;)?
 
                 // SAFETY: No requirements.
                 while unsafe { srt_go_on($n) } {
@@ -146,6 +149,7 @@ mod loops {
                 unsafe {
                     (*shot).ops = $n;
                     (*shot).sum = $n;
+                    (*shot).taken = 0 $(+ $taken)?;
                     (*shot).bad_return = bad;
                 }
             }
@@ -176,9 +180,10 @@ mod loops {
                     }
                     false
                 });
-                srt_loop!([<srt_loop_rust_xchg_ $bits>], $t, |var, n| {
-                    let old = var.xchg((n + 1) as $t);
-                    old != 0 && old != n as $t
+                srt_loop!([<srt_loop_rust_xchg_ $bits>], $t, |var, n, taken| {
+                    let old = var.xchg((2 * (n + 1)) as $t);
+                    taken += u64::from(old & 1);
+                    old & 1 == 0 && old != 0 && old != (2 * n) as $t
                 });
                 srt_loop!([<srt_loop_rust_cmpxchg_ $bits>], $t, |var, n| {
                     let mut old = var.get();

@@ -29,6 +29,14 @@
 
 static DEFINE_PER_CPU_ALIGNED(union srt_var, srt_var);
 
+/* Another context than the task, that works on the same variable */
+struct srt_other {
+	/* Its operations */
+	u64	done;
+	/* Values of other contexts that these returned, of an operation that swaps */
+	u64	taken;
+};
+
 static struct {
 	/* The CPU on which the task is preempted, and the CPU to which it may be moved */
 	int			home, away;
@@ -38,8 +46,8 @@ static struct {
 	struct tasklet_struct	tasklet;
 	struct task_struct	*task;
 	struct srt_shot		*shot;
-	/* Additions of the worker or the tasklet, and of the timers */
-	u64			outer_others, inner_others;
+	/* The worker or the tasklet; the timers and the events */
+	struct srt_other	outer, inner;
 	/* The enum srt_fault of the operation under torture, or a number beyond */
 	unsigned int		fault;
 	/* The interrupted operation is the last one. */
@@ -48,7 +56,7 @@ static struct {
 } srt;
 
 static u64 srt_value(u32 op, int cpu);
-static void srt_add_one(u32 op, u64 *others);
+static void srt_do_one(u32 op, struct srt_other *other);
 
 /*
  * Runs on the home CPU at a higher priority. So the exit from the timer interrupt
@@ -60,7 +68,7 @@ static void srt_preempt(struct kthread_work *work)
 	if (srt.shot->event == SRT_MIGRATE)
 		WARN_ON_ONCE(set_cpus_allowed_ptr(srt.task, cpumask_of(srt.away)));
 	else
-		srt_add_one(srt.shot->op, &srt.outer_others);
+		srt_do_one(srt.shot->op, &srt.outer);
 	WRITE_ONCE(srt.enough, true);
 }
 
@@ -80,7 +88,7 @@ static enum hrtimer_restart srt_timer(struct hrtimer *timer)
 	if (regs && srt_unsaved(srt.fault))
 		sched_rseq_unpublish(regs);
 	if (srt.shot->event == SRT_INTERRUPT) {
-		srt_add_one(srt.shot->op, &srt.inner_others);
+		srt_do_one(srt.shot->op, &srt.inner);
 		tasklet_hi_schedule(&srt.tasklet);
 	} else {
 		kthread_queue_work(srt.worker, &srt.work);
@@ -101,14 +109,14 @@ static void srt_tasklet(struct tasklet_struct *tasklet)
 		      HRTIMER_MODE_REL_PINNED_HARD);
 	while (!READ_ONCE(srt.nested) && ktime_get_ns() < end) {
 		for (int i = 0; i < 64; i++)
-			srt_add_one(srt.shot->op, &srt.outer_others);
+			srt_do_one(srt.shot->op, &srt.outer);
 	}
 	WRITE_ONCE(srt.enough, true);
 }
 
 static enum hrtimer_restart srt_nested_timer(struct hrtimer *timer)
 {
-	srt_add_one(srt.shot->op, &srt.inner_others);
+	srt_do_one(srt.shot->op, &srt.inner);
 	WRITE_ONCE(srt.nested, true);
 	return HRTIMER_NORESTART;
 }
@@ -121,26 +129,27 @@ int srt_sdei_hit(struct pt_regs *regs)
 {
 	if (regs)
 		srt_note_pc(regs);
-	srt_add_one(srt.shot->op, &srt.inner_others);
+	srt_do_one(srt.shot->op, &srt.inner);
 	WRITE_ONCE(srt.enough, true);
 	return srt.shot->event == SRT_SDEI_FAILED ? -EIO : 0;
 }
 
 u64 srt_others(void)
 {
-	return READ_ONCE(srt.outer_others) + READ_ONCE(srt.inner_others);
+	return READ_ONCE(srt.outer.done) + READ_ONCE(srt.inner.done);
 }
 
 /* A loop of the operation alone, as the compiler would emit it anywhere. */
 #define SRT_LOOP(name, statement)					\
 static noinline void srt_loop_##name(struct srt_shot *shot)		\
 {									\
-	u64 n, bad = 0;							\
+	u64 n, taken = 0, bad = 0;					\
 									\
 	for (n = 0; n < MAX_OPS && !READ_ONCE(srt.enough); n++)	\
 		statement;						\
 	shot->ops = n;							\
 	shot->sum = n;							\
+	shot->taken = taken;						\
 	shot->bad_return = bad;						\
 }
 
@@ -159,11 +168,15 @@ SRT_LOOP(and_or_##bits, ({						\
 	else								\
 		this_cpu_or(srt_var.u##bits, 1);			\
 }))									\
-/* The old value is that of the last operation, or 0 on a CPU not yet visited. */ \
+/*									\
+ * Store an even number. The old value is that of the last operation, 0 on a	\
+ * CPU not yet visited, or odd: another context has stored it.			\
+ */									\
 SRT_LOOP(xchg_##bits, ({						\
-	u##bits old = this_cpu_xchg(srt_var.u##bits, (u##bits)(n + 1));	\
+	u##bits old = this_cpu_xchg(srt_var.u##bits, (u##bits)(2 * (n + 1))); \
 									\
-	bad += old && old != (u##bits)n;				\
+	taken += old & 1;						\
+	bad += !(old & 1) && old && old != (u##bits)(2 * n);		\
 }))									\
 /*									\
  * Each operation must succeed, because it expects the value of this CPU. The	\
@@ -219,7 +232,7 @@ bool srt_go_on(u64 n)
 	SRT_OP(prefix##add_return, bits, SRT_COUNTS),			\
 	SRT_OP(prefix##write, bits, SRT_STORES),			\
 	SRT_OP(prefix##and_or, bits, SRT_TOGGLES),			\
-	SRT_OP(prefix##xchg, bits, SRT_STORES),				\
+	SRT_OP(prefix##xchg, bits, SRT_SWAPS),				\
 	SRT_OP(prefix##cmpxchg, bits, SRT_COUNTS)
 #define SRT_OPS(bits)		SRT_ALL_OPS(, bits)
 #define SRT_RUST_OPS(bits)	SRT_ALL_OPS(rust_, bits)
@@ -310,33 +323,61 @@ static u64 srt_value(u32 op, int cpu)
 }
 
 /*
- * Do what other contexts do to the variable of an operation that counts: one
- * addition. They do not touch a variable to which an operation stores. Count the
- * addition first: a reader who sees the sum must see the count.
+ * What another context does to a variable of that width. What it adds, the odd value that it
+ * stores, and its bit, must be there in the end, or the task must have taken them.
  */
-static void srt_add_one(u32 op, u64 *others)
+#define SRT_OTHER(bits)							\
+static void srt_other_##bits(u32 effect, struct srt_other *other)	\
+{									\
+	u##bits bit = other == &srt.inner ? 2 : 4;			\
+									\
+	switch (effect) {						\
+	case SRT_COUNTS:						\
+		this_cpu_add(srt_var.u##bits, 1);			\
+		break;							\
+	case SRT_SWAPS:							\
+		other->taken += this_cpu_xchg(srt_var.u##bits, 1) & 1;	\
+		break;							\
+	case SRT_TOGGLES:						\
+		if (other->done & 1)					\
+			this_cpu_or(srt_var.u##bits, bit);		\
+		else							\
+			this_cpu_and(srt_var.u##bits, (u##bits)~bit);	\
+	}								\
+}
+SRT_OTHER(8)
+SRT_OTHER(16)
+SRT_OTHER(32)
+SRT_OTHER(64)
+
+/*
+ * Do what other contexts do to the variable of an operation. They do nothing to one that the
+ * task only stores to, because a later store hides all others. Count the operation first: a
+ * reader who sees the sum must see the count.
+ */
+static void srt_do_one(u32 op, struct srt_other *other)
 {
+	u32 effect = srt_ops[op].op.effect;
+
 	if (srt_ops[op].data) {
 		u64 added = srt_ops[op].data->other();
 
-		WRITE_ONCE(*others, *others + added);
+		WRITE_ONCE(other->done, other->done + added);
 		return;
 	}
-	if (srt_ops[op].op.effect != SRT_COUNTS)
-		return;
-	WRITE_ONCE(*others, *others + 1);
+	WRITE_ONCE(other->done, other->done + 1);
 	switch (srt_ops[op].op.bits) {
 	case 8:
-		this_cpu_add(srt_var.u8, 1);
+		srt_other_8(effect, other);
 		break;
 	case 16:
-		this_cpu_add(srt_var.u16, 1);
+		srt_other_16(effect, other);
 		break;
 	case 32:
-		this_cpu_add(srt_var.u32, 1);
+		srt_other_32(effect, other);
 		break;
 	case 64:
-		this_cpu_add(srt_var.u64, 1);
+		srt_other_64(effect, other);
 		break;
 	default:
 		this_cpu_add(srt_var.low, 1);
@@ -473,8 +514,8 @@ int srt_shoot(struct srt_shot *shot)
 	srt.task = current;
 	srt.shot = shot;
 	srt.fault = shot->op - srt_nr_ops();
-	srt.outer_others = 0;
-	srt.inner_others = 0;
+	srt.outer = (struct srt_other){};
+	srt.inner = (struct srt_other){};
 	WRITE_ONCE(srt.nested, false);
 	WRITE_ONCE(srt.enough, false);
 
@@ -501,7 +542,9 @@ int srt_shoot(struct srt_shot *shot)
 	hrtimer_cancel(&srt.nested_timer);
 	kthread_flush_worker(srt.worker);
 
-	shot->others = srt_others();
+	shot->outer = srt.outer.done;
+	shot->inner = srt.inner.done;
+	shot->taken += srt.outer.taken + srt.inner.taken;
 	shot->home_end = srt_value(shot->op, srt.home);
 	shot->away_end = srt_value(shot->op, srt.away);
 	shot->spilt = srt_spilt(shot->op, srt.home) + srt_spilt(shot->op, srt.away);

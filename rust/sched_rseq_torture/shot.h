@@ -15,7 +15,8 @@
 enum srt_effect {
 	SRT_COUNTS,	/* adds 1 */
 	SRT_STORES,	/* stores the number of the operation, from 1 on */
-	SRT_TOGGLES,	/* stores the lowest bit of that number */
+	SRT_TOGGLES,	/* stores the lowest bit of that number, and leaves others alone */
+	SRT_SWAPS,	/* stores twice that number, and returns the value before */
 	SRT_COLLECTS,	/* adds a word that is another one each time, or takes one away */
 };
 
@@ -56,7 +57,9 @@ static_assert(sizeof(struct srt_op) == 16 && offsetof(struct srt_op, effect) == 
  * @setup_ns:	out: time to start the timer, before the first operation
  * @ops:		out: operations of the task, by its own count
  * @sum:		out: what the task has added to both copies, if it counts or collects
- * @others:	out: what other contexts have added to the home CPU's copy
+ * @outer:	out: operations on the home CPU's copy by other contexts, or what these have added
+ * @inner:	out: the same by contexts that interrupted these
+ * @taken:	out: values that other contexts had stored and an operation has returned
  * @home_preempt: out: the home CPU's copy while the task was preempted
  * @home_end:	out: the same when the task has ended
  * @away_end:	out: the other CPU's copy when the task has ended
@@ -76,7 +79,9 @@ struct srt_shot {
 	u64	setup_ns;
 	u64	ops;
 	u64	sum;
-	u64	others;
+	u64	outer;
+	u64	inner;
+	u64	taken;
 	u64	home_preempt;
 	u64	home_end;
 	u64	away_end;
@@ -87,7 +92,7 @@ struct srt_shot {
 };
 
 /* sched_rseq_torture_main.rs has the same layout. */
-static_assert(sizeof(struct srt_shot) == 104 && offsetof(struct srt_shot, away) == 100);
+static_assert(sizeof(struct srt_shot) == 120 && offsetof(struct srt_shot, away) == 116);
 
 /* Loops in Rust: sched_rseq_torture_main.rs */
 #define SRT_RUST_LOOPS(bits)						\

@@ -167,14 +167,29 @@ fn caught(text: &Text, types: &[String]) -> Result {
     types.iter().try_for_each(|kind| text.has(&pattern(kind)))
 }
 
-/// The torture must fail on an engine that is broken that way. The kernel is tainted, and nobody can
-/// change the mistake while it runs. The argument is the mistake and the interruptions.
+/// Each operation that reads and modifies a variable lost updates, in C and in Rust, in some width.
+fn each_operation_lost(text: &Text) -> Result {
+    for name in ["add", "add_return", "and_or", "xchg", "cmpxchg"] {
+        for prefix in ["", "rust_"] {
+            let line = format!("sched_rseq_torture: {prefix}{name}_[0-9]+ shots=.* lost=([0-9]+)");
+            ensure!(text.sum::<u64>(&line) > 0, "{prefix}{name} lost nothing");
+        }
+    }
+    Ok(())
+}
+
+/// The torture must fail on an engine that is broken that way, and on each operation if the engine
+/// does nothing (1). The kernel is tainted, and nobody can change the mistake while it runs. The
+/// argument is the mistake and the interruptions.
 pub fn catches_broken_engine(check: &Check) -> Result {
     let (mistake, shots) = check.argument.split_once(' ').unwrap_or((&check.argument, "60"));
     let text = check
         .guest(&format!("srseq=broken srseq.types=inject srseq.shots={shots} sched_rseq_broken={mistake}"))?;
     text.has(&format!("srseq: broken {mistake} tainted 1$"))?;
     text.hasnt("can be written to")?;
+    if mistake == "1" {
+        each_operation_lost(&text)?;
+    }
     caught(&text, &["inject".into()])
 }
 
@@ -201,6 +216,9 @@ pub fn sdei_broken(check: &Check) -> Result {
     let (kind, shots) = if mistake.parse::<u32>()? < 3 { ("sdei", 20) } else { ("exact", 300) };
     let text =
         check.guest(&format!("srseq=broken srseq.types={kind} srseq.shots={shots} sdei_broken={mistake}"))?;
+    if mistake == "1" {
+        each_operation_lost(&text)?;
+    }
     caught(&text, &[kind.into()])
 }
 
