@@ -221,7 +221,9 @@ impl Lab {
                         )?;
                     }
                 }
-                Err(error) if error.downcast_ref::<Exit>().is_some_and(|exit| exit.0 == SKIPPED) => (),
+                Err(error) if error.downcast_ref::<Exit>().is_some_and(|exit| exit.0 == SKIPPED) => {
+                    proof.row(["SDEI, no firmware", "", "", "", "skipped"]);
+                }
                 Err(error) => {
                     eprintln!("error: {error:#}");
                     proof.failed.push("firmware".into());
