@@ -6,7 +6,7 @@ LAB := @tools/sh/lab.sh
 
 # Each of these runs its own steps in parallel.
 .NOTPARALLEL:
-.PHONY: help run test check test-all list prove torture verify selftests bench workloads defconfig deb stat shell doctor kernel module series tree patches scenarios clean distclean
+.PHONY: help run test check test-all list prove torture soak verify selftests bench workloads defconfig deb stat shell doctor kernel module series tree patches scenarios clean distclean
 
 help:
 	@sed -n 's/^#? \{0,1\}//p' Makefile
@@ -22,6 +22,9 @@ test-all:
 
 torture:
 	$(LAB) torture "$(MODE)" $(SECONDS)
+
+soak:
+	$(LAB) soak "$(MODE)" $(SECONDS)
 
 deb:
 	$(LAB) deb "$(MODE)"
@@ -59,6 +62,9 @@ distclean:
 #?                   all modes, and the deliberate mistakes that each must find
 #?   make torture    run threads, interrupts, CPU hotplug and module loads on the same
 #?                   per-CPU variables, for SECONDS= seconds
+#?   make soak       the same beside stressors of Debian's stress-ng and rt-tests: memory,
+#?                   fork, exec, files, signals, timers; SECONDS= (25) of the guest's clock
+#?                   take ten times as long or more
 #?   make verify     prove every section of the built kernel: run its instructions in an
 #?                   emulator and interrupt it at each one
 #?   make selftests  run the kernel's own tests: user space's rseq, per-CPU operations,
@@ -96,15 +102,15 @@ distclean:
 #?   CONFIG=FILE     the configuration of make deb's kernel; debian, debian-cloud and others
 #?                   are Debian's own, running is that of the running kernel. Without: a
 #?                   small kernel for QEMU
-#?   SECONDS=N       the duration of make torture (2) and make stat (10), by the guest's
-#?                   clock
+#?   SECONDS=N       the duration of make torture (2), make stat (10) and make soak (25), by
+#?                   the guest's clock
 #?   CHECK=PATTERN   make test runs only the checks whose names match, as in
 #?                   CHECK="kunit-*", and the checks and builds that these need
 #?   JUNIT=FILE      the file that make test also writes its results to, as JUnit XML
 #?   SMP=2           the number of CPUs of the guest, 2 to 8
 #?   CPU= MACHINE=   the guest's CPU and machine, as QEMU names them: CPU=cortex-a57 has
 #?                   no LSE, MACHINE=virt,virtualization=on starts arm64 at EL2
-#?   TORTURE=        parameters of the torture module for make torture, as in
+#?   TORTURE=        parameters of the torture module for make torture and make soak, as in
 #?                   TORTURE="threads=8 timer_us=50"; modinfo lists them
 #?   SEED=1          the seed of all that the guest takes for random; with the same, a run
 #?                   repeats exactly

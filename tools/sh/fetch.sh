@@ -3,7 +3,9 @@
 # fetch.sh WAY VERSION DIR: unpack that kernel's source into DIR, which is one way to get it:
 # from-debian, from-debian-source or from-kernel-org. fetch.sh config VERSION FILE FLAVOUR:
 # get Debian's configuration of that name for kernels of that series. fetch.sh firmware: get
-# the source of the firmware into the cache. The lab calls this, and has the output in a log.
+# the source of the firmware into the cache. fetch.sh userland DIR PACKAGE...: unpack Debian's
+# packages of the guest's architecture, and all that they depend on, into DIR. The lab calls
+# this, and has the output in a log.
 
 . "$(dirname "$0")/lib.sh"
 . "$TOP/tools/sh/apt.sh"
@@ -87,9 +89,27 @@ firmware() {
 	source_package "$(host_arch)-firmware" "arm-trusted-firmware=$FIRMWARE_VERSION-$FIRMWARE_REVISION"
 }
 
-if [ "$1" = config ]; then
-	config "$3" "$4"
-else
+# userland DIR PACKAGE...: no program of the packages runs. DIR/packages has their versions.
+userland() {
+	local dir=$1 list deb
+	shift
+	private_update "$DEBIAN_ARCH"
+	# The simulation takes no lock, which a user could not. Nothing counts as installed.
+	list=$(private_apt "$DEBIAN_ARCH" apt-get -o Dir::State::status=/dev/null \
+		--no-install-recommends --simulate install "$@" | sed -n 's/^Inst \([^ ]*\) (\([^ ]*\) .*/\1=\2/p')
+	mkdir -p "$dir/deb"
+	# shellcheck disable=SC2086 # a list
+	(cd "$dir/deb" && private_apt "$DEBIAN_ARCH" apt-get download $list)
+	for deb in "$dir"/deb/*.deb; do dpkg-deb -x "$deb" "$dir"; done
+	rm -r "$dir/deb"
+	echo "$list" >"$dir/packages"
+}
+
+case $1 in
+config) config "$3" "$4" ;;
+userland) "$@" ;;
+*)
 	[ -z "$DIR" ] || mkdir -p "$DIR"
 	"$1"
-fi
+	;;
+esac

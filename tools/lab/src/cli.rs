@@ -30,6 +30,8 @@ enum Command {
     Run { variant: Option<String> },
     /// Let threads, timers, moves and CPU hotplug loose on per-CPU operations.
     Torture { variant: Option<String>, seconds: Option<String> },
+    /// Stress a kernel by programs of Debian's userland, beside torture, CPU hotplug and modules.
+    Soak { variant: Option<String>, seconds: Option<String> },
     /// Prove the sections of a kernel without modules, and boot it.
     Boot { variant: Option<String> },
     /// Interrupt per-CPU operations by SDEI events.
@@ -117,6 +119,9 @@ pub fn run(args: Args) -> Result {
         Command::Run { variant } => on(with_sections()?, variant, |lab, on| lab.run(on)),
         Command::Torture { variant, seconds } => {
             on(with_sections()?, variant, |lab, on| lab.torture(on, seconds.as_deref()))
+        }
+        Command::Soak { variant, seconds } => {
+            on(with_sections()?, variant, |lab, on| lab.soak(on, seconds.as_deref()))
         }
         Command::Boot { variant } => on(any()?, variant, |lab, on| lab.boot(on)),
         Command::Sdei { variant } => on(with_sections()?, variant, |lab, on| lab.sdei(on)),

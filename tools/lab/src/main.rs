@@ -24,6 +24,7 @@ mod runner;
 mod scenario;
 mod selftests;
 mod series;
+mod soak;
 mod source;
 mod sys;
 mod text;

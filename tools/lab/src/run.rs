@@ -18,7 +18,7 @@ use crate::sys::{finish, read_or_none, start, Exit, Result, Run};
 use crate::text::Text;
 
 /// A whole number of seconds, from 1 on.
-fn seconds(text: &str) -> Result<u64> {
+pub fn seconds(text: &str) -> Result<u64> {
     match text.parse() {
         Ok(seconds) if seconds > 0 => Ok(seconds),
         _ => bail!("SECONDS={text} is not a number of seconds"),
@@ -26,7 +26,7 @@ fn seconds(text: &str) -> Result<u64> {
 }
 
 /// Parameters of a module, each with its last value.
-fn parameters(list: &str) -> Result<Vec<String>> {
+pub fn parameters(list: &str) -> Result<Vec<String>> {
     let mut words: Vec<String> = Vec::new();
     for word in list.split_whitespace() {
         let Some((name, _)) = word.split_once('=') else {
@@ -48,7 +48,7 @@ const NO_SCENARIOS: [&str; 7] =
 
 impl Lab {
     /// Prints that a command passed, or why it failed.
-    fn verdict(
+    pub fn verdict(
         &self,
         what: &str,
         variant: &str,
