@@ -63,8 +63,7 @@ distclean:
 #?   make torture    run threads, interrupts, CPU hotplug and module loads on the same
 #?                   per-CPU variables, for SECONDS= seconds
 #?   make soak       the same beside stressors of Debian's stress-ng and rt-tests: memory,
-#?                   fork, exec, files, signals, timers; SECONDS= (25) of the guest's clock
-#?                   take ten times as long or more
+#?                   fork, exec, files, signals, timers. SECONDS=25 takes five minutes
 #?   make verify     prove every section of the built kernel: run its instructions in an
 #?                   emulator and interrupt it at each one
 #?   make selftests  run the kernel's own tests: user space's rseq, per-CPU operations,

@@ -23,6 +23,21 @@ const PROGRAMS: [&str; 2] = ["stress-ng", "cyclictest"];
 /// How long the stressors run, in seconds of the guest's clock.
 const SECONDS: &str = "25";
 
+/// Parameters of the torture, on top of the scenario's. Beside the stressors, four threads would
+/// hardly run.
+const TORTURE: &str = "torture_type=ops threads=16";
+
+/// What came of stressing a kernel.
+pub struct Soaked {
+    console: Console,
+    /// What the torture did.
+    updates: u64,
+    /// The stressors that are good, and how much each did.
+    operations: Vec<(String, u64)>,
+    /// Why it is not good.
+    pub reasons: Vec<String>,
+}
+
 /// The names in a list of stressors.
 fn names(list: &str) -> Vec<&str> {
     let lines = list.lines().filter(|line| !line.starts_with('#'));
@@ -35,7 +50,7 @@ fn operations(text: &Text, name: &str, seconds: u64) -> std::result::Result<u64,
     let said: Vec<_> = said.into_iter().map(|groups| groups[0]).collect();
     let why = |what: String| {
         let about =
-            said.iter().find(|line| ["fail:", "error:", "skipp"].iter().any(|word| line.contains(word)));
+            said.iter().find(|line| ["fail:", "error:", "skipping"].iter().any(|word| line.contains(word)));
         let about = about.or(said.last()).map_or(String::new(), |line| format!(": {line}"));
         Err(format!("stressor {name} {what}{about}"))
     };
@@ -91,7 +106,10 @@ fn is_absolute(file: &Path) -> bool {
 /// Copies the programs from unpacked packages to `to`, with the libraries that they need and their
 /// loader, each to where the guest has it.
 fn gather(tree: &Path, to: &Path) -> Result {
-    let mut missing = Vec::new();
+    // The C library opens it where a thread ends or is cancelled.
+    let unwinder = to.join("lib/libgcc_s.so.1");
+    copy(find(tree, "libgcc_s.so.1")?, &unwinder)?;
+    let mut missing = vec![unwinder];
     for program in PROGRAMS {
         let (from, file) = (find(&tree.join("usr/bin"), program)?, to.join("bin").join(program));
         copy(from, &file)?;
@@ -149,28 +167,39 @@ impl Lab {
         Ok(dir)
     }
 
-    /// Stresses that kernel for `time` seconds of the guest's clock by the stressors of
-    /// tools/guest/stressors. The last line says PASS or FAIL.
+    /// Stresses that kernel by the stressors of tools/guest/stressors for `time` seconds of the guest's
+    /// clock, while threads, timers, moves, CPU hotplug and module loads work on per-CPU operations.
+    /// The last line says PASS or FAIL.
     pub fn soak(&self, variant: &str, time: Option<&str>) -> Result {
-        self.soak_by(variant, time, &self.file("tools/guest/stressors"))
+        let seconds = seconds(time.filter(|time| !time.is_empty()).unwrap_or(SECONDS))?;
+        let list = self.file("tools/guest/stressors");
+        let soaked = self.soak_by(variant, seconds, &list, &var("TORTURE").unwrap_or_default())?;
+        for (name, ops) in &soaked.operations {
+            println!("  {name:<12} {ops:>12}");
+        }
+        let (console, stressors) = (&soaked.console, soaked.operations.len());
+        println!("{}", console.verdict());
+        let lost = console.count::<String>("lost").unwrap_or_default();
+        let updates = soaked.updates;
+        let good = format!("seconds={seconds} stressors={stressors} updates={updates} lost={lost}");
+        let reason = Some(soaked.reasons.join("; ")).filter(|reason| !reason.is_empty());
+        self.verdict("soak", variant, console, reason, good)
     }
 
-    /// The same by the stressors of that list.
-    pub fn soak_by(&self, variant: &str, time: Option<&str>, list: &Path) -> Result {
-        let time = time.filter(|time| !time.is_empty()).unwrap_or(SECONDS);
-        let seconds = seconds(time)?;
+    /// The same by the stressors of that list and with these parameters of the torture. Returns what
+    /// came of it.
+    pub fn soak_by(&self, variant: &str, seconds: u64, list: &Path, torture: &str) -> Result<Soaked> {
         let scenario = self.last_directive("TORTURE", variant).unwrap_or_default();
-        let asked_for = var("TORTURE").unwrap_or_default();
-        let torture = parameters(&format!("torture_type=ops {scenario} {asked_for} seconds={time}"))?;
+        let torture = parameters(&format!("{scenario} {TORTURE} {torture} seconds={seconds}"))?;
+        // Before a kernel is built
+        let root = self.userland()?.join("root");
         self.module(variant, &["sched_rseq", "sched_rseq_torture", "churn"])?;
         self.qemu_check()?;
-        let userland = self.userland()?;
         let mut lab = self.guest_for(variant);
-        // As in make torture.
-        lab.boot_timeout += 60 * seconds;
+        // As in make torture, and several times the work
+        lab.boot_timeout += 120 * seconds;
         let mut files = format!("file /stressors {} 0644 0 0\n", list.display());
         files += "nod /dev/zero 0666 0 0 c 1 5\nnod /dev/urandom 0666 0 0 c 1 9\n";
-        let root = userland.join("root");
         walk(&root, &mut |file| {
             let inside = file.strip_prefix(&root)?;
             let dir = inside.parent().context("no directory")?.display();
@@ -179,45 +208,88 @@ impl Lab {
             Ok(())
         })?;
         let guest = lab.guest(variant, &files)?;
-        let log = format!("soak-{}-{variant}", lab.arch.name);
-        let console = lab.logs.join(format!("{log}.log"));
-        let arguments = format!(
-            "srseq=soak srseq.seconds={seconds} srseq.torture={} {}",
-            torture.join(","),
-            lab.boot_args
-        );
-        let mut boot = guest.boot(&arguments)?;
-        let progress = || progress(&read_or_none(&console), seconds);
-        let title = format!("soak ({variant}, {} CPUs)", lab.smp);
+        let (title, log) =
+            (format!("soak ({variant}, {} CPUs)", lab.smp), format!("soak-{}-{variant}", lab.arch.name));
+        let path = lab.logs.join(format!("{log}.log"));
+        let torture = torture.join(",");
+        let mut boot = guest
+            .boot(&format!("srseq=soak srseq.seconds={seconds} srseq.torture={torture} {}", lab.boot_args))?;
+        let progress = || progress(&read_or_none(&path), seconds);
         let step = step(&lab.logs, (&title, &log), Some(&progress), |log| log.rc(&mut boot))?;
         let console = Console::read(&step.log, &step)?;
 
-        let list = read(list)?;
-        let names = names(&list);
-        let results: Vec<_> = names.iter().map(|name| operations(&console.text, name, seconds)).collect();
-        for (name, result) in names.iter().zip(&results) {
-            if let Ok(ops) = result {
-                println!("  {name:<12} {ops:>12}");
+        let text = &console.text;
+        let mut reasons: Vec<_> = console.complaint(&lab, "soak").into_iter().collect();
+        reasons.extend(text.first("^sched_rseq_churn: FAIL").map(str::to_owned));
+        if text.first("^sched_rseq_churn: PASS").is_none() {
+            reasons.push("no other module was loaded meanwhile".into());
+        }
+        let mut done = Vec::new();
+        for name in names(&read(list)?) {
+            match operations(text, name, seconds) {
+                Ok(ops) => done.push((name.to_owned(), ops)),
+                Err(reason) => reasons.push(reason),
             }
         }
-        println!("{}", console.verdict());
-        let [updates, lost] = ["ops", "lost"].map(|name| console.count::<u64>(name).unwrap_or(0));
-        let judge = || {
-            if let Some(bad) = console.complaint(&lab, "soak") {
-                return Some(bad);
-            }
-            if let Some(Err(bad)) = results.iter().find(|result| result.is_err()) {
-                return Some(bad.clone());
-            }
-            if let Some(bad) = console.text.first("^sched_rseq_churn: FAIL") {
-                return Some(bad.into());
-            }
-            if console.text.first("^sched_rseq_churn: PASS").is_none() {
-                return Some("no other module was loaded meanwhile".into());
-            }
-            (updates == 0).then(|| "the torture made no update".into())
-        };
-        let good = format!("seconds={seconds} stressors={} updates={updates} lost={lost}", names.len());
-        self.verdict("soak", variant, &console, judge(), good)
+        if done.is_empty() {
+            reasons.push("no stressor did anything".into());
+        }
+        let updates = console.count("ops").unwrap_or(0);
+        if updates == 0 {
+            reasons.push("the torture made no update".into());
+        }
+        Ok(Soaked { console, updates, operations: done, reasons })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn list() {
+        assert_eq!(names("# SPDX\nfork\tstress-ng --fork 1\n\nvm stress-ng --vm 1\n"), ["fork", "vm"]);
+        let all = read(crate::lab::top().join("tools/guest/stressors")).unwrap();
+        let mut unique = names(&all);
+        unique.sort();
+        unique.dedup();
+        assert!(unique.len() == names(&all).len() && unique.len() >= 10);
+    }
+
+    #[test]
+    fn results() {
+        let judge = |text: &str| operations(&Text(text.into()), "vm", 2);
+        let bad = |text: &str| judge(text).unwrap_err();
+        assert_eq!(
+            judge("srseq: stressor vma status=1 ops=0 took=0\nsrseq: stressor vm status=0 ops=7 took=200"),
+            Ok(7)
+        );
+        assert_eq!(bad("srseq: stressor vma status=0 ops=7 took=200"), "stressor vm told no result");
+        assert_eq!(bad("srseq: stressor vm status=0 ops=7 took=199"), "stressor vm ended after 1.99 s");
+        assert_eq!(bad("srseq: stressor vm status=137 ops=7 took=900"), "stressor vm did not end");
+        assert_eq!(
+            bad("srseq: stressor vm: info: a\nsrseq: stressor vm: fail: b\nsrseq: stressor vm: c\nsrseq: stressor vm status=2 ops=0 took=200"),
+            "stressor vm failed (exit 2): fail: b"
+        );
+        assert_eq!(
+            bad("srseq: stressor vm: stress-ng: fail: b\nsrseq: stressor vm status=0 ops=7 took=200"),
+            "stressor vm failed: stress-ng: fail: b"
+        );
+        assert_eq!(
+            bad("srseq: stressor vm: a\nsrseq: stressor vm: b\nsrseq: stressor vm status=0 ops=0 took=200"),
+            "stressor vm did nothing: b"
+        );
+        assert!(bad("srseq: stressor vm status=3 ops=0 took=1").contains("was skipped"));
+        assert!(bad("srseq: stressor vm status=4 ops=0 took=1").contains("was skipped"));
+    }
+
+    #[test]
+    fn seconds_of_the_guest() {
+        assert_eq!(progress("", 5), "boots");
+        assert_eq!(progress("[    1.5] a\n", 5), "boots");
+        let begin = "[    1.5] a\r\n[    2.100000] srseq: soak begins\r\n";
+        assert_eq!(progress(begin, 5), "0 of 5 s");
+        assert_eq!(progress(&format!("{begin}[    4.9] b\r\n[    "), 5), "2 of 5 s");
+        assert_eq!(progress(&format!("{begin}[   14.9] b\r\n"), 5), "5 of 5 s");
     }
 }

@@ -12,7 +12,8 @@ use regex_lite::Regex;
 use crate::sys::{read, Result};
 
 /// What a kernel says if something is wrong, whatever it is.
-pub const COMPLAINTS: &str = r"WARNING:|BUG:|Oops|Kernel panic|Call [Tt]race|rcu: INFO";
+pub const COMPLAINTS: &str =
+    r"WARNING:|BUG:|Oops|Kernel panic|Call [Tt]race|rcu: INFO|INFO: (task|possible|trying)";
 
 /// Compiles a pattern of the lab's own.
 pub fn regex(pattern: &str) -> Regex {
@@ -129,6 +130,16 @@ mod tests {
         assert!(text.hasnt("y").is_ok() && text.hasnt("x").is_err());
         assert!(text.count_is(2, "^a=").is_ok() && text.count_is(1, "^a=").is_err());
         assert!(text.says("a=1 b").is_ok() && text.says("a.1").is_err());
-        assert!(text.quiet().is_ok() && Text("[ 1.0] Oops: 0".into()).quiet().is_err());
+        assert!(text.quiet().is_ok());
+        for bad in [
+            "[ 1.0] Oops: 0",
+            "INFO: task a:1 blocked for more than 122 seconds.",
+            "INFO: trying to register non-static key.",
+            "rcu: INFO: rcu_preempt self-detected stall on CPU",
+            "watchdog: BUG: soft lockup - CPU#0 stuck for 22s! [a:1]",
+            "WARNING: possible circular locking dependency detected",
+        ] {
+            assert!(Text(bad.into()).quiet().is_err(), "{bad}");
+        }
     }
 }

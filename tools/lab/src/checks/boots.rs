@@ -10,7 +10,7 @@ use super::{must_fail, must_pass, shown, Check};
 use crate::bench::big_numbers;
 use crate::guest::{without_times, BENCH_SMP};
 use crate::lab::Lab;
-use crate::sys::{read, Log, Result, Run};
+use crate::sys::{read, write, Log, Result, Run};
 use crate::text::Text;
 
 /// `make run`; the argument is a CPU.
@@ -72,6 +72,26 @@ pub fn insns(check: &Check) -> Result {
 
 pub fn torture(check: &Check) -> Result {
     check.lab.torture(&check.kernel, Some(&check.lab.arch.torture_seconds.to_string()))
+}
+
+/// `make soak` passes. It fails, and says each reason, with an operation that is broken, a stressor
+/// that fails, and one that the small kernel cannot do.
+pub fn soak(check: &Check) -> Result {
+    check.lab.soak(&check.kernel, Some("6"))?;
+    let list = check.file("stressors");
+    write(&list, "fork stress-ng --fork 1\nfalse false\nepoll stress-ng --epoll 1\n")?;
+    let reasons = check.lab.soak_by(&check.kernel, 1, &list, "torture_type=ops-bare")?.reasons;
+    reasons.iter().for_each(|reason| println!("{reason}"));
+    let found = |start: &str| reasons.iter().any(|reason| reason.starts_with(start));
+    for start in [
+        "torture: sched_rseq_torture: FAIL torture_type=ops-bare",
+        "stressor false failed",
+        "stressor epoll ",
+    ] {
+        ensure!(found(start), "not found: {start}");
+    }
+    ensure!(!found("stressor fork"), "it was found with a stressor that is good");
+    Ok(())
 }
 
 /// Two runs with the same seed do the same, and one with another seed does not.

@@ -110,7 +110,7 @@ pub const HOST: [Def; 25] = {
 };
 
 /// Checks on the kernels that an architecture names, in the order in which they are done.
-pub const ON_KERNELS: [Def; 52] = {
+pub const ON_KERNELS: [Def; 53] = {
     use Need::*;
     [
         def("bad-mode", &[Setup], |check| input::bad_variable(check, "run", "MODE", &check.argument)),
@@ -126,6 +126,7 @@ pub const ON_KERNELS: [Def; 52] = {
         def("verify-incomplete", &[Module, Tool], table::verify_incomplete),
         def("matrix", &[Run, Tool], boots::matrix),
         def("torture", &[Module], boots::torture),
+        def("soak", &[Module], boots::soak),
         def("kunit", &[Kernel], boots::kunit),
         def("run-again", &[Run], boots::run_again),
         def("sample", &[Module], boots::sample),
