@@ -147,13 +147,7 @@ impl Lab {
         fetch.arg("userland").arg(&unpacked).args(PACKAGES);
         let title = format!("packages: {}", PACKAGES.join(", "));
         let log = format!("userland-{}", self.arch.name);
-        let step = self.step(&title, &log, |log| {
-            log.ok(&mut fetch)?;
-            gather(&unpacked, &new.join("root"))?;
-            copy(unpacked.join("packages"), new.join("packages"))?;
-            remove(&unpacked)?;
-            Ok(0)
-        })?;
+        let step = self.step(&title, &log, |log| log.rc(&mut fetch))?;
         if step.rc != 0 {
             remove(&new)?;
             return skip(&format!(
@@ -163,6 +157,9 @@ impl Lab {
                 step.log.display()
             ));
         }
+        gather(&unpacked, &new.join("root"))?;
+        copy(unpacked.join("packages"), new.join("packages"))?;
+        remove(&unpacked)?;
         fs::rename(&new, &dir)?;
         Ok(dir)
     }
