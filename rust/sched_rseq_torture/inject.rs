@@ -5,7 +5,8 @@
 //! on the variable, one of them interrupted by another.
 //!
 //! With SDEI, firmware interrupts it, in three other ways: while interrupts are masked, while they
-//! are enabled, and with a handler that fails.
+//! are enabled, and with a handler that fails. NMIs hit it while interrupts are masked, while they
+//! are enabled, and while a tasklet works on the variable.
 //!
 //! `cells` has two numbers: the cells that were hit, and all cells. A cell is an instruction of a
 //! section and one of the three ways.
@@ -61,9 +62,10 @@ const MIGRATE: u32 = 1;
 /// There are as many of one kind as of the other.
 pub(crate) const NR_EVENTS: usize = 3;
 const SDEI_MASKED: u32 = NR_EVENTS as u32;
+const NMI_MASKED: u32 = 2 * NR_EVENTS as u32;
 
 extern "C" {
-    fn srt_start(sdei: bool) -> i32;
+    fn srt_start(first_event: u32) -> i32;
     fn srt_stop();
     fn srt_nr_ops() -> u32;
     fn srt_first_exact_op() -> u32;
@@ -206,17 +208,17 @@ mod sdei {
 }
 
 struct Session {
-    /// The first event of its kind: by timers or by SDEI.
+    /// The first event of its kind: by timers, by SDEI or by NMIs.
     first_event: u32,
 }
 
 impl Session {
     fn new(first_event: u32) -> Result<Self> {
         // SAFETY: The module is being loaded, so this is the only session.
-        match unsafe { srt_start(first_event == SDEI_MASKED) } {
+        match unsafe { srt_start(first_event) } {
             0 => Ok(Session { first_event }),
             err => {
-                if err == ENODEV.to_errno() {
+                if err == ENXIO.to_errno() {
                     pr_err!("a second CPU is needed to move tasks to; none is online\n");
                 }
                 Err(Error::from_errno(err))
@@ -347,11 +349,15 @@ impl Drop for Session {
 
 /// Tortures all operations, or the broken one.
 pub(crate) fn run(torture_type: Type, shots: u32, delay_ns: u32) -> Result<Matrix> {
-    let events = match torture_type.way {
-        Way::Inject => None,
-        _ => Some(sdei::Events::new()?),
+    let (first_event, ways) = match torture_type.way {
+        Way::Inject => (0, "preempted moved interrupted"),
+        Way::Nmi => (NMI_MASKED, "masked enabled nested"),
+        _ => (SDEI_MASKED, "masked enabled failed"),
     };
-    let session = Session::new(events.as_ref().map_or(0, |_| SDEI_MASKED))?;
+    let events = (first_event == SDEI_MASKED)
+        .then(sdei::Events::new)
+        .transpose()?;
+    let session = Session::new(first_event)?;
     // SAFETY: No requirements.
     let (nr_ops, first_exact) = unsafe { (srt_nr_ops(), srt_first_exact_op()) };
     // SAFETY: Takes any number.
@@ -376,10 +382,6 @@ pub(crate) fn run(torture_type: Type, shots: u32, delay_ns: u32) -> Result<Matri
         asked_for => asked_for,
     };
     let mut total = Tally::default();
-    let ways = match torture_type.way {
-        Way::Inject => "preempted moved interrupted",
-        _ => "masked enabled failed",
-    };
     let mut matrix = Matrix {
         ways,
         operations: KVec::new(),

@@ -214,6 +214,7 @@ fn parameter(value: impl Borrow<u32>) -> u32 {
 enum Way {
     Inject,
     Sdei,
+    Nmi,
     Exact,
     Threads,
 }
@@ -239,6 +240,7 @@ impl Type {
         let way = match way {
             "inject" => Way::Inject,
             "sdei" => Way::Sdei,
+            "nmi" => Way::Nmi,
             "exact" => Way::Exact,
             "ops" => Way::Threads,
             _ => return Self::unknown(text),
@@ -258,7 +260,7 @@ impl Type {
         // SAFETY: Takes any number.
         let in_threads = fault.is_none_or(|fault| unsafe { srt_fault_in_threads(fault) });
         if way == Way::Threads && !in_threads {
-            pr_err!("torture_type={text}: only inject and sdei have that fault\n");
+            pr_err!("torture_type={text}: only inject, sdei and nmi have that fault\n");
             return Err(EINVAL);
         }
         Ok(Self { name, way, fault })
@@ -275,7 +277,7 @@ impl Type {
     }
 
     fn unknown(text: &str) -> Result<Self> {
-        pr_err!("torture_type={text} is not known; it is inject, sdei, exact or ops, or one of them with:\n");
+        pr_err!("torture_type={text} is not known; it is inject, sdei, nmi, exact or ops, or one of them with:\n");
         for fault in Self::faults() {
             pr_err!("  -{fault}\n");
         }

@@ -241,6 +241,7 @@ SRT_EXACT_OPS(SRT_EXACT)
 #define SRT_REG_PAN	sys_reg(3, 0, 4, 2, 3)
 #define SRT_REG_DIT	sys_reg(3, 3, 4, 2, 5)
 #define SRT_REG_SSBS	sys_reg(3, 3, 4, 2, 6)
+#define SRT_REG_TCO	sys_reg(3, 3, 4, 2, 7)
 
 static bool srt_has_pan(void)
 {
@@ -258,6 +259,12 @@ static bool srt_has_ssbs(void)
 		ID_AA64PFR1_EL1_SSBS_SSBS2;
 }
 
+static bool srt_has_tco(void)
+{
+	return FIELD_GET(ID_AA64PFR1_EL1_MTE_MASK, read_sysreg(id_aa64pfr1_el1)) >=
+		ID_AA64PFR1_EL1_MTE_MTE2;
+}
+
 static u64 srt_pstate(void)
 {
 	u64 bits = read_sysreg(daif);
@@ -268,10 +275,15 @@ static u64 srt_pstate(void)
 		bits |= read_sysreg_s(SRT_REG_DIT);
 	if (srt_has_ssbs())
 		bits |= read_sysreg_s(SRT_REG_SSBS);
+	if (srt_has_tco())
+		bits |= read_sysreg_s(SRT_REG_TCO);
 	return bits;
 }
 
-/* With interrupts masked, all exceptions are. What firmware clears in PSTATE is set. */
+/*
+ * With interrupts masked, all exceptions are. What firmware clears in PSTATE is set. An exception
+ * sets TCO, so it is set in one shot and clear in another.
+ */
 static void srt_loop_exact(struct srt_shot *shot, void (*add)(struct srt_exact *exact))
 {
 	struct srt_exact exact = {
@@ -282,13 +294,15 @@ static void srt_loop_exact(struct srt_shot *shot, void (*add)(struct srt_exact *
 		.masked = shot->event == SRT_SDEI_MASKED,
 	};
 	unsigned long flags = read_sysreg(daif);
-	bool dit = srt_has_dit();
+	bool dit = srt_has_dit(), tco = srt_has_tco();
 	u64 n, bad = 0, pstate;
 
 	if (exact.masked)
 		asm volatile("msr daifset, #0xf" : : : "memory");
 	if (dit)
 		write_sysreg_s(PSR_DIT_BIT, SRT_REG_DIT);
+	if (tco)
+		write_sysreg_s(shot->delay_ns % 2 ? PSR_TCO_BIT : 0, SRT_REG_TCO);
 	pstate = srt_pstate();
 	for (n = 0; srt_go_on(n); n++) {
 		exact.nzcv = (n % 16) << 28;
@@ -297,6 +311,8 @@ static void srt_loop_exact(struct srt_shot *shot, void (*add)(struct srt_exact *
 	}
 	if (dit)
 		write_sysreg_s(0, SRT_REG_DIT);
+	if (tco)
+		write_sysreg_s(0, SRT_REG_TCO);
 	write_sysreg(flags, daif);
 	shot->ops = n;
 	shot->sum = n;

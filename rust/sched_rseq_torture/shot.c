@@ -13,6 +13,7 @@
 #include <asm/irq_regs.h>
 
 #include "fault.h"
+#include "nmi.h"
 #include "sdei.h"
 #include "shot.h"
 #include "steps.h"
@@ -53,6 +54,7 @@ static struct {
 	/* The interrupted operation is the last one. */
 	bool			enough;
 	bool			nested;
+	bool			has_nmis;
 } srt;
 
 static u64 srt_value(u32 op, int cpu);
@@ -87,7 +89,10 @@ static enum hrtimer_restart srt_timer(struct hrtimer *timer)
 	srt_note_pc(regs);
 	if (regs && srt_unsaved(srt.fault))
 		sched_rseq_unpublish(regs);
-	if (srt.shot->event == SRT_INTERRUPT) {
+	if (srt.shot->event == SRT_NMI_NESTED) {
+		/* The inner one is the NMI, which might interrupt an operation here. */
+		tasklet_hi_schedule(&srt.tasklet);
+	} else if (srt.shot->event == SRT_INTERRUPT) {
 		srt_do_one(srt.shot->op, &srt.inner);
 		tasklet_hi_schedule(&srt.tasklet);
 	} else {
@@ -105,8 +110,9 @@ static void srt_tasklet(struct tasklet_struct *tasklet)
 {
 	u64 end = ktime_get_ns() + srt.shot->delay_ns + MAX_WAIT_NS;
 
-	hrtimer_start(&srt.nested_timer, ns_to_ktime(srt.shot->delay_ns),
-		      HRTIMER_MODE_REL_PINNED_HARD);
+	if (srt.shot->event == SRT_INTERRUPT)
+		hrtimer_start(&srt.nested_timer, ns_to_ktime(srt.shot->delay_ns),
+			      HRTIMER_MODE_REL_PINNED_HARD);
 	while (!READ_ONCE(srt.nested) && ktime_get_ns() < end) {
 		for (int i = 0; i < 64; i++)
 			srt_do_one(srt.shot->op, &srt.outer);
@@ -132,6 +138,18 @@ int srt_sdei_hit(struct pt_regs *regs)
 	srt_do_one(srt.shot->op, &srt.inner);
 	WRITE_ONCE(srt.enough, true);
 	return srt.shot->event == SRT_SDEI_FAILED ? -EIO : 0;
+}
+
+/* Runs on the home CPU, in an NMI. */
+void srt_nmi_hit(struct pt_regs *regs)
+{
+	if (srt.shot->event != SRT_NMI_NESTED)
+		srt_note_pc(regs);
+	srt_do_one(srt.shot->op, &srt.inner);
+	if (srt.shot->event == SRT_NMI_NESTED)
+		WRITE_ONCE(srt.nested, true);
+	else
+		WRITE_ONCE(srt.enough, true);
 }
 
 u64 srt_others(void)
@@ -488,6 +506,34 @@ static void srt_phase(u32 nr)
 #endif
 }
 
+static bool srt_is_sdei(u32 event)
+{
+	return event >= SRT_SDEI_MASKED && event < SRT_NR_SDEI_EVENTS;
+}
+
+static bool srt_is_nmi(u32 event)
+{
+	return event >= SRT_NMI_MASKED;
+}
+
+/* Start what is to interrupt the task */
+static int srt_arm(const struct srt_shot *shot)
+{
+	if (srt_is_sdei(shot->event))
+		return srt_sdei_arm(shot->delay_ns, srt.away);
+	if (shot->event == SRT_NMI_NESTED) {
+		/* Later than the timer. The tasklet waits for it. */
+		int ret = srt_nmi_arm(3 * shot->delay_ns);
+
+		if (ret)
+			return ret;
+	} else if (srt_is_nmi(shot->event)) {
+		return srt_nmi_arm(shot->delay_ns);
+	}
+	hrtimer_start(&srt.timer, ns_to_ktime(shot->delay_ns), HRTIMER_MODE_REL_PINNED_HARD);
+	return 0;
+}
+
 /**
  * srt_shoot - Take one shot
  * @shot:	the shot, and the result
@@ -498,7 +544,7 @@ static void srt_phase(u32 nr)
  */
 int srt_shoot(struct srt_shot *shot)
 {
-	bool sdei = shot->event >= SRT_SDEI_MASKED;
+	bool masked = shot->event == SRT_SDEI_MASKED || shot->event == SRT_NMI_MASKED;
 	unsigned long flags = 0;
 	ktime_t start;
 	int ret;
@@ -520,23 +566,20 @@ int srt_shoot(struct srt_shot *shot)
 	WRITE_ONCE(srt.enough, false);
 
 	start = ktime_get();
-	if (sdei) {
-		ret = srt_sdei_arm(shot->delay_ns, srt.away);
-		if (ret)
-			return ret;
-	} else {
-		hrtimer_start(&srt.timer, ns_to_ktime(shot->delay_ns),
-			      HRTIMER_MODE_REL_PINNED_HARD);
-	}
+	ret = srt_arm(shot);
+	if (ret)
+		return ret;
 	shot->setup_ns = ktime_to_ns(ktime_sub(ktime_get(), start));
 	srt_phase(shot->phase);
-	if (shot->event == SRT_SDEI_MASKED)
+	if (masked)
 		local_irq_save(flags);
 	srt_ops[shot->op].loop(shot);
-	if (shot->event == SRT_SDEI_MASKED)
+	if (masked)
 		local_irq_restore(flags);
-	if (sdei)
+	if (srt_is_sdei(shot->event))
 		srt_sdei_disarm(&srt.enough);
+	if (srt_is_nmi(shot->event))
+		srt_nmi_disarm();
 	hrtimer_cancel(&srt.timer);
 	tasklet_kill(&srt.tasklet);
 	hrtimer_cancel(&srt.nested_timer);
@@ -550,33 +593,45 @@ int srt_shoot(struct srt_shot *shot)
 	shot->spilt = srt_spilt(shot->op, srt.home) + srt_spilt(shot->op, srt.away);
 	shot->home = srt.home;
 	shot->away = srt.away;
-	if (!srt.enough || (shot->event == SRT_INTERRUPT && !srt.nested))
+	if (!srt.enough)
+		return -ETIMEDOUT;
+	if ((shot->event == SRT_INTERRUPT || shot->event == SRT_NMI_NESTED) && !srt.nested)
 		return -ETIMEDOUT;
 	return 0;
 }
 
 /**
  * srt_start - prepare for shots
- * @sdei:	of SDEI events
+ * @first_event: the first enum srt_event of their kind
  *
  * The CPU that signals an event is the first: QEMU's next to run after a timer.
  *
- * Return: 0, -ENODEV without a second CPU, or another error.
+ * Return: 0, -ENXIO without a second CPU, or another error.
  */
-int srt_start(bool sdei)
+int srt_start(u32 first_event)
 {
 	struct kthread_worker *worker;
 
 	srt.home = cpumask_first(cpu_online_mask);
 	srt.away = cpumask_next(srt.home, cpu_online_mask);
 	if (srt.away >= nr_cpu_ids)
-		return -ENODEV;
-	if (sdei)
+		return -ENXIO;
+	if (srt_is_sdei(first_event))
 		swap(srt.home, srt.away);
+	if (srt_is_nmi(first_event)) {
+		int ret = srt_nmi_start(srt.home);
+
+		if (ret)
+			return ret;
+	}
+	srt.has_nmis = srt_is_nmi(first_event);
 
 	worker = kthread_run_worker_on_cpu(srt.home, 0, "srt/%u");
-	if (IS_ERR(worker))
+	if (IS_ERR(worker)) {
+		if (srt.has_nmis)
+			srt_nmi_stop();
 		return PTR_ERR(worker);
+	}
 	sched_set_fifo(worker->task);
 	srt.worker = worker;
 	kthread_init_work(&srt.work, srt_preempt);
@@ -592,6 +647,8 @@ int srt_start(bool sdei)
  */
 void srt_stop(void)
 {
+	if (srt.has_nmis)
+		srt_nmi_stop();
 	kthread_destroy_worker(srt.worker);
 	set_cpus_allowed_ptr(current, cpu_possible_mask);
 }

@@ -30,6 +30,11 @@ enum srt_event {
 	SRT_SDEI_MASKED = SRT_NR_EVENTS, /* the task has interrupts masked */
 	SRT_SDEI_ENABLED,		/* the task has not */
 	SRT_SDEI_FAILED,		/* nor here, and the handler fails */
+	SRT_NR_SDEI_EVENTS,
+	/* Another three: an NMI's handler works on the variable */
+	SRT_NMI_MASKED = SRT_NR_SDEI_EVENTS, /* the task has interrupts masked */
+	SRT_NMI_ENABLED,		/* the task has not */
+	SRT_NMI_NESTED,			/* a tasklet works on it, and the NMI interrupts that */
 };
 
 /**
@@ -111,7 +116,7 @@ SRT_RUST_LOOPS(64);
 void *srt_variable(u32 bits);
 bool srt_go_on(u64 n);
 u64 srt_others(void);
-int srt_start(bool sdei);
+int srt_start(u32 first_event);
 void srt_stop(void);
 unsigned int srt_nr_ops(void);
 unsigned int srt_first_exact_op(void);

@@ -156,7 +156,7 @@ impl Guest<'_> {
             qemu
         };
         let virtualization = if lab.el == "2" { "on" } else { "off" };
-        let machine = format!("virt,secure=on,virtualization={virtualization},gic-version=3");
+        let machine = format!("virt,secure=on,virtualization={virtualization},gic-version=3,mte=on");
         let [blob, text, tree] =
             ["machine.dtb", "machine.dts", "started.dtb"].map(|name| self.files.join(name));
         let dump = format!("{machine},dumpdtb={}", blob.display());
@@ -249,6 +249,8 @@ impl Lab {
             "PLAT=qemu",
             "SDEI_SUPPORT=1",
             "EL3_EXCEPTION_HANDLING=1",
+            // If the CPU has it
+            "ENABLE_FEAT_MTE2=2",
             "QEMU_USE_GIC_DRIVER=QEMU_GICV3",
             "ARM_LINUX_KERNEL_AS_BL33=1",
             &address,

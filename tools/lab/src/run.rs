@@ -376,11 +376,22 @@ impl Lab {
         print!("{}", must("must hold", "cost", &nmi, &no_filter)?);
         print!("{}", must("must hold", "kvm", variant, "")?);
         // With the kernel unmapped from user space, as is possible at EL1, events enter elsewhere. No
-        // CPU with BTI needs that, and 7.3 has no landing pad there.
-        for (el, argument) in [("1", "kpti=on arm64.nobti"), ("2", "")] {
+        // CPU with BTI needs that, and 7.3 has no landing pad there. With pseudo-NMIs, the mask of
+        // interrupts is a priority. All CPUs have PSTATE.TCO.
+        let boots = [
+            ("1", "kpti=on arm64.nobti", "-el1", "Kernel page table isolation"),
+            ("2", "irqchip.gicv3_pseudo_nmi=1", "", "Pseudo-NMIs enabled"),
+            ("2", "", "", "Virtualization Host Extensions"),
+        ];
+        for (el, argument, name, feature) in boots {
             let boot_args = format!("{} {argument}", self.boot_args);
             // So many shots that all cells must be hit.
             Lab { el: el.into(), shots: 300, boot_args, ..self.clone() }.run(variant)?;
+            let log = self.logs.join(format!("run-{}-{variant}{name}.log", self.arch.name));
+            for feature in [feature, "Memory Tagging Extension"] {
+                let started = Text::read(&log)?.first(feature).is_some();
+                ensure!(started, "the kernel at EL{el} does not say: {feature}; log: {}", log.display());
+            }
         }
         Ok(())
     }

@@ -55,6 +55,24 @@ pub fn run_pseudo_nmi(check: &Check) -> Result {
     own_run_log(check)?.has("Pseudo-NMIs enabled")
 }
 
+/// NMIs interrupt every instruction of every section, and nothing is lost. If the engine does not look
+/// for a section on the way out of an NMI (9), each operation loses updates.
+pub fn nmi(check: &Check) -> Result {
+    let machine = format!("{},gic-version=3", check.lab.arch.machine);
+    let lab = Lab { machine, ..check.lab.clone() };
+    let guest = lab.guest(&check.kernel, "")?;
+    let boot = |arguments: &str| guest.print(&format!("irqchip.gicv3_pseudo_nmi=1 {arguments}"));
+    // So many shots that all cells must be hit.
+    let text = boot("srseq=run srseq.type=nmi srseq.shots=300")?;
+    text.quiet()?;
+    let cells = text.groups("sched_rseq_torture: PASS torture_type=nmi .* cells=([0-9]+)/([0-9]+) lost=0");
+    let cells = cells.first().context("the torture did not pass")?;
+    ensure!(cells[0] == cells[1], "NMIs hit {} cells of {}", cells[0], cells[1]);
+    let text = boot("srseq=broken srseq.types=nmi srseq.shots=60 sched_rseq_broken=9")?;
+    each_operation_lost(&text)?;
+    caught(&text, &["nmi".into()])
+}
+
 fn own_run_log(check: &Check) -> Result<Text> {
     Text::read(&check.file(&format!("run-{}-{}.log", check.lab.arch.name, check.kernel)))
 }

@@ -110,7 +110,7 @@ pub const HOST: [Def; 25] = {
 };
 
 /// Checks on the kernels that an architecture names, in the order in which they are done.
-pub const ON_KERNELS: [Def; 53] = {
+pub const ON_KERNELS: [Def; 54] = {
     use Need::*;
     [
         def("bad-mode", &[Setup], |check| input::bad_variable(check, "run", "MODE", &check.argument)),
@@ -165,6 +165,7 @@ pub const ON_KERNELS: [Def; 53] = {
         def("entry", &[Kernel, KernelOff], code::entry),
         def("trace", &[Module], boots::trace),
         def("run-pseudo-nmi", &[Module], boots::run_pseudo_nmi),
+        def("nmi", &[Module], boots::nmi),
         def("bench-wrong", &[Module], boots::bench_wrong),
     ]
 };
