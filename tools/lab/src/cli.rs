@@ -71,8 +71,12 @@ enum Command {
     Module { variant: Option<String>, names: Vec<String> },
     /// Make Debian packages of a kernel and of the modules. CONFIG= names its configuration.
     Deb { mode: Option<String> },
-    /// Build the kernel after each patch of the series.
-    Bisect { variant: Option<String> },
+    /// Build the kernel after each patch of the series, or after the FIRSTth and each later one.
+    Bisect {
+        variant: Option<String>,
+        #[arg(default_value_t = 1)]
+        first: usize,
+    },
     /// Do run and torture on more kernels.
     Scenarios,
     /// Write the series for git am, and check that it applies and what checkpatch.pl says.
@@ -147,7 +151,7 @@ pub fn run(args: Args) -> Result {
             }
             on(any()?, mode, |lab, on| lab.deb(on))
         }
-        Command::Bisect { variant } => on(any()?, variant, |lab, on| lab.bisect(on)),
+        Command::Bisect { variant, first } => on(any()?, variant, |lab, on| lab.bisect(on, first)),
         Command::Scenarios => with_sections()?.all_scenarios(),
         Command::Series => {
             let lab = any()?;

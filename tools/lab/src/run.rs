@@ -420,8 +420,10 @@ impl Lab {
         Ok(())
     }
 
-    /// Runs a command of the series with the project's git tree.
-    pub fn bisect(&self, variant: &str) -> Result {
+    /// Builds the kernel after patch `first` of the series, and after each later one.
+    pub fn bisect(&self, variant: &str, first: usize) -> Result {
+        let total = self.series()?.len();
+        ensure!((1..=total).contains(&first), "the series has patches 1 to {total}, and no patch {first}");
         let out = self.out.join("bisect");
         let (tree, objects) = (out.join(crate::sys::name(&self.src)), out.join("obj"));
         self.setup_for(variant)?;
@@ -445,9 +447,8 @@ impl Lab {
             make.arg(format!("O={}", objects.display())).args(self.make_options(variant)?);
             Ok(make)
         };
-        let total = self.series()?.len();
         let mut outcome = Ok(());
-        for count in 1..=total {
+        for count in first..=total {
             let mut again = self.again();
             let count_text = count.to_string();
             again.arg("source").env("PATCHES", &count_text).env("O", &out);
@@ -497,7 +498,7 @@ impl Lab {
             names.push((name, variant, kver.unwrap_or_else(|| self.kver.clone())));
         }
         let (mut passed, mut failed, mut skipped) = (0, 0, 0);
-        match self.bisect(&self.mode) {
+        match self.bisect(&self.mode, 1) {
             Ok(()) => passed += 1,
             Err(error) => {
                 eprintln!("error: {error:#}");
