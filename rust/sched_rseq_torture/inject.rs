@@ -6,7 +6,9 @@
 //!
 //! With SDEI, firmware interrupts it, in three other ways: while interrupts are masked, while they
 //! are enabled, and with a handler that fails. NMIs hit it while interrupts are masked, while they
-//! are enabled, and while a tasklet works on the variable.
+//! are enabled, and while a tasklet works on the variable. Critical SDEI events hit the handler of
+//! a normal one that does the operations, with a handler that fails or not, and the way back of a
+//! normal event that has hit the task.
 //!
 //! `cells` has two numbers: the cells that were hit, and all cells. A cell is an instruction of a
 //! section and one of the three ways.
@@ -63,6 +65,8 @@ const MIGRATE: u32 = 1;
 pub(crate) const NR_EVENTS: usize = 3;
 const SDEI_MASKED: u32 = NR_EVENTS as u32;
 const NMI_MASKED: u32 = 2 * NR_EVENTS as u32;
+const CRITICAL_HANDLER: u32 = 3 * NR_EVENTS as u32;
+const CRITICAL_RETURN: u32 = CRITICAL_HANDLER + 2;
 
 extern "C" {
     fn srt_start(first_event: u32) -> i32;
@@ -151,32 +155,41 @@ mod sdei {
     use super::*;
 
     extern "C" {
-        fn srt_sdei_start() -> i32;
+        fn srt_sdei_start(critical: bool) -> i32;
         fn srt_sdei_stop();
         fn srt_sdei_events() -> u64;
         fn srt_sdei_masked() -> u64;
         fn srt_sdei_stub() -> u64;
+        fn srt_sdei_stub_insns() -> u32;
     }
 
     pub(super) struct Events;
 
     impl Events {
-        pub(super) fn new() -> Result<Self> {
+        pub(super) fn new(critical: bool) -> Result<Self> {
             // SAFETY: The module is being loaded, so this is the only session.
-            match unsafe { srt_sdei_start() } {
+            match unsafe { srt_sdei_start(critical) } {
                 0 => Ok(Events),
                 err => {
-                    pr_err!("SDEI event 0 cannot be registered (error {err})\n");
+                    let number = if critical { "0 or 1000" } else { "0" };
+                    pr_err!("SDEI event {number} cannot be registered (error {err})\n");
                     Err(Error::from_errno(err))
                 }
             }
         }
 
-        /// Returns the number of events, of those that hit masked interrupts, and of those that hit
-        /// the stub that restarts a section.
-        pub(super) fn count(&self) -> (u64, u64, u64) {
+        /// Returns the number of events, of those that hit masked interrupts, of those that hit
+        /// the stub that restarts a section, and of instructions of the stub that were hit.
+        pub(super) fn count(&self) -> (u64, u64, u64, u32) {
             // SAFETY: There are no requirements, and no shot is under way.
-            unsafe { (srt_sdei_events(), srt_sdei_masked(), srt_sdei_stub()) }
+            unsafe {
+                (
+                    srt_sdei_events(),
+                    srt_sdei_masked(),
+                    srt_sdei_stub(),
+                    srt_sdei_stub_insns(),
+                )
+            }
         }
     }
 
@@ -196,13 +209,13 @@ mod sdei {
     pub(super) struct Events;
 
     impl Events {
-        pub(super) fn new() -> Result<Self> {
+        pub(super) fn new(_critical: bool) -> Result<Self> {
             pr_err!("SDEI needs CONFIG_ARM_SDE_INTERFACE and CONFIG_SCHED_RSEQ_PLAIN\n");
             Err(ENODEV)
         }
 
-        pub(super) fn count(&self) -> (u64, u64, u64) {
-            (0, 0, 0)
+        pub(super) fn count(&self) -> (u64, u64, u64, u32) {
+            (0, 0, 0, 0)
         }
     }
 }
@@ -229,7 +242,7 @@ impl Session {
     /// Measures a delay after which the task is in its loop when the timer fires. With a shorter
     /// delay the timer is the next event of the CPU, and starting it takes longer than measured
     /// here. There is room for that, because the loop ends only when the timer has fired.
-    fn calibrate(&self, op: u32) -> Result<u32> {
+    fn calibrate(&self, op: u32, event: u32) -> Result<u32> {
         /// Long enough not to fire while the timer is being started, on any kernel.
         const LONG_NS: u32 = 1_000_000;
         let mut setup_ns = 0;
@@ -238,7 +251,7 @@ impl Session {
             let mut shot = Shot {
                 op,
                 delay_ns: LONG_NS,
-                event: self.first_event,
+                event,
                 ..Shot::default()
             };
             // SAFETY: `shot` is valid, and only this task shoots.
@@ -252,7 +265,12 @@ impl Session {
     }
 
     /// Takes the shots at one operation.
-    fn torture(&self, index: u32, shots: u32, delay_ns: u32) -> Result<(Tally, Operation)> {
+    fn torture(
+        &self,
+        index: u32,
+        shots: u32,
+        delays_ns: &[u32; NR_EVENTS],
+    ) -> Result<(Tally, Operation)> {
         // SAFETY: The index is below `srt_nr_ops()`, so this is a static `struct srt_op`.
         let (op, name) = unsafe {
             let op = &*srt_op(index);
@@ -270,7 +288,7 @@ impl Session {
         let broken = unsafe { srt_nr_ops()..srt_first_exact_op() };
         // Each operation that is right has a section, which the first hit makes known.
         let needs_hit = cfg!(CONFIG_SCHED_RSEQ) && !broken.contains(&index);
-        for i in 0..most {
+        for (i, delay_ns) in (0..most).zip(delays_ns.iter().cycle()) {
             let (hit, all) = cells.count();
             if i >= shots && hit == all && (all != 0 || !needs_hit) {
                 break;
@@ -352,10 +370,12 @@ pub(crate) fn run(torture_type: Type, shots: u32, delay_ns: u32) -> Result<Matri
     let (first_event, ways) = match torture_type.way {
         Way::Inject => (0, "preempted moved interrupted"),
         Way::Nmi => (NMI_MASKED, "masked enabled nested"),
+        Way::Critical => (CRITICAL_HANDLER, "handler failed return"),
         _ => (SDEI_MASKED, "masked enabled failed"),
     };
-    let events = (first_event == SDEI_MASKED)
-        .then(sdei::Events::new)
+    let events = [SDEI_MASKED, CRITICAL_HANDLER]
+        .contains(&first_event)
+        .then(|| sdei::Events::new(first_event == CRITICAL_HANDLER))
         .transpose()?;
     let session = Session::new(first_event)?;
     // SAFETY: No requirements.
@@ -366,20 +386,23 @@ pub(crate) fn run(torture_type: Type, shots: u32, delay_ns: u32) -> Result<Matri
     let (ops, exact) = match (torture_type.fault, torture_type.way) {
         (Some(fault), _) => (nr_ops + fault..nr_ops + fault + 1, 0),
         (None, Way::Exact) => (0..0, nr_exact),
-        (None, Way::Sdei) => (0..nr_ops, nr_exact),
+        (None, Way::Sdei | Way::Critical) => (0..nr_ops, nr_exact),
         (None, _) => (0..nr_ops, 0),
     };
-    let delay_ns = match delay_ns {
-        0 => {
-            // The exact operations bear the loss of a register, which is one of the mistakes.
-            let op = if torture_type.way == Way::Exact {
-                first_exact
-            } else {
-                0
-            };
-            session.calibrate(op)?
+    // The exact operations bear the loss of a register, which is one of the mistakes.
+    let op = if torture_type.way == Way::Exact {
+        first_exact
+    } else {
+        0
+    };
+    let delays_ns = match (delay_ns, torture_type.way) {
+        (0, Way::Critical) => {
+            // In a handler the timer is started right before the operations.
+            let handler = session.calibrate(op, CRITICAL_HANDLER)?;
+            [handler, handler, session.calibrate(op, CRITICAL_RETURN)?]
         }
-        asked_for => asked_for,
+        (0, _) => [session.calibrate(op, first_event)?; NR_EVENTS],
+        (asked_for, _) => [asked_for; NR_EVENTS],
     };
     let mut total = Tally::default();
     let mut matrix = Matrix {
@@ -388,7 +411,7 @@ pub(crate) fn run(torture_type: Type, shots: u32, delay_ns: u32) -> Result<Matri
     };
 
     for op in Iterator::chain(ops, first_exact..first_exact + exact) {
-        let (tally, cells) = session.torture(op, shots, delay_ns)?;
+        let (tally, cells) = session.torture(op, shots, &delays_ns)?;
         total.add(&tally);
         matrix.operations.push(cells, GFP_KERNEL)?;
     }
@@ -401,14 +424,15 @@ pub(crate) fn run(torture_type: Type, shots: u32, delay_ns: u32) -> Result<Matri
         "FAIL"
     };
     if let Some(events) = &events {
-        let (calls, masked, stub) = events.count();
-        pr_info!("events={calls} masked={masked} stub={stub}\n");
+        let (calls, masked, stub, insns) = events.count();
+        pr_info!("events={calls} masked={masked} stub={stub} stub_insns={insns}\n");
     }
     pr_info!(
-        "{verdict} torture_type={} shots={} delay_ns={delay_ns} total={} migrated={} ops={} \
+        "{verdict} torture_type={} shots={} delay_ns={} total={} migrated={} ops={} \
          cells={}/{} lost={}\n",
         torture_type.name,
         shots,
+        delays_ns[NR_EVENTS - 1],
         total.shots,
         total.migrated,
         total.ops,

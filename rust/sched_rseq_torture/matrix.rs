@@ -82,6 +82,13 @@ fn find(pc: u64) -> Option<(u64, usize, usize)> {
         .map(|(section, insn, insns)| (section.begin, insn as usize, insns as usize))
 }
 
+/// Returns whether an address of this module is in a section. Needs no context.
+#[cfg(all(CONFIG_ARM_SDE_INTERFACE, CONFIG_SCHED_RSEQ_PLAIN))]
+#[no_mangle]
+extern "C" fn srt_is_section(pc: usize) -> bool {
+    find(pc as u64).is_some()
+}
+
 /// Without sections there is no target.
 #[cfg(not(CONFIG_SCHED_RSEQ))]
 fn find(_pc: u64) -> Option<(u64, usize, usize)> {

@@ -4,8 +4,10 @@
 //! CPU's copy. `torture_type=` selects the type:
 //!
 //! * `inject` interrupts a task at each instruction of its operations, in three ways ([`inject`]);
-//! * `sdei` has firmware interrupt the task ([`inject`]), and `exact` does that with the
-//!   operations that check all registers only (arm64);
+//! * `nmi` has NMIs interrupt the task ([`inject`], arm64);
+//! * `sdei` has firmware interrupt the task ([`inject`], arm64), `exact` does that with the
+//!   operations that check all registers only, and `critical` has a critical event of firmware
+//!   interrupt a normal one;
 //! * `ops` has threads, interrupts, moves and CPU hotplug use the same variables ([`threads`]);
 //! * each of them with `-` and the name of a fault uses a broken operation (fault.h).
 //!
@@ -215,6 +217,7 @@ enum Way {
     Inject,
     Sdei,
     Nmi,
+    Critical,
     Exact,
     Threads,
 }
@@ -241,6 +244,7 @@ impl Type {
             "inject" => Way::Inject,
             "sdei" => Way::Sdei,
             "nmi" => Way::Nmi,
+            "critical" => Way::Critical,
             "exact" => Way::Exact,
             "ops" => Way::Threads,
             _ => return Self::unknown(text),
@@ -260,7 +264,7 @@ impl Type {
         // SAFETY: Takes any number.
         let in_threads = fault.is_none_or(|fault| unsafe { srt_fault_in_threads(fault) });
         if way == Way::Threads && !in_threads {
-            pr_err!("torture_type={text}: only inject, sdei and nmi have that fault\n");
+            pr_err!("torture_type={text}: ops does not have that fault\n");
             return Err(EINVAL);
         }
         Ok(Self { name, way, fault })
@@ -277,7 +281,7 @@ impl Type {
     }
 
     fn unknown(text: &str) -> Result<Self> {
-        pr_err!("torture_type={text} is not known; it is inject, sdei, nmi, exact or ops, or one of them with:\n");
+        pr_err!("torture_type={text} is not known; it is inject, sdei, critical, nmi, exact or ops, or one of them with:\n");
         for fault in Self::faults() {
             pr_err!("  -{fault}\n");
         }

@@ -2,25 +2,34 @@
 
 #include <linux/arm_sdei.h>
 #include <linux/bitfield.h>
+#include <linux/bitops.h>
 #include <linux/delay.h>
 #include <linux/hrtimer.h>
 #include <linux/kallsyms.h>
 #include <linux/module.h>
 #include <linux/percpu.h>
+#include <linux/math64.h>
 #include <linux/ptrace.h>
+#include <linux/sched/task_stack.h>
 #include <linux/smp.h>
 #include <linux/string.h>
+#include <linux/time64.h>
 
 #include <asm/alternative.h>
+#include <asm/arch_timer.h>
 #include <asm/cputype.h>
 #include <asm/daifflags.h>
+#include <asm/sdei.h>
 #include <asm/sysreg.h>
+#include <asm/virt.h>
 
 #include "sdei.h"
 #include "var.h"
 
 /* The one event that software can signal to any CPU. */
-#define SRT_SDEI_EVENT	0
+#define SRT_SDEI_EVENT		0
+/* A critical one, by the physical timer of EL1: tools/firmware/critical-event.patch */
+#define SRT_CRITICAL_EVENT	1000
 
 static struct {
 	struct hrtimer		timer;
@@ -28,34 +37,110 @@ static struct {
 	u64			target;
 	/* The handler has signalled the event to its own CPU, to come when it returns. */
 	bool			again;
+	/* A critical event is to interrupt the handler, or its way back. */
+	bool			critical;
+	/* What the handler runs instead of its own operation, and for which shot */
+	void			(*loop)(struct srt_shot *shot);
+	struct srt_shot		*shot;
+	/* The normal event hit a section, so that it returns by the stub. */
+	bool			restarts;
+	/* The time from the end of the handler to the stub, as the last shots had it */
+	u32			return_ns;
 	/*
 	 * Calls of the handler, those that interrupted the kernel with interrupts masked,
 	 * and those that interrupted the stub that restarts a section.
 	 */
 	u64			events, masked, stub;
+	/* The instructions of the stub that were interrupted, as bits */
+	unsigned long		stub_insns;
 } sdei;
 
-static bool srt_is_stub(unsigned long pc)
+/* Return the instruction of the stub at @pc, as a number, or -1. Counts it. */
+static int srt_note_stub(unsigned long pc)
 {
 	char name[KSYM_SYMBOL_LEN];
+	unsigned int offset;
 
-	sprint_symbol_no_offset(name, pc);
-	return !strcmp(name, "__sdei_restart_section");
+	sprint_symbol(name, pc);
+	if (sscanf(name, "__sdei_restart_section+%x", &offset) != 1)
+		return -1;
+	offset = offset % SDEI_RESTART_STRIDE / AARCH64_INSN_SIZE;
+	sdei.stub++;
+	sdei.stub_insns |= BIT(offset);
+	return offset;
+}
+
+/* The physical timer of EL1, which no kernel uses that firmware has started. */
+static void srt_set_critical_timer(u64 ns)
+{
+	u64 ticks = div_u64(ns * arch_timer_get_cntfrq(), NSEC_PER_SEC);
+	u64 ctl = ns ? ARCH_TIMER_CTRL_ENABLE : 0;
+
+	if (is_kernel_in_hyp_mode()) {
+		write_sysreg_s(ticks, SYS_CNTP_TVAL_EL02);
+		write_sysreg_s(ctl, SYS_CNTP_CTL_EL02);
+	} else {
+		write_sysreg_s(ticks, SYS_CNTP_TVAL_EL0);
+		write_sysreg_s(ctl, SYS_CNTP_CTL_EL0);
+	}
+	isb();
+}
+
+static bool srt_hit_masked(struct pt_regs *regs)
+{
+	return !user_mode(regs) && regs_irqs_disabled(regs);
 }
 
 static int srt_sdei_handler(u32 event, struct pt_regs *regs, void *arg)
 {
+	int ret;
+
 	sdei.events++;
+	if (sdei.loop) {
+		srt_set_critical_timer(sdei.shot->delay_ns);
+		sdei.loop(sdei.shot);
+		return 0;
+	}
 	if (sdei.again) {
 		sdei.again = false;
-		sdei.stub += srt_is_stub(regs->pc);
+		srt_note_stub(regs->pc);
 		return srt_sdei_hit(NULL);
 	}
-	if (!user_mode(regs) && regs_irqs_disabled(regs)) {
+	if (srt_hit_masked(regs)) {
 		sdei.masked++;
-		sdei.again = !sdei_event_signal(SRT_SDEI_EVENT, sdei.target);
+		if (!sdei.critical)
+			sdei.again = !sdei_event_signal(SRT_SDEI_EVENT, sdei.target);
 	}
-	return srt_sdei_hit(regs);
+	ret = srt_sdei_hit(regs);
+	if (sdei.critical) {
+		sdei.restarts = within_module(regs->pc, THIS_MODULE) && srt_is_section(regs->pc);
+		srt_set_critical_timer(sdei.return_ns);
+	}
+	return ret;
+}
+
+/*
+ * Interrupts the loop in the normal event's handler, or the way back of that event. In
+ * the second case firmware delays it as long as it runs itself, so most events hit the
+ * first instruction of the stub. The time is adjusted so that all are hit.
+ */
+static int srt_critical_handler(u32 event, struct pt_regs *regs, void *arg)
+{
+	unsigned long stack = (unsigned long)task_stack_page(current);
+	int insn = srt_note_stub(regs->pc);
+
+	srt_set_critical_timer(0);
+	sdei.events++;
+	sdei.masked += srt_hit_masked(regs);
+	if (sdei.loop)
+		return srt_sdei_last(regs);
+	if (insn > 0)
+		sdei.return_ns += 1;
+	else if (insn == 0 || regs->sp - stack >= THREAD_SIZE)
+		sdei.return_ns += 7;
+	else if (sdei.restarts)
+		sdei.return_ns -= 10;
+	return srt_sdei_last(NULL);
 }
 
 static enum hrtimer_restart srt_sdei_timer(struct hrtimer *timer)
@@ -102,6 +187,25 @@ void srt_sdei_disarm(const bool *done)
 	for (unsigned int i = 0; i < 1000 && !READ_ONCE(*done); i++)
 		usleep_range(100, 100);
 	hrtimer_cancel(&sdei.timer);
+	sdei.loop = NULL;
+}
+
+/**
+ * srt_sdei_run - run a loop in the handler of a normal event, until a critical one
+ * @loop:	ends after the critical event
+ * @shot:	its argument; @shot->delay_ns is the time from here to the critical event
+ *
+ * srt_sdei_disarm() waits for the events.
+ *
+ * Context: Task context of a task that stays on this CPU.
+ *
+ * Return: 0 or an error.
+ */
+int srt_sdei_run(void (*loop)(struct srt_shot *shot), struct srt_shot *shot)
+{
+	sdei.shot = shot;
+	sdei.loop = loop;
+	return sdei_event_signal(SRT_SDEI_EVENT, read_cpuid_mpidr() & MPIDR_HWID_BITMASK);
 }
 
 u64 srt_sdei_events(void)
@@ -119,22 +223,49 @@ u64 srt_sdei_stub(void)
 	return sdei.stub;
 }
 
+/* Return how many instructions of the stub were interrupted. */
+unsigned int srt_sdei_stub_insns(void)
+{
+	return hweight_long(sdei.stub_insns);
+}
+
+static int srt_sdei_take(u32 event, sdei_event_callback *handler)
+{
+	int ret = sdei_event_register(event, handler, NULL);
+
+	if (ret)
+		return ret;
+	ret = sdei_event_enable(event);
+	if (ret)
+		sdei_event_unregister(event);
+	return ret;
+}
+
+static void srt_sdei_leave(u32 event)
+{
+	sdei_event_disable(event);
+	sdei_event_unregister(event);
+}
+
 /**
  * srt_sdei_start - take the event
+ * @critical:	and the critical one
  *
  * Return: 0, or an error if firmware does not have it or another has taken it.
  */
-int srt_sdei_start(void)
+int srt_sdei_start(bool critical)
 {
 	int ret;
 
 	hrtimer_setup(&sdei.timer, srt_sdei_timer, CLOCK_MONOTONIC, HRTIMER_MODE_REL_PINNED_HARD);
-	ret = sdei_event_register(SRT_SDEI_EVENT, srt_sdei_handler, NULL);
-	if (ret)
+	sdei.critical = critical;
+	sdei.return_ns = 2000;
+	ret = srt_sdei_take(SRT_SDEI_EVENT, srt_sdei_handler);
+	if (ret || !critical)
 		return ret;
-	ret = sdei_event_enable(SRT_SDEI_EVENT);
+	ret = srt_sdei_take(SRT_CRITICAL_EVENT, srt_critical_handler);
 	if (ret)
-		sdei_event_unregister(SRT_SDEI_EVENT);
+		srt_sdei_leave(SRT_SDEI_EVENT);
 	return ret;
 }
 
@@ -143,8 +274,9 @@ int srt_sdei_start(void)
  */
 void srt_sdei_stop(void)
 {
-	sdei_event_disable(SRT_SDEI_EVENT);
-	sdei_event_unregister(SRT_SDEI_EVENT);
+	if (sdei.critical)
+		srt_sdei_leave(SRT_CRITICAL_EVENT);
+	srt_sdei_leave(SRT_SDEI_EVENT);
 }
 
 /*
@@ -281,7 +413,7 @@ static u64 srt_pstate(void)
 }
 
 /*
- * With interrupts masked, all exceptions are. What firmware clears in PSTATE is set. An exception
+ * With interrupts masked, all exceptions are, as in the handler of an event. What firmware clears in PSTATE is set. An exception
  * sets TCO, so it is set in one shot and clear in another.
  */
 static void srt_loop_exact(struct srt_shot *shot, void (*add)(struct srt_exact *exact))
@@ -291,14 +423,17 @@ static void srt_loop_exact(struct srt_shot *shot, void (*add)(struct srt_exact *
 		/* As of a guest that KVM is about to enter */
 		.elr = 0x0000ffff12345678,
 		.spsr = PSR_MODE_EL1h | PSR_F_BIT | PSR_Z_BIT | PSR_C_BIT,
-		.masked = shot->event == SRT_SDEI_MASKED,
+		.masked = shot->event == SRT_SDEI_MASKED || shot->event >= SRT_CRITICAL_HANDLER,
 	};
 	unsigned long flags = read_sysreg(daif);
 	bool dit = srt_has_dit(), tco = srt_has_tco();
-	u64 n, bad = 0, pstate;
+	u64 n, bad = 0, pstate, elr, spsr;
 
 	if (exact.masked)
 		asm volatile("msr daifset, #0xf" : : : "memory");
+	/* The handler of an event needs them. */
+	elr = read_sysreg(elr_el1);
+	spsr = read_sysreg(spsr_el1);
 	if (dit)
 		write_sysreg_s(PSR_DIT_BIT, SRT_REG_DIT);
 	if (tco)
@@ -313,6 +448,10 @@ static void srt_loop_exact(struct srt_shot *shot, void (*add)(struct srt_exact *
 		write_sysreg_s(0, SRT_REG_DIT);
 	if (tco)
 		write_sysreg_s(0, SRT_REG_TCO);
+	if (exact.masked) {
+		write_sysreg(elr, elr_el1);
+		write_sysreg(spsr, spsr_el1);
+	}
 	write_sysreg(flags, daif);
 	shot->ops = n;
 	shot->sum = n;

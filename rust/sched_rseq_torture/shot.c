@@ -136,8 +136,16 @@ int srt_sdei_hit(struct pt_regs *regs)
 	if (regs)
 		srt_note_pc(regs);
 	srt_do_one(srt.shot->op, &srt.inner);
-	WRITE_ONCE(srt.enough, true);
+	WRITE_ONCE(srt.enough, srt.shot->event != SRT_CRITICAL_RETURN);
 	return srt.shot->event == SRT_SDEI_FAILED ? -EIO : 0;
+}
+
+/* The same for the last event of a shot that has several. */
+int srt_sdei_last(struct pt_regs *regs)
+{
+	srt_sdei_hit(regs);
+	WRITE_ONCE(srt.enough, true);
+	return srt.shot->event == SRT_CRITICAL_FAILED ? -EIO : 0;
 }
 
 /* Runs on the home CPU, in an NMI. */
@@ -508,17 +516,32 @@ static void srt_phase(u32 nr)
 
 static bool srt_is_sdei(u32 event)
 {
-	return event >= SRT_SDEI_MASKED && event < SRT_NR_SDEI_EVENTS;
+	return (event >= SRT_SDEI_MASKED && event < SRT_NR_SDEI_EVENTS) ||
+		event >= SRT_CRITICAL_HANDLER;
 }
 
 static bool srt_is_nmi(u32 event)
 {
-	return event >= SRT_NMI_MASKED;
+	return event >= SRT_NMI_MASKED && event < SRT_NR_NMI_EVENTS;
+}
+
+/* Whether the loop runs in the handler of a normal event. */
+static bool srt_in_handler(u32 event)
+{
+	return event == SRT_CRITICAL_HANDLER || event == SRT_CRITICAL_FAILED;
+}
+
+/* Whether the task masks interrupts while it runs the loop. */
+static bool srt_is_masked(u32 event)
+{
+	return event == SRT_SDEI_MASKED || event == SRT_NMI_MASKED || event == SRT_CRITICAL_RETURN;
 }
 
 /* Start what is to interrupt the task */
 static int srt_arm(const struct srt_shot *shot)
 {
+	if (srt_in_handler(shot->event))
+		return 0;
 	if (srt_is_sdei(shot->event))
 		return srt_sdei_arm(shot->delay_ns, srt.away);
 	if (shot->event == SRT_NMI_NESTED) {
@@ -544,7 +567,7 @@ static int srt_arm(const struct srt_shot *shot)
  */
 int srt_shoot(struct srt_shot *shot)
 {
-	bool masked = shot->event == SRT_SDEI_MASKED || shot->event == SRT_NMI_MASKED;
+	bool masked = srt_is_masked(shot->event);
 	unsigned long flags = 0;
 	ktime_t start;
 	int ret;
@@ -573,7 +596,10 @@ int srt_shoot(struct srt_shot *shot)
 	srt_phase(shot->phase);
 	if (masked)
 		local_irq_save(flags);
-	srt_ops[shot->op].loop(shot);
+	if (srt_in_handler(shot->event))
+		ret = srt_sdei_run(srt_ops[shot->op].loop, shot);
+	else
+		srt_ops[shot->op].loop(shot);
 	if (masked)
 		local_irq_restore(flags);
 	if (srt_is_sdei(shot->event))
@@ -593,6 +619,8 @@ int srt_shoot(struct srt_shot *shot)
 	shot->spilt = srt_spilt(shot->op, srt.home) + srt_spilt(shot->op, srt.away);
 	shot->home = srt.home;
 	shot->away = srt.away;
+	if (ret)
+		return ret;
 	if (!srt.enough)
 		return -ETIMEDOUT;
 	if ((shot->event == SRT_INTERRUPT || shot->event == SRT_NMI_NESTED) && !srt.nested)

@@ -35,6 +35,11 @@ enum srt_event {
 	SRT_NMI_MASKED = SRT_NR_SDEI_EVENTS, /* the task has interrupts masked */
 	SRT_NMI_ENABLED,		/* the task has not */
 	SRT_NMI_NESTED,			/* a tasklet works on it, and the NMI interrupts that */
+	SRT_NR_NMI_EVENTS,
+	/* Another three, of critical SDEI events, which interrupt a normal one. Their target is */
+	SRT_CRITICAL_HANDLER = SRT_NR_NMI_EVENTS, /* the normal event's handler, in place of the task */
+	SRT_CRITICAL_FAILED,		/* the same, and the critical event's handler fails */
+	SRT_CRITICAL_RETURN,		/* the way back of the normal event, which hit the task */
 };
 
 /**

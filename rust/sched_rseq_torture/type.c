@@ -10,7 +10,7 @@
 
 static char *srt_type_param = "inject";
 module_param_named(torture_type, srt_type_param, charp, 0444);
-MODULE_PARM_DESC(torture_type, "inject, sdei, nmi, exact or ops; with -FAULT, an operation that is broken");
+MODULE_PARM_DESC(torture_type, "inject, sdei, critical, nmi, exact or ops; with -FAULT, an operation that is broken");
 
 const char *srt_type(void)
 {

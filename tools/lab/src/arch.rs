@@ -172,6 +172,8 @@ pub struct Hook {
 pub struct Sdei {
     pub variant: String,
     pub mistakes: Vec<String>,
+    /// Those that a critical event in a normal one must make visible, too.
+    pub critical_mistakes: Vec<String>,
     pub kvm_mistakes: Vec<String>,
     pub kvm_crash: String,
 }

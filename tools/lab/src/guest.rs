@@ -269,7 +269,9 @@ impl Lab {
         let name = format!("arm-trusted-firmware_{}.orig.tar.xz", version("FIRMWARE_VERSION"));
         let (dir, tar) = (self.firmware_dir(), self.cache.join("src").join(&name));
         let clang = cmd!("clang", "--version").text()?;
-        let hash = sha256(format!("{sum} {}\n{clang}", options.join(" ")).as_bytes())?;
+        // An event of ours
+        let patch = self.file("tools/firmware/critical-event.patch");
+        let hash = sha256(format!("{sum} {}\n{clang}{}", options.join(" "), read(&patch)?).as_bytes())?;
         if hash == read_or_none(dir.join("built")) {
             return Ok(());
         }
@@ -293,6 +295,7 @@ impl Lab {
             remove(&tmp)?;
             fs::create_dir_all(&tmp)?;
             log.ok(cmd!("tar", "-xJf", &tar, "--strip-components=1", "-C").arg(&tmp))?;
+            log.ok(cmd!("patch", "-p1", "--fuzz=0", "-d").arg(&tmp).arg("-i").arg(&patch))?;
             let mut make = cmd!("make", "-C", &tmp, format!("-j{}", self.jobs));
             log.ok(make.kernel().args(options).args(["bl1", "bl2", "bl31"]))?;
             remove(&dir)?;

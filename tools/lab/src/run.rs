@@ -369,12 +369,18 @@ impl Lab {
         for mistake in &sdei.kvm_mistakes {
             must("must be found", "kvm", variant, mistake)?;
         }
+        for mistake in &sdei.critical_mistakes {
+            must("must be found", "critical", variant, &format!("2 {mistake}"))?;
+        }
         must("must be found", "faults", variant, "")?;
         must("must be found", "malformed", variant, "")?;
         must("must hold", "hyp", variant, "")?;
         must("must hold", "nmi", &nmi, "")?;
         print!("{}", must("must hold", "cost", &nmi, &no_filter)?);
         print!("{}", must("must hold", "kvm", variant, "")?);
+        for el in ["1", "2"] {
+            print!("{}", must("must hold", "critical", variant, el)?);
+        }
         // With the kernel unmapped from user space, as is possible at EL1, events enter elsewhere. No
         // CPU with BTI needs that, and 7.3 has no landing pad there. With pseudo-NMIs, the mask of
         // interrupts is a priority. All CPUs have PSTATE.TCO.

@@ -260,6 +260,31 @@ pub fn sdei_broken(check: &Check) -> Result {
     caught(&text, &[kind.into()])
 }
 
+/// Critical events interrupt normal ones, at each instruction of each operation and of the stub, and
+/// nothing is lost. The argument is the kernel's exception level and a mistake, which must be noticed.
+pub fn sdei_critical(check: &Check) -> Result {
+    let (el, mistake) = check.argument.split_once(' ').unwrap_or((&check.argument, ""));
+    let lab = Lab { el: el.into(), ..check.lab.clone() };
+    let broken = if mistake.is_empty() { "0" } else { mistake };
+    let arguments = format!("srseq=broken srseq.types=critical srseq.shots=300 sdei_broken={broken}");
+    let text = lab.guest(&check.kernel, "")?.print(&arguments)?;
+    if !mistake.is_empty() {
+        return caught(&text, &["critical".into()]);
+    }
+    text.quiet()?;
+    let last = "sched_rseq_torture: PASS torture_type=critical .* cells=([0-9]+)/([0-9]+) lost=0$";
+    let cells = text.groups(last).pop().context("the torture did not pass")?;
+    ensure!(cells[0] == cells[1], "{} of {} cells were hit", cells[0], cells[1]);
+    // Its adr, msr, ldr, msr, eret; ldr, msr, ldr, msr, ldr, add, ret
+    text.has("events=[1-9][0-9]* masked=[1-9][0-9]* stub=[1-9][0-9]* stub_insns=12$")?;
+    let counts = text.groups("(events=.*)$").pop().unwrap_or_default().join("");
+    println!(
+        "critical: PASS arch={} mode={} cells={} lost=0 {counts}",
+        lab.arch.name, check.kernel, cells[0]
+    );
+    Ok(())
+}
+
 /// A guest of KVM keeps its registers while events arrive. With a mistake, the argument, it loses
 /// some, or the kernel crashes.
 pub fn sdei_kvm(check: &Check) -> Result {

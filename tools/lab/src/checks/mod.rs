@@ -183,8 +183,9 @@ pub const COUNTS: [Def; 5] = {
 };
 
 /// Checks that no list of kernels has: `make scenarios` and `make prove` do them.
-const OTHERS: [Def; 7] = [
+const OTHERS: [Def; 8] = [
     def("sdei-broken", &[], boots::sdei_broken),
+    def("sdei-critical", &[], boots::sdei_critical),
     def("sdei-kvm", &[], boots::sdei_kvm),
     def("sdei-nmi", &[], boots::sdei_nmi),
     def("sdei-cost", &[], boots::sdei_cost),
