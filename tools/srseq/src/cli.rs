@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use clap::builder::NonEmptyStringValueParser;
 use clap::{value_parser, Parser, Subcommand, ValueEnum};
 
+use crate::whereabouts;
+
 #[derive(Parser)]
 #[command(
     version,
@@ -134,6 +136,20 @@ pub enum Command {
         ignore: Vec<String>,
         /// The directory in which the kernel was built
         dir: PathBuf,
+    },
+    /// Tell in which sections addresses are, and at which of their instructions
+    ///
+    /// The addresses are in hexadecimal: program counters of a profiler's samples, of a crash
+    /// dump, or of a trace. Those of modules are in no file of this kind.
+    Where {
+        /// The address of _text in the running kernel, from /proc/kallsyms. KASLR moves the kernel
+        #[arg(long, value_name = "ADDRESS", value_parser = whereabouts::address)]
+        text: Option<u64>,
+        /// A vmlinux.
+        file: PathBuf,
+        /// Without any, standard input has one at the beginning of each line
+        #[arg(value_name = "ADDRESS", value_parser = whereabouts::address)]
+        addresses: Vec<u64>,
     },
     /// List the call sites of a function, grouped by caller
     Callers {

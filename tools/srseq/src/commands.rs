@@ -15,7 +15,8 @@ use crate::image::Image;
 use crate::matrix::Matrix;
 use crate::results::Results;
 use crate::summary::Summary;
-use crate::{bench, model, names, report, stat, verify, workloads};
+use crate::whereabouts::Whereabouts;
+use crate::{bench, model, names, report, stat, verify, whereabouts, workloads};
 
 /// Run a command. It returns false if there are findings.
 fn run(args: Args, out: &mut impl Write) -> Result<bool> {
@@ -167,6 +168,25 @@ fn run(args: Args, out: &mut impl Write) -> Result<bool> {
             } else {
                 write!(out, "{summary}")?;
             }
+        }
+        Command::Where {
+            text,
+            file,
+            addresses,
+        } => {
+            let image = Image::read(&file)?;
+            let moved = match text {
+                Some(text) => {
+                    let linked = image.start.context("the file has no symbol _text")?;
+                    text.wrapping_sub(linked)
+                }
+                None => 0,
+            };
+            let addresses = match addresses[..] {
+                [] => whereabouts::read(io::stdin().lock())?,
+                _ => addresses,
+            };
+            write!(out, "{}", Whereabouts::new(&image, moved, &addresses)?)?;
         }
         Command::Callers { file, function } => {
             let image = Image::read(&file)?;

@@ -240,6 +240,13 @@ impl<'a> Layout<'a> {
         Ok(functions)
     }
 
+    /// Returns the address of the kernel's first byte.
+    fn start(&self) -> Option<u64> {
+        let mut symbols = self.file.symbols();
+        let symbol = symbols.find(|s| s.name() == Ok("_text"))?;
+        Some(self.symbol_address(&symbol))
+    }
+
     /// Returns the address and the records of a section that consists of records of `size` bytes.
     fn records(&self, name: &str, size: usize) -> Result<Option<(u64, Vec<u8>)>> {
         let Some(section) = self.file.section_by_name(name) else {
@@ -413,6 +420,8 @@ pub struct Image {
     text: Vec<Text>,
     /// Returns the functions, in the order of their addresses.
     functions: Vec<Function>,
+    /// The address of the kernel's first byte, if this is a kernel.
+    pub start: Option<u64>,
     /// See [`Layout::patched_jumps`].
     jumps: Vec<(u64, u64)>,
     /// See [`Layout::external`].
@@ -473,6 +482,7 @@ impl Image {
             longest_alternative: alternatives.iter().map(|a| a.code.len()).max().unwrap_or(0),
             alternatives,
             functions: layout.functions()?,
+            start: layout.start(),
             jumps: layout.patched_jumps()?,
             external: layout.external()?,
             built_with_sections: layout.built_with_sections()?,
@@ -805,6 +815,8 @@ mod tests {
 
     use std::fs;
 
+    use crate::whereabouts::Whereabouts;
+
     fn error_of(data: &[u8]) -> String {
         match Image::parse(data) {
             Ok(_) => panic!("parsed"),
@@ -829,21 +841,9 @@ mod tests {
         assert_eq!(without(&[], &[1]), [0; 0]);
     }
 
-    #[test]
-    fn branches_are_decoded() {
-        let target = Function {
-            address: 0x1000,
-            local_entry: 0x1000,
-            size: 4,
-            name: "target".to_owned(),
-        };
-        let insns: [u32; 4] = [
-            0x9400_0000,                // 0x1000: bl 0x1000
-            0x97ff_ffff,                // 0x1004: bl 0x1000
-            0x17ff_fffe,                // 0x1008: b 0x1000
-            0x9400_0000 | (0x100 >> 2), // 0x100c: bl 0x110c
-        ];
-        let image = Image {
+    /// A kernel at 0x1000 with one function, which ends at its first instruction.
+    fn kernel(insns: &[u32]) -> Image {
+        Image {
             arch: arch::ALL[0],
             linked: true,
             text: vec![Text {
@@ -851,7 +851,13 @@ mod tests {
                 address: 0x1000,
                 data: insns.iter().flat_map(|i| i.to_le_bytes()).collect(),
             }],
-            functions: vec![target],
+            functions: vec![Function {
+                address: 0x1000,
+                local_entry: 0x1000,
+                size: 4,
+                name: "target".to_owned(),
+            }],
+            start: Some(0x1000),
             jumps: Vec::new(),
             external: BTreeMap::new(),
             built_with_sections: true,
@@ -863,7 +869,45 @@ mod tests {
             entries: Vec::new(),
             place: None,
             operations: None,
-        };
+        }
+    }
+
+    #[test]
+    fn whereabouts() {
+        const NOP: u32 = 0xd503_201f;
+        let mut image = kernel(&[NOP; 4]);
+        assert!(Whereabouts::new(&image, 0, &[0x1000]).is_err());
+        image.place = Some(0x2000);
+        image.entries = vec![Entry {
+            begin: -0x1000,
+            len: 12,
+            kind: Entry::PLAIN,
+            reg: 0,
+        }];
+        let addresses = [0x5000, 0x5008, 0x500b, 0x500c, 0x500f, 0x1000];
+        let text = Whereabouts::new(&image, 0x4000, &addresses).unwrap();
+        let lines = [
+            "       2 target+0x0, instruction 3 of 3, plain",
+            "       1 target+0x0, instruction 1 of 3, plain",
+            "       3 in sections",
+            "       2 in no section",
+            "       1 not in the text of this file",
+        ];
+        assert_eq!(
+            text.to_string(),
+            lines.map(|line| line.to_owned() + "\n").concat()
+        );
+    }
+
+    #[test]
+    fn branches_are_decoded() {
+        let insns: [u32; 4] = [
+            0x9400_0000,                // 0x1000: bl 0x1000
+            0x97ff_ffff,                // 0x1004: bl 0x1000
+            0x17ff_fffe,                // 0x1008: b 0x1000
+            0x9400_0000 | (0x100 >> 2), // 0x100c: bl 0x110c
+        ];
+        let image = kernel(&insns);
         let callers = image.callers("target").unwrap();
         assert_eq!(callers, [0x1000, 0x1004, 0x1008]);
         assert!(image.callers("other").is_err());

@@ -29,6 +29,7 @@ mod rules;
 mod stat;
 mod summary;
 mod verify;
+mod whereabouts;
 mod workloads;
 
 /// The kernel's own decision code, from the same file.

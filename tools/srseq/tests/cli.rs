@@ -51,7 +51,7 @@ fn error(args: &[&str]) -> String {
 fn no_image() {
     let dir = Dir::new("image");
     let script = dir.write("script", "#!/bin/sh\n");
-    for command in ["sections", "check", "verify", "report", "callers"] {
+    for command in ["sections", "check", "verify", "report", "where", "callers"] {
         assert!(error(&[command, "/nothing"]).contains("cannot read /nothing"));
         assert!(error(&[command, &script]).contains("not an ELF file"));
         // Another architecture.
