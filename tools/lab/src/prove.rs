@@ -209,16 +209,16 @@ impl Lab {
             match self.need_firmware(variant) {
                 Ok(_) => {
                     proof.again("kernel-sdei", &["module", variant, TORTURE[0], TORTURE[1], "kvm"], &[])?;
-                    let torture = sdei.mistakes.iter().map(|number| ("torture", "sdei-broken", number));
-                    let guest = sdei.kvm_mistakes.iter().map(|number| ("guest of KVM", "sdei-kvm", number));
-                    for (what, check, number) in torture.chain(guest) {
-                        let title = format!("{what}, SDEI, mistake {number}");
-                        proof.caught(
-                            &format!("sdei-{number}"),
-                            &title,
-                            1,
-                            check_on(check, variant, number),
-                        )?;
+                    for (what, check, el, mistakes) in [
+                        ("torture", "sdei-broken", "", &sdei.mistakes),
+                        ("critical event", "sdei-critical", "2 ", &sdei.critical_mistakes),
+                        ("guest of KVM", "sdei-kvm", "", &sdei.kvm_mistakes),
+                    ] {
+                        for number in mistakes {
+                            let title = format!("{what}, SDEI, mistake {number}");
+                            let again = check_on(check, variant, &format!("{el}{number}"));
+                            proof.caught(&format!("{check}-{number}"), &title, 1, again)?;
+                        }
                     }
                 }
                 Err(error) if error.downcast_ref::<Exit>().is_some_and(|exit| exit.0 == SKIPPED) => {
