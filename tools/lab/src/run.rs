@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::process::{Command, Stdio};
 
-use anyhow::{bail, ensure};
+use anyhow::{bail, ensure, Context};
 
 use crate::arch::Arch;
 use crate::bench::{NOT_ENGINE, NOT_TESTS};
@@ -414,7 +414,7 @@ impl Lab {
         let more = if all { "|cache|tree|[.]sched_rseq" } else { "" };
         let ours = crate::text::regex(&format!(
             "^(linux-[0-9].*|(bench|defconfig|matrix|workloads|{})-.*|deb|[a-z-]+-[0-9].*[.]deb|firmware|logs|series([.]tmp)?|cargo|test|\
-            guests|bisect|overlay[.]tmp|lock{more})$",
+            guests|bisect|proper|overlay[.]tmp|lock{more})$",
             arches.join("|")
         ));
         for path in crate::sys::list(out).iter().filter(|path| ours.is_match(&crate::sys::name(path))) {
@@ -474,6 +474,26 @@ impl Lab {
         outcome
     }
 
+    /// Builds the series proper, without the patches that are for tests only, and does `make run` on
+    /// its kernel, away from the kernels of the whole series.
+    fn proper(&self) -> Result<i32> {
+        let number = crate::text::regex(r"The series proper ends with ([0-9]+)\.");
+        let series = crate::sys::read(self.file("patches/series"))?;
+        let number =
+            number.captures(&series).context("patches/series does not say where the series proper ends")?;
+        let out = self.out.join("proper");
+        crate::sys::remove(&out)?;
+        std::fs::create_dir_all(&out)?;
+        std::os::unix::fs::symlink(&self.cache, out.join("cache"))?;
+        let mut again = self.again();
+        again.args(["run", &self.mode]).env("PATCHES", &number[1]).env("O", &out);
+        let rc = again.rc()?;
+        if rc == 0 {
+            crate::sys::remove(&out)?;
+        }
+        Ok(rc)
+    }
+
     /// The kernel after each patch of the series, and make run and make torture on every kernel of
     /// tools/scenarios that make test does not boot, with the sections of MODE=.
     pub fn all_scenarios(&self) -> Result {
@@ -510,6 +530,10 @@ impl Lab {
                 eprintln!("error: {error:#}");
                 failed += 1;
             }
+        }
+        match self.proper()? {
+            0 => passed += 1,
+            _ => failed += 1,
         }
         for (name, variant, kver) in names {
             // "#RUN# boot": that command instead of these.
