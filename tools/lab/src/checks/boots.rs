@@ -251,7 +251,7 @@ pub fn catches_faults(check: &Check) -> Result {
 /// (arch/arm64/kernel/sdei.c); from 3 on, the operations that look at registers.
 pub fn sdei_broken(check: &Check) -> Result {
     let mistake = &check.argument;
-    let (kind, shots) = if mistake.parse::<u32>()? < 3 { ("sdei", 20) } else { ("exact", 300) };
+    let (kind, shots) = if mistake.parse::<u32>()? < 3 { ("sdei", 150) } else { ("exact", 300) };
     let text =
         check.guest(&format!("srseq=broken srseq.types={kind} srseq.shots={shots} sdei_broken={mistake}"))?;
     if mistake == "1" {
