@@ -48,6 +48,7 @@ static_assert(sizeof(struct bench_op) == 40 && offsetof(struct bench_op, once) =
  * @name:	prefix of the names of its functions
  * @scheme:	name of the scheme in reports
  * @lse_only:	compiled for a CPU that has LSE
+ * @llsc_only:	has LL/SC, also on a CPU that has LSE
  * @fixed:	the variable, if it is no per-CPU variable
  * @nr_ops:	number of @ops
  * @ops:	the first one is the empty operation
@@ -56,6 +57,7 @@ struct bench_unit {
 	const char		*name;
 	const char		*scheme;
 	bool			lse_only;
+	bool			llsc_only;
 	union bench_var		*fixed;
 	u32			nr_ops;
 	const struct bench_op	*ops;
@@ -65,7 +67,9 @@ struct bench_unit {
 static_assert(sizeof(struct bench_unit) == 48 && offsetof(struct bench_unit, ops) == 40);
 
 extern const struct bench_unit bench_native, bench_native_lse, bench_refresh, bench_refresh_lse,
-			       bench_fixed, bench_fixed_lse, bench_preempt, bench_atomic;
+			       bench_fixed, bench_fixed_lse, bench_preempt, bench_atomic,
+			       bench_mainline, bench_mainline_llsc, bench_irqoff,
+			       bench_table, bench_table_lse, bench_table_llsc, bench_plain;
 
 #ifdef CONFIG_ARM64
 /* The fields of refresh in thread_info */
@@ -105,6 +109,19 @@ struct bench_search {
 static_assert(sizeof(struct bench_search) == 112 && offsetof(struct bench_search, search) == 104);
 
 /**
+ * struct bench_round - the time of a round of operations
+ * @ns:		nanoseconds
+ * @cycles:	cycles of the CPU, or 0 if no counter counts them
+ */
+struct bench_round {
+	u64	ns;
+	u64	cycles;
+};
+
+/* hardware.rs has the same layout. */
+static_assert(sizeof(struct bench_round) == 16 && offsetof(struct bench_round, cycles) == 8);
+
+/**
  * bench_now_ns - Read the clock of all measurements
  *
  * Context: Any.
@@ -132,6 +149,16 @@ s64 bench_interrupt_ns(bool preempt);
 s64 bench_exception_ns(void);
 u32 bench_searches(struct bench_search *searches, u32 nr);
 u64 bench_filter_ns(void);
+
+u64 bench_slot_begin(void);
+void bench_slot_end(u64 before);
+union bench_var *bench_reset(const struct bench_unit *unit, const struct bench_op *op);
+const struct bench_unit *bench_timed_unit(u32 index);
+bool bench_timing_start(void);
+void bench_timing_stop(void);
+bool bench_warm(const struct bench_unit *unit, const struct bench_op *op, u64 nr,
+		struct bench_round *round);
+int bench_about(char *buf, size_t size);
 
 struct sched_rseq_table;
 

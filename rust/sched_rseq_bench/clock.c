@@ -32,7 +32,7 @@ static const struct bench_unit *const units[] = {
 
 struct bench_slot bench_slot;
 
-static u64 slot_begin(void)
+u64 bench_slot_begin(void)
 {
 	u64 before = read_sysreg(tpidrro_el0);
 
@@ -40,29 +40,30 @@ static u64 slot_begin(void)
 	return before;
 }
 
-static void slot_end(u64 before)
+void bench_slot_end(u64 before)
 {
 	write_sysreg(before, tpidrro_el0);
 }
 
+/* Without LSE, what is not for LSE alone is LL/SC already. */
 static bool unit_runs(const struct bench_unit *unit)
 {
-	return !unit->lse_only || cpus_have_final_cap(ARM64_HAS_LSE_ATOMICS);
+	return !(unit->lse_only || unit->llsc_only) || cpus_have_final_cap(ARM64_HAS_LSE_ATOMICS);
 }
 
 const char *bench_atomics(const struct bench_unit *unit)
 {
 	if (unit->lse_only)
 		return "lse-only";
-	return cpus_have_final_cap(ARM64_HAS_LSE_ATOMICS) ? "lse" : "llsc";
+	return !unit->llsc_only && cpus_have_final_cap(ARM64_HAS_LSE_ATOMICS) ? "lse" : "llsc";
 }
 #else
-static u64 slot_begin(void)
+u64 bench_slot_begin(void)
 {
 	return 0;
 }
 
-static void slot_end(u64 before) { }
+void bench_slot_end(u64 before) { }
 
 static bool unit_runs(const struct bench_unit *unit)
 {
@@ -79,17 +80,65 @@ const char *bench_atomics(const struct bench_unit *unit)
 }
 #endif
 
-/* Return number @index of the units that this CPU can execute, or NULL. */
-const struct bench_unit *bench_unit(u32 index)
+/*
+ * The schemes to time side by side, whatever scheme the kernel has. Publish mode has
+ * its code only on a kernel of its own.
+ */
+static const struct bench_unit *const timed_units[] = {
+#ifdef CONFIG_ARM64
+#ifdef CONFIG_SCHED_RSEQ_PUBLISH
+	&bench_native,
+#endif
+	&bench_mainline,
+	&bench_mainline_llsc,
+	&bench_irqoff,
+	&bench_refresh,
+	&bench_refresh_lse,
+	&bench_table,
+	&bench_table_lse,
+	&bench_table_llsc,
+	&bench_plain,
+	&bench_fixed,
+	&bench_fixed_lse,
+#else
+	&bench_native,
+#ifdef CONFIG_SCHED_RSEQ
+	&bench_mainline,
+#endif
+#if defined(CONFIG_RISCV) && defined(CONFIG_SCHED_RSEQ)
+	&bench_atomic,
+#endif
+#if defined(CONFIG_RISCV) || defined(CONFIG_S390)
+	&bench_preempt,
+#endif
+#if !defined(CONFIG_RISCV) && !defined(CONFIG_PPC)
+	&bench_irqoff,
+#endif
+#endif
+};
+
+static const struct bench_unit *unit_of(const struct bench_unit *const *all, size_t nr, u32 index)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(units); i++) {
-		if (unit_runs(units[i]) && !index--)
-			return units[i];
+	for (size_t i = 0; i < nr; i++) {
+		if (unit_runs(all[i]) && !index--)
+			return all[i];
 	}
 	return NULL;
 }
 
-static union bench_var *reset(const struct bench_unit *unit, const struct bench_op *op)
+/* Return number @index of the units that this CPU can execute, or NULL. */
+const struct bench_unit *bench_unit(u32 index)
+{
+	return unit_of(units, ARRAY_SIZE(units), index);
+}
+
+/* The same of the units to time on hardware. */
+const struct bench_unit *bench_timed_unit(u32 index)
+{
+	return unit_of(timed_units, ARRAY_SIZE(timed_units), index);
+}
+
+union bench_var *bench_reset(const struct bench_unit *unit, const struct bench_op *op)
 {
 	union bench_var *var = unit->fixed ?: this_cpu_ptr(&bench_var);
 
@@ -111,14 +160,14 @@ u64 bench_try(const struct bench_unit *unit, const struct bench_op *op, bool loo
 	local_irq_save(flags);
 	/* Otherwise an interrupt that is masked softly executes instructions, too. */
 	hard_irq_disable();
-	slot = slot_begin();
-	var = reset(unit, op);
+	slot = bench_slot_begin();
+	var = bench_reset(unit, op);
 	if (loop)
 		op->loop(1, BENCH_OLD, BENCH_NEW);
 	else
 		op->once(BENCH_OLD, BENCH_NEW);
 	value = op->bits == 32 ? var->u32 : var->u64;
-	slot_end(slot);
+	bench_slot_end(slot);
 	local_irq_restore(flags);
 	return value;
 }
@@ -132,12 +181,12 @@ static u64 time_of(const struct bench_unit *unit, const struct bench_op *op, u64
 	local_irq_save(flags);
 	/* Otherwise an interrupt that is masked softly executes instructions, too. */
 	hard_irq_disable();
-	slot = slot_begin();
-	reset(unit, op);
+	slot = bench_slot_begin();
+	bench_reset(unit, op);
 	start = bench_now_ns();
 	work(op, nr);
 	end = bench_now_ns();
-	slot_end(slot);
+	bench_slot_end(slot);
 	local_irq_restore(flags);
 	return end - start;
 }

@@ -100,6 +100,9 @@ const struct bench_unit CONCATENATE(bench_, BENCH_UNIT) = {
 #ifdef __ARM_FEATURE_ATOMICS
 	.lse_only = true,
 #endif
+#ifdef BENCH_LLSC_ONLY
+	.llsc_only = true,
+#endif
 	.fixed = BENCH_FIXED,
 	.nr_ops = ARRAY_SIZE(ops),
 	.ops = ops,

@@ -7,6 +7,9 @@
 //!
 //! The module measures nanoseconds. Only in QEMU with `-icount shift=0,sleep=off` and one CPU are
 //! these instructions. Elsewhere a number may be a fraction, and the module says FAIL.
+//!
+//! With `hardware=1` the module counts nothing. It times operations when it is told to
+//! ([`hardware`]).
 
 use kernel::{
     ffi::c_char,
@@ -14,12 +17,20 @@ use kernel::{
     str::CStr, //
 };
 
+mod hardware;
+
 module! {
     type: Bench,
     name: "sched_rseq_bench",
     authors: ["The sched_rseq authors"],
-    description: "Counts the instructions of per-CPU operations",
+    description: "Counts the instructions of per-CPU operations, or times these",
     license: "GPL",
+    params: {
+        hardware: bool {
+            default: false,
+            description: "do not count, but make the files of debugfs that time all schemes",
+        },
+    },
 }
 
 /// The layout of `struct bench_op` of bench.h.
@@ -40,6 +51,7 @@ struct Unit {
     name: *const c_char,
     scheme: *const c_char,
     lse_only: bool,
+    llsc_only: bool,
     fixed: *const (),
     nr_ops: u32,
     ops: *const Op,
@@ -268,29 +280,42 @@ fn bench_engine(bad: &mut Bad) -> Result<u32> {
     Ok(nr)
 }
 
-struct Bench;
+struct Bench {
+    _files: Option<Pin<KBox<hardware::Files>>>,
+}
+
+/// Counts everything, and tells the log.
+fn count() -> Result {
+    let (mut bad, mut numbers) = (Bad::default(), 0);
+
+    // SAFETY: Takes any number, and returns a static struct or null.
+    for unit in (0..).map_while(|i| unsafe { bench_unit(i).as_ref() }) {
+        numbers += bench_ops(unit, &mut bad)?;
+    }
+    numbers += bench_interrupts()?;
+    numbers += bench_exception()?;
+    numbers += bench_engine(&mut bad)?;
+    let verdict = if bad.wrong == 0 && bad.inexact == 0 {
+        "PASS"
+    } else {
+        "FAIL"
+    };
+    pr_info!(
+        "{verdict} numbers={numbers} wrong={} inexact={}\n",
+        bad.wrong,
+        bad.inexact
+    );
+    Ok(())
+}
 
 impl kernel::Module for Bench {
     fn init(_module: &'static ThisModule) -> Result<Self> {
-        let (mut bad, mut numbers) = (Bad::default(), 0);
-
-        // SAFETY: Takes any number, and returns a static struct or null.
-        for unit in (0..).map_while(|i| unsafe { bench_unit(i).as_ref() }) {
-            numbers += bench_ops(unit, &mut bad)?;
-        }
-        numbers += bench_interrupts()?;
-        numbers += bench_exception()?;
-        numbers += bench_engine(&mut bad)?;
-        let verdict = if bad.wrong == 0 && bad.inexact == 0 {
-            "PASS"
+        let files = if module_parameters::hardware.value() {
+            Some(KBox::pin_init(hardware::files(), GFP_KERNEL)?)
         } else {
-            "FAIL"
+            count()?;
+            None
         };
-        pr_info!(
-            "{verdict} numbers={numbers} wrong={} inexact={}\n",
-            bad.wrong,
-            bad.inexact
-        );
-        Ok(Bench)
+        Ok(Bench { _files: files })
     }
 }
