@@ -97,6 +97,9 @@ pub struct Arch {
     /// Instructions of an addition, by kernel.
     #[serde(default)]
     pub insns: BTreeMap<String, u32>,
+    /// The schemes that the benchmark module times side by side, each with its kind of atomics.
+    #[serde(default)]
+    pub timed: Vec<(String, String)>,
     #[serde(default)]
     pub figures: Figures,
     #[serde(default)]

@@ -245,9 +245,8 @@ pub fn sizes(sources: &Sources) -> Result<Results> {
     Ok(results)
 }
 
-pub fn run(args: &Bench) -> Result<Results> {
+pub fn run(args: &Bench, sources: &Sources) -> Result<Results> {
     let mut results = Results::default();
-    let sources = &args.sources;
 
     let arch = results.put_kernels(sources)?;
     let mut images = BTreeMap::new();

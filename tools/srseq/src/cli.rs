@@ -92,6 +92,8 @@ pub enum Command {
         files: Vec<PathBuf>,
     },
     /// Collect the counts of the benchmark module in the guest, and sizes; print the headline
+    ///
+    /// With --hardware, make a page of what the module timed on machines.
     Bench(Bench),
     /// Collect how many instructions fixed work took in the guest, and sizes of the kernels
     Workloads(Sources),
@@ -190,7 +192,11 @@ pub struct Sources {
 #[derive(clap::Args)]
 pub struct Bench {
     #[command(flatten)]
-    pub sources: Sources,
+    pub sources: Option<Sources>,
+    /// Print a page in HTML, with charts, of copies of
+    /// /sys/kernel/debug/sched_rseq_bench/rows
+    #[arg(long, value_name = "FILE", num_args = 1.., exclusive = true)]
+    pub hardware: Vec<PathBuf>,
     /// A number from another measurement, by its key; may be repeated
     #[arg(long = "number", value_name = "KEY=NUMBER", value_parser = number)]
     pub numbers: Vec<(String, f64)>,

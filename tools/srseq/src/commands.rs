@@ -16,7 +16,7 @@ use crate::matrix::Matrix;
 use crate::results::Results;
 use crate::summary::Summary;
 use crate::whereabouts::Whereabouts;
-use crate::{bench, model, names, report, stat, verify, whereabouts, workloads};
+use crate::{bench, hardware, model, names, report, stat, verify, whereabouts, workloads};
 
 /// Run a command. It returns false if there are findings.
 fn run(args: Args, out: &mut impl Write) -> Result<bool> {
@@ -123,11 +123,14 @@ fn run(args: Args, out: &mut impl Write) -> Result<bool> {
             }
             good = matrix.good();
         }
-        Command::Bench(args) => {
-            let results = bench::run(&args)?;
-            write!(out, "{}", report::text(&results))?;
-            good = results.reached();
-        }
+        Command::Bench(args) => match &args.sources {
+            None => write!(out, "{}", hardware::run(&args.hardware)?)?,
+            Some(sources) => {
+                let results = bench::run(&args, sources)?;
+                write!(out, "{}", report::text(&results))?;
+                good = results.reached();
+            }
+        },
         Command::Workloads(sources) => {
             let results = workloads::run(&sources)?;
             write!(out, "{}", report::tables_text(&results))?;

@@ -15,6 +15,7 @@ mod field;
 mod file;
 mod flow;
 mod grace;
+mod hardware;
 mod image;
 mod insn;
 mod isa;

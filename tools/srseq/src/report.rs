@@ -16,7 +16,7 @@ use crate::results::{Headline, Results};
 
 /// Tables and charts have this order. Each scheme has a colour that is visible on white and on
 /// black.
-const SCHEMES: [(&str, RGBColor); 9] = [
+pub const SCHEMES: [(&str, RGBColor); 9] = [
     (names::PREEMPT, RGBColor(208, 100, 78)),
     (names::IRQ_OFF, RGBColor(190, 135, 40)),
     (names::PUBLISH, RGBColor(190, 135, 40)),
@@ -27,6 +27,12 @@ const SCHEMES: [(&str, RGBColor); 9] = [
     (names::TABLE, RGBColor(35, 150, 135)),
     (names::PLAIN, RGBColor(100, 165, 60)),
 ];
+
+/// Returns the colour of a scheme.
+pub fn colour(scheme: &str) -> RGBColor {
+    let known = SCHEMES.iter().find(|(name, _)| *name == scheme);
+    known.map_or(GREY, |(_, colour)| *colour)
+}
 
 /// Returns the kinds of atomics of all architectures, and their titles.
 fn atomics() -> impl Iterator<Item = (&'static str, &'static str)> {
@@ -354,14 +360,14 @@ fn tables_rest(results: &Results, target: &str, title: &str) -> String {
 
 /// The bar of a scheme.
 #[derive(Clone)]
-struct Bar {
-    scheme: &'static str,
-    colour: RGBColor,
-    value: f64,
+pub struct Bar {
+    pub label: String,
+    pub colour: RGBColor,
+    pub value: f64,
 }
 
 /// Bars from left to right, in groups.
-struct Bars {
+pub struct Bars {
     groups: Vec<(String, Vec<Bar>)>,
 }
 
@@ -371,21 +377,24 @@ impl Bars {
             let bars = SCHEMES.iter().filter_map(|&(scheme, colour)| {
                 let key = format!("insns/loop/{op}/64/{scheme}/{atomics}");
                 Some(Bar {
-                    scheme,
+                    label: scheme.to_owned(),
                     colour,
                     value: results.get(&key)?,
                 })
             });
             (op.to_owned(), bars.collect::<Vec<_>>())
         });
+        Bars::new(groups.to_vec())
+    }
+
+    /// Returns `None` if there is no bar.
+    pub fn new(groups: Vec<(String, Vec<Bar>)>) -> Option<Self> {
         let any = groups.iter().any(|(_, bars)| !bars.is_empty());
-        any.then(|| Bars {
-            groups: groups.to_vec(),
-        })
+        any.then_some(Bars { groups })
     }
 
     /// Draws the chart without a background, so that the page's own background shows.
-    fn svg(&self) -> Result<String> {
+    pub fn svg(&self) -> Result<String> {
         const BAR: i32 = 13;
         const GAP: i32 = 10;
         const LEFT: i32 = 180;
@@ -409,7 +418,7 @@ impl Bars {
                     .map_err(failed)?;
                 for bar in bars {
                     let end = LEFT + (bar.value * scale) as i32;
-                    area.draw(&Text::new(bar.scheme, (100, y), font.clone()))
+                    area.draw(&Text::new(bar.label.clone(), (100, y), font.clone()))
                         .map_err(failed)?;
                     area.draw(&Rectangle::new(
                         [(LEFT, y), (end, y + BAR - 2)],

@@ -6,6 +6,7 @@
 mod boots;
 mod build;
 mod code;
+mod hardware;
 mod input;
 mod table;
 
@@ -171,11 +172,12 @@ pub const ON_KERNELS: [Def; 54] = {
 };
 
 /// Those that take long and need much, last.
-pub const COUNTS: [Def; 5] = {
+pub const COUNTS: [Def; 6] = {
     use Need::*;
     [
         def("bench", &[Module, ModuleOff, ModuleOther, Tool], boots::bench),
         def("bench-clock", &[Module], boots::bench_clock),
+        def("bench-hardware", &[Module, Tool], hardware::hardware),
         def("workloads", &[Module, ModuleOff, Tool], boots::workloads),
         def("stat", &[Module, Tool], boots::stat),
         def("dead-guest", &[Run, Check("bench"), Check("stat")], input::dead_guest),

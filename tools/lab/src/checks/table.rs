@@ -338,8 +338,12 @@ pub fn outside(check: &Check) -> Result {
     let findings = findings.len();
     println!("{findings} findings in {outside:?}");
     // Six operations that are atomics, two widths, in a loop and once, and again for LSE alone.
-    let refresh = outside.iter().all(|function| function.starts_with("refresh_"));
-    ensure!(findings == 48 && outside.len() == 48 && refresh, "not 48 operations of register refresh");
+    let refresh = outside.iter().filter(|function| function.starts_with("refresh_")).count();
+    ensure!(refresh == 48, "not 48 operations of register refresh");
+    // The sections that the module only times have no descriptors.
+    let known =
+        |function: &&str| ["refresh_", "table_", "plain_"].iter().any(|unit| function.starts_with(unit));
+    ensure!(outside.iter().all(|function| known(function)), "there are others");
     Ok(())
 }
 

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The check of what the benchmark module times on hardware, which there is none of here.
+
+use std::path::PathBuf;
+
+use anyhow::{ensure, Context};
+use serde_json::Value;
+
+use super::{must_fail, shown, Check};
+use crate::guest::BENCH_SMP;
+use crate::lab::Lab;
+use crate::sys::{read, write, Result, Run};
+use crate::text::Text;
+
+/// The rounds of each number.
+const ROUNDS: u32 = 3;
+
+const OPS: [&str; 8] = ["read", "write", "add", "add_return", "and", "or", "xchg", "cmpxchg"];
+
+/// How far a number of instructions may be from a whole one. A round is at least 4096 turns, and the
+/// clock is read in it.
+const SLACK: f64 = 0.1;
+
+/// The row of an operation of so many bits in a scheme.
+fn row(text: &Text, scheme: &(String, String), op: &str, bits: u32) -> Result<f64> {
+    let (scheme, atomics) = scheme;
+    let subject = format!("scheme={scheme} atomics={atomics} op={op} bits={bits} state=warm ");
+    let row = format!("srseq: rows number {subject}turns=[0-9]+ rounds={ROUNDS} .*min_ns=([0-9.]+) ");
+    text.value(&row).with_context(|| format!("there is no row {subject}"))
+}
+
+/// The guest's job, and the file with what it said.
+fn measure(check: &Check, icount: bool) -> Result<(Text, PathBuf)> {
+    let lab = Lab { smp: BENCH_SMP.into(), ..check.lab.clone() };
+    let (guest, job) = (lab.guest(&check.kernel, "")?, format!("srseq=hardware srseq.rounds={ROUNDS}"));
+    let (text, name) = if icount {
+        (guest.print(&job)?, "icount.log")
+    } else {
+        (shown(&mut guest.timed(&guest.qemu(&job, &["-serial", "stdio"])?)?)?.1, "time.log")
+    };
+    text.quiet()?;
+    text.hasnt("srseq: hardware failed")?;
+    text.has(r"srseq: hardware ended with 143 at [0-9]+/")?;
+    write(check.file(name), &text.0)?;
+    Ok((text, check.file(name)))
+}
+
+/// Without icount every row is there, and on the page, which says that the times mean nothing. There
+/// is no page of a run that a signal ended. With icount the times are the instructions that `make
+/// bench` counted, of each scheme on its own kernel.
+pub fn hardware(check: &Check) -> Result {
+    let timed = &check.lab.arch.timed;
+    let (text, log) = measure(check, false)?;
+    let mut rows = 0;
+    for scheme in timed {
+        row(&text, scheme, "nothing", 0)?;
+        for (op, bits) in OPS.iter().flat_map(|op| [(op, 32), (op, 64)]) {
+            row(&text, scheme, op, bits)?;
+        }
+        rows += 1 + 2 * OPS.len();
+    }
+    let page = check.srseq(&["bench", "--hardware"])?.arg(&log).text()?;
+    let page = Text(page);
+    page.has("Meaningless for time: QEMU")?;
+    page.has("<svg ")?;
+    let cells = page.0.matches("<small>").count();
+    ensure!(cells == rows, "the page has {cells} numbers, and not {rows}");
+
+    let cut = check.file("cut.log");
+    write(&cut, text.0.replace(&format!("numbers={rows}/{rows}"), &format!("numbers=7/{rows}")))?;
+    let why = must_fail(check.srseq(&["bench", "--hardware"])?.arg(&cut))?;
+    why.has("ended at number 7 of ")?;
+
+    let (text, _) = measure(check, true)?;
+    let file = check.lab.file("Documentation/benchmarks").join(format!("{}.json", check.lab.arch.name));
+    let counted: Value = serde_json::from_str(&read(file)?)?;
+    let (mut same, mut wrong) = (0, 0);
+    for scheme in timed {
+        let nothing = row(&text, scheme, "nothing", 0)?;
+        for (op, bits) in OPS.iter().flat_map(|op| [(op, 32), (op, 64)]) {
+            let key = format!("insns/loop/{op}/{bits}/{}/{}", scheme.0, scheme.1);
+            // No kernel of make bench has that scheme.
+            let Some(insns) = counted["numbers"][&key].as_f64() else { continue };
+            let measured = row(&text, scheme, op, bits)? - nothing;
+            if (measured - insns).abs() > SLACK {
+                println!("{key}: {measured:.3}, and not {insns}");
+                wrong += 1;
+            }
+            same += 1;
+        }
+    }
+    println!("{same} numbers of instructions, {wrong} wrong");
+    ensure!(same > 100 && wrong == 0, "{wrong} of {same} numbers are not those of make bench");
+    Ok(())
+}

@@ -1,0 +1,467 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Turns what the benchmark module timed on several machines into one page.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::{ensure, Context, Result};
+
+use crate::names;
+use crate::report::{colour, Bar, Bars, SCHEMES};
+use crate::results::Fields;
+
+/// The format of the file `rows`.
+const FORMAT: u64 = 1;
+
+/// The empty loop.
+const NOTHING: &str = "nothing";
+
+/// Microarchitectures of arm64, by implementer and part, with the names of asm/cputype.h.
+const PARTS: [(u64, u64, &str); 29] = [
+    (0x41, 0xd03, "Cortex-A53"),
+    (0x41, 0xd05, "Cortex-A55"),
+    (0x41, 0xd07, "Cortex-A57"),
+    (0x41, 0xd08, "Cortex-A72"),
+    (0x41, 0xd09, "Cortex-A73"),
+    (0x41, 0xd0b, "Cortex-A76"),
+    (0x41, 0xd0c, "Neoverse N1"),
+    (0x41, 0xd40, "Neoverse V1"),
+    (0x41, 0xd41, "Cortex-A78"),
+    (0x41, 0xd44, "Cortex-X1"),
+    (0x41, 0xd47, "Cortex-A710"),
+    (0x41, 0xd49, "Neoverse N2"),
+    (0x41, 0xd4d, "Cortex-A715"),
+    (0x41, 0xd4f, "Neoverse V2"),
+    (0x41, 0xd81, "Cortex-A720"),
+    (0x41, 0xd84, "Neoverse V3"),
+    (0x41, 0xd8e, "Neoverse N3"),
+    (0x43, 0x0af, "ThunderX2"),
+    (0x46, 0x001, "A64FX"),
+    (0x48, 0xd01, "TSV110"),
+    (0x48, 0xd02, "HIP09"),
+    (0x4e, 0x004, "Carmel"),
+    (0x4e, 0x010, "Olympus"),
+    (0x51, 0x001, "Oryon X1"),
+    (0x61, 0x023, "M1 Firestorm"),
+    (0x61, 0x033, "M2 Avalanche"),
+    (0x6d, 0xd49, "Azure Cobalt 100"),
+    (0xc0, 0xac3, "Ampere-1"),
+    (0xc0, 0xac4, "Ampere-1A"),
+];
+
+/// The minimum, the median and the spread of all rounds, of one turn.
+#[derive(Debug, PartialEq)]
+struct Spread {
+    min: f64,
+    median: f64,
+    spread: f64,
+}
+
+impl Spread {
+    fn of(fields: &Fields<'_>, unit: &str) -> Result<Self> {
+        let get = |what: &str| -> Result<f64> {
+            let name = format!("{what}_{unit}");
+            let text = fields.text(&name)?;
+            text.parse()
+                .with_context(|| format!("{name}={text} is no number"))
+        };
+        Ok(Spread {
+            min: get("min")?,
+            median: get("median")?,
+            spread: get("spread")?,
+        })
+    }
+}
+
+/// What a number is about, without the column.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct What {
+    state: String,
+    op: String,
+    bits: u64,
+}
+
+/// A scheme and its kind of atomics, in the order of tables.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Column {
+    order: usize,
+    scheme: String,
+    atomics: String,
+}
+
+struct Number {
+    what: What,
+    column: Column,
+    ns: Spread,
+    cycles: Option<Spread>,
+    /// The number of rounds that count.
+    rounds: u64,
+}
+
+/// What one run told.
+struct Machine {
+    about: BTreeMap<String, String>,
+    numbers: Vec<Number>,
+}
+
+impl Machine {
+    fn of(fields: &Fields<'_>) -> Result<Self> {
+        let format = fields.number("format")?;
+        ensure!(
+            format == FORMAT,
+            "the format is {format}; this program knows {FORMAT}"
+        );
+        let (done, total) = fields
+            .text("numbers")?
+            .split_once('/')
+            .context("numbers= has no total")?;
+        ensure!(
+            done == total,
+            "the run was ended at number {done} of {total}"
+        );
+        let mut about = BTreeMap::new();
+        for name in [
+            "arch", "cpu", "machine", "kvm", "clock", "kernel", "mode", "config", "rounds",
+            "cycles", "numbers",
+        ] {
+            about.insert(name.to_owned(), fields.text(name)?.to_owned());
+        }
+        Ok(Machine {
+            about,
+            numbers: Vec::new(),
+        })
+    }
+
+    fn add(&mut self, fields: &Fields<'_>) -> Result<()> {
+        let text = |name: &str| fields.text(name).map(str::to_owned);
+        let scheme = text("scheme")?;
+        let order = SCHEMES.iter().position(|(name, _)| *name == scheme);
+        let number = Number {
+            what: What {
+                state: text("state")?,
+                op: text("op")?,
+                bits: fields.number("bits")?,
+            },
+            column: Column {
+                order: order.unwrap_or(SCHEMES.len()),
+                scheme,
+                atomics: text("atomics")?,
+            },
+            ns: Spread::of(fields, "ns")?,
+            cycles: match self.about["cycles"] == "1" {
+                true => Some(Spread::of(fields, "cycles")?),
+                false => None,
+            },
+            rounds: fields.number("rounds")?,
+        };
+        self.numbers.push(number);
+        Ok(())
+    }
+
+    fn check(&self) -> Result<()> {
+        let (total, found) = (&self.about["numbers"], self.numbers.len());
+        ensure!(
+            total.ends_with(&format!("/{found}")),
+            "there are {found} numbers, and not {total}"
+        );
+        Ok(())
+    }
+
+    fn cpu(&self) -> Result<u64> {
+        let text = &self.about["cpu"];
+        u64::from_str_radix(text.trim_start_matches("0x"), 16)
+            .with_context(|| format!("cpu={text} is no number"))
+    }
+
+    /// The microarchitecture, as far as it is known.
+    fn microarchitecture(&self) -> Result<String> {
+        let (arch, cpu) = (self.about["arch"].as_str(), self.cpu()?);
+        let (implementer, part) = (cpu >> 24 & 0xff, cpu >> 4 & 0xfff);
+        let known = PARTS
+            .iter()
+            .find(|known| arch == "arm64" && (known.0, known.1) == (implementer, part));
+        Ok(match known {
+            Some((.., name)) => (*name).to_owned(),
+            None if arch == "arm64" && implementer == 0 => "the CPU max of QEMU".to_owned(),
+            None => format!("unknown ({arch})"),
+        })
+    }
+
+    /// Why the times mean nothing, if they do.
+    ///
+    /// QEMU has a machine without a real name, also for KVM. Its CPU max has no implementer.
+    fn meaningless(&self) -> Result<Option<&'static str>> {
+        let machine = self.about["machine"].to_lowercase();
+        let qemu = ["qemu", "dummy-virt"]
+            .iter()
+            .any(|name| machine.contains(name));
+        let no_implementer = self.about["arch"] == "arm64" && self.cpu()? >> 24 == 0;
+        let emulated = no_implementer || qemu && self.about["kvm"] == "0";
+        Ok(emulated.then_some("QEMU emulates this machine"))
+    }
+
+    fn columns(&self, state: &str) -> Vec<Column> {
+        let mut columns: Vec<_> = self
+            .numbers
+            .iter()
+            .filter(|number| number.what.state == state)
+            .map(|number| number.column.clone())
+            .collect();
+        columns.sort();
+        columns.dedup();
+        columns
+    }
+
+    fn get(&self, what: &What, column: &Column) -> Option<&Number> {
+        let mut numbers = self.numbers.iter();
+        numbers.find(|number| number.what == *what && number.column == *column)
+    }
+}
+
+/// Reads the machines of a file, which may be the log of a guest.
+fn parse(text: &str) -> Result<Vec<Machine>> {
+    let mut machines: Vec<Machine> = Vec::new();
+    for line in text.lines() {
+        let after = |word: &str| Some(Fields::of(line.split_once(word)?.1));
+        let context = || format!("line \"{}\"", line.trim_end());
+        if let Some(fields) = after("machine format=").and(after("machine ")) {
+            machines.push(Machine::of(&fields).with_context(context)?);
+        } else if let Some(fields) = after("number scheme=").and(after("number ")) {
+            let machine = machines.last_mut();
+            let machine = machine
+                .context("no line describes the machine")
+                .with_context(context)?;
+            machine.add(&fields).with_context(context)?;
+        }
+    }
+    ensure!(!machines.is_empty(), "no machine was measured");
+    machines.iter().try_for_each(Machine::check)?;
+    Ok(machines)
+}
+
+fn escape(text: &str) -> String {
+    let text = text.replace('&', "&amp;");
+    text.replace('<', "&lt;").replace('>', "&gt;")
+}
+
+fn operation(what: &What) -> String {
+    match what.op.as_str() {
+        NOTHING => "the loop alone".to_owned(),
+        op if what.bits == 0 => op.replace('_', " "),
+        op => format!("{op}, {} bytes", what.bits / 8),
+    }
+}
+
+/// Formats the numbers in one state, of one unit.
+fn table(
+    out: &mut String,
+    machine: &Machine,
+    state: &str,
+    unit: impl Fn(&Number) -> Option<&Spread>,
+) {
+    let columns = machine.columns(state);
+    let mut rows: Vec<&What> = Vec::new();
+    for number in &machine.numbers {
+        if number.what.state == state && !rows.contains(&&number.what) {
+            rows.push(&number.what);
+        }
+    }
+    let _ = write!(out, "<table>\n<tr><th>operation</th>");
+    for Column {
+        scheme, atomics, ..
+    } in &columns
+    {
+        let _ = write!(out, "<th>{}<br>{}</th>", escape(scheme), escape(atomics));
+    }
+    let _ = writeln!(out, "</tr>");
+    for what in rows {
+        let _ = write!(out, "<tr><th>{}</th>", escape(&operation(what)));
+        for column in &columns {
+            let number = machine.get(what, column);
+            let _ = match number.and_then(|number| Some((number, unit(number)?))) {
+                None => write!(out, "<td>-</td>"),
+                Some((Number { rounds: 0, .. }, _)) => write!(out, "<td>interrupted</td>"),
+                Some((
+                    _,
+                    Spread {
+                        min,
+                        median,
+                        spread,
+                    },
+                )) => write!(
+                    out,
+                    "<td>{median:.2}<small>{min:.2} ±{spread:.2}</small></td>"
+                ),
+            };
+        }
+        let _ = writeln!(out, "</tr>");
+    }
+    let _ = writeln!(out, "</table>");
+}
+
+/// Draws the operations of 8 bytes.
+fn chart(machine: &Machine) -> Result<Option<String>> {
+    let columns = machine.columns("warm");
+    let groups = names::OPS.map(|op| {
+        let what = What {
+            state: "warm".to_owned(),
+            op: op.to_owned(),
+            bits: 64,
+        };
+        let bars = columns.iter().filter_map(|column| {
+            let number = machine.get(&what, column)?;
+            Some(Bar {
+                label: format!("{} {}", column.scheme, column.atomics),
+                colour: colour(&column.scheme),
+                value: number.ns.median,
+            })
+        });
+        (op.to_owned(), bars.collect())
+    });
+    Bars::new(groups.to_vec())
+        .map(|bars| bars.svg())
+        .transpose()
+}
+
+const STYLE: &str = "body { font-family: sans-serif; margin: 2em; max-width: 80em }
+table { border-collapse: collapse; margin: 1em 0; font-size: 90% }
+th { text-align: left; padding: 0 .6em; vertical-align: bottom }
+td { text-align: right; padding: 0 .6em }
+td small { display: block; color: #777 }
+tr + tr { border-top: 1px solid #ccc }
+.meaningless { border: 2px solid #c00; padding: .5em }";
+
+/// Formats the page.
+fn page(machines: &[Machine]) -> Result<String> {
+    let mut out = format!(
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
+         <title>Per-CPU operations on hardware</title>\n<style>\n{STYLE}\n</style>\n\
+         <h1>Per-CPU operations on hardware</h1>\n\
+         <p>Each scheme has its own code, whatever kernel it ran on. A cell has the median of all \
+         rounds. Below it are the minimum and the spread, the difference of the rounds at 90 and \
+         10 percent. Each is of one turn of a loop, with the loop itself. Rounds in which the CPU \
+         was interrupted were dropped.</p>\n"
+    );
+    for machine in machines {
+        let _ = writeln!(out, "<h2>{}</h2>", escape(&machine.microarchitecture()?));
+        if let Some(why) = machine.meaningless()? {
+            let _ = writeln!(
+                out,
+                "<p class=\"meaningless\">Meaningless for time: {why}.</p>"
+            );
+        }
+        let _ = writeln!(out, "<table>");
+        for (name, value) in &machine.about {
+            let value = escape(value);
+            let _ = writeln!(out, "<tr><th>{name}</th><td>{value}</td></tr>");
+        }
+        let _ = writeln!(out, "</table>");
+        if let Some(svg) = chart(machine)? {
+            let _ = writeln!(out, "<h3>Nanoseconds, 8 bytes, warm, median</h3>\n{svg}");
+        }
+        for state in ["warm", "cold"] {
+            if machine.columns(state).is_empty() {
+                continue;
+            }
+            let _ = writeln!(out, "<h3>Nanoseconds, {state}</h3>");
+            table(&mut out, machine, state, |number| Some(&number.ns));
+            if machine.about["cycles"] == "1" {
+                let _ = writeln!(out, "<h3>Cycles, {state}</h3>");
+                table(&mut out, machine, state, |number| number.cycles.as_ref());
+            }
+        }
+    }
+    Ok(out + "</html>\n")
+}
+
+/// Makes a page of the machines of all files.
+pub fn run(files: &[PathBuf]) -> Result<String> {
+    let mut machines = Vec::new();
+    for file in files {
+        let name = || file.display().to_string();
+        let text = fs::read(file).with_context(|| format!("cannot read {}", name()))?;
+        machines.extend(parse(&String::from_utf8_lossy(&text)).with_context(name)?);
+    }
+    page(&machines)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LOG: &str = "\
+[    3.6] srseq: rows machine format=1 arch=arm64 cpu=0x413fd0c1 machine=Acme_<1> kvm=0 clock=arch_sys_counter kernel=7.3.4 mode=plain config=60d4 rounds=5 cycles=1 numbers=3/3\r
+[    3.7] srseq: rows number scheme=preempt atomics=lse op=nothing bits=0 state=warm turns=65536 rounds=5 dropped=0 min_ns=1.224 median_ns=1.225 spread_ns=0.002 min_cycles=3.000 median_cycles=3.100 spread_cycles=0.200\r
+[    3.7] srseq: rows number scheme=preempt atomics=lse op=add bits=64 state=warm turns=4096 rounds=5 dropped=1 min_ns=14.460 median_ns=16.000 spread_ns=0.032 min_cycles=30.000 median_cycles=31.000 spread_cycles=0.000\r
+[    3.7] srseq: rows number scheme=plain atomics=lse op=add bits=64 state=warm turns=4096 rounds=5 dropped=0 min_ns=3.000 median_ns=4.000 spread_ns=0.010 min_cycles=9.000 median_cycles=9.000 spread_cycles=0.000\r
+";
+
+    fn html(log: &str) -> String {
+        page(&parse(log).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_page() {
+        let html = html(LOG);
+        for text in [
+            "<h2>Neoverse N1</h2>",
+            "<tr><th>machine</th><td>Acme_&lt;1&gt;</td></tr>",
+            "<tr><th>operation</th><th>preempt<br>lse</th><th>plain<br>lse</th></tr>",
+            "<tr><th>add, 8 bytes</th><td>16.00<small>14.46 ±0.03</small></td>\
+             <td>4.00<small>3.00 ±0.01</small></td></tr>",
+            "<tr><th>the loop alone</th><td>1.23<small>1.22 ±0.00</small></td><td>-</td></tr>",
+            "<h3>Cycles, warm</h3>",
+            "<td>31.00<small>30.00 ±0.00</small></td>",
+            "<svg ",
+        ] {
+            assert!(html.contains(text), "{text} is not in\n{html}");
+        }
+        assert!(!html.contains("Meaningless") && !html.contains("cold"));
+        let two = page(&parse(&(LOG.to_owned() + LOG)).unwrap()).unwrap();
+        assert_eq!(two.matches("<h2>Neoverse N1</h2>").count(), 2);
+    }
+
+    #[test]
+    fn times_of_an_emulator() {
+        let meaningless = |from: &str, to: &str| {
+            assert!(LOG.contains(from));
+            html(&LOG.replace(from, to)).contains("Meaningless for time: QEMU")
+        };
+        assert!(meaningless("machine=Acme_<1>", "machine=linux,dummy-virt"));
+        assert!(meaningless(
+            "machine=Acme_<1>",
+            "machine=QEMU_Virtual_Machine"
+        ));
+        assert!(meaningless("cpu=0x413fd0c1", "cpu=0xf0510"));
+        let kvm = "machine=linux,dummy-virt kvm=1";
+        assert!(!meaningless("machine=Acme_<1> kvm=0", kvm));
+    }
+
+    #[test]
+    fn interrupted_rounds() {
+        let html = html(&LOG.replace("rounds=5 dropped=1", "rounds=0 dropped=40"));
+        assert!(html.contains("<th>add, 8 bytes</th><td>interrupted</td>"));
+    }
+
+    #[test]
+    fn what_is_no_result() {
+        let error = |from: &str, to: &str| {
+            assert!(LOG.contains(from));
+            let error = parse(&LOG.replacen(from, to, 1)).err();
+            format!("{:#}", error.expect("it was accepted"))
+        };
+        assert!(error("numbers=3/3", "numbers=2/3").ends_with("ended at number 2 of 3"));
+        assert!(error("numbers=3/3", "numbers=4/4").contains("there are 3 numbers, and not 4/4"));
+        assert!(error("format=1", "format=2").ends_with("this program knows 1"));
+        assert!(error("min_ns=1.224", "min_ns=x").contains("min_ns=x is no number"));
+        assert!(error("min_cycles=3.000", "").ends_with("no min_cycles="));
+        assert!(error("machine format=1", "x").ends_with("no line describes the machine"));
+        assert_eq!(
+            parse("").err().unwrap().to_string(),
+            "no machine was measured"
+        );
+    }
+}
