@@ -343,7 +343,7 @@ pub fn outside(check: &Check) -> Result {
     // The sections that the module only times have no descriptors.
     let known =
         |function: &&str| ["refresh_", "table_", "plain_"].iter().any(|unit| function.starts_with(unit));
-    ensure!(outside.iter().all(|function| known(function)), "there are others");
+    ensure!(outside.iter().all(known), "there are others");
     Ok(())
 }
 
