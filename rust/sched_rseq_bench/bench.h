@@ -154,10 +154,13 @@ u64 bench_slot_begin(void);
 void bench_slot_end(u64 before);
 union bench_var *bench_reset(const struct bench_unit *unit, const struct bench_op *op);
 const struct bench_unit *bench_timed_unit(u32 index);
-bool bench_timing_start(void);
+int bench_timing_start(bool *cycles);
 void bench_timing_stop(void);
-bool bench_warm(const struct bench_unit *unit, const struct bench_op *op, u64 nr,
-		struct bench_round *round);
+int bench_go_on(void);
+u64 bench_clock_ns(void);
+u64 bench_clock_step_ns(void);
+int bench_warm(const struct bench_unit *unit, const struct bench_op *op, u64 nr,
+	       struct bench_round *round);
 int bench_about(char *buf, size_t size);
 
 struct sched_rseq_table;

@@ -2,15 +2,18 @@
 /*
  * Times operations on a machine whose clock shows time. A round is many turns of an
  * operation with interrupts enabled, by a task that stays on its CPU. A round in
- * which the CPU was interrupted does not count.
+ * which the kernel counted an interrupt does not count.
  */
+#include <linux/cpumask.h>
 #include <linux/dmi.h>
 #include <linux/fs.h>
 #include <linux/jiffies.h>
 #include <linux/kernel_stat.h>
+#include <linux/module.h>
 #include <linux/of.h>
 #include <linux/perf_event.h>
 #include <linux/sched.h>
+#include <linux/sched/signal.h>
 #include <linux/sched_rseq_types.h>
 #include <linux/smp.h>
 #include <linux/string.h>
@@ -23,9 +26,12 @@
 
 #include <asm/cputype.h>
 #include <asm/hypervisor.h>
+#elif defined(CONFIG_RISCV)
+#include <asm/sbi.h>
 #endif
 
 #ifdef CONFIG_PERF_EVENTS
+/* Of the only run */
 static struct perf_event *counter;
 
 static void counter_start(void)
@@ -38,8 +44,10 @@ static void counter_start(void)
 	};
 
 	counter = perf_event_create_kernel_counter(&attr, smp_processor_id(), NULL, NULL, NULL);
-	if (IS_ERR(counter))
+	if (IS_ERR(counter)) {
+		pr_warn("no cycles: this CPU has no counter (error %pe)\n", counter);
 		counter = NULL;
+	}
 }
 
 static void counter_stop(void)
@@ -49,36 +57,43 @@ static void counter_stop(void)
 	counter = NULL;
 }
 
-/* Do what perf_event_read_local() does, which is not exported. */
-static u64 counter_read(void)
+/*
+ * Does what perf_event_read_local() does. The kernel does not export that. Returns false
+ * if the counter is not on this CPU any more: another user took it, or the CPU goes off.
+ */
+static bool counter_read(u64 *cycles)
 {
 	unsigned long flags;
-	u64 cycles = 0;
+	bool runs;
 
+	*cycles = 0;
 	if (!counter)
-		return 0;
+		return true;
 	local_irq_save(flags);
-	if (READ_ONCE(counter->state) == PERF_EVENT_STATE_ACTIVE) {
+	runs = READ_ONCE(counter->state) == PERF_EVENT_STATE_ACTIVE &&
+		READ_ONCE(counter->oncpu) == smp_processor_id();
+	if (runs) {
 		counter->pmu->read(counter);
-		cycles = local64_read(&counter->count);
+		*cycles = local64_read(&counter->count);
 	}
 	local_irq_restore(flags);
-	return cycles;
+	return runs;
 }
 
 static bool counter_runs(void)
 {
-	u64 before = counter_read();
+	u64 before, after;
 
-	return counter_read() > before;
+	return counter_read(&before) && counter_read(&after) && after > before;
 }
 #else
 static void counter_start(void) { }
 static void counter_stop(void) { }
 
-static u64 counter_read(void)
+static bool counter_read(u64 *cycles)
 {
-	return 0;
+	*cycles = 0;
+	return true;
 }
 
 static bool counter_runs(void)
@@ -88,45 +103,98 @@ static bool counter_runs(void)
 #endif
 
 /**
+ * bench_go_on - Find out whether the run must end
+ *
+ * Context: Task, between bench_timing_start() and bench_timing_stop().
+ *
+ * Return: 0; -EINTR after a signal; -ENODEV if the CPU is going off.
+ */
+int bench_go_on(void)
+{
+	if (signal_pending(current))
+		return -EINTR;
+	return cpu_active(smp_processor_id()) ? 0 : -ENODEV;
+}
+
+/**
  * bench_timing_start - Bind the task to its CPU, and start to count cycles
+ * @cycles:	whether a counter counts them. A virtual machine may have none.
+ *
+ * Until bench_timing_stop() the CPU cannot go off, and the module cannot be removed.
+ * There is one run at a time.
  *
  * Context: Task. It may sleep until bench_timing_stop().
  *
- * Return: whether a counter counts cycles. A virtual machine may have none.
+ * Return: 0, or -ENODEV if the module is being removed.
  */
-bool bench_timing_start(void)
+int bench_timing_start(bool *cycles)
 {
+	if (!try_module_get(THIS_MODULE))
+		return -ENODEV;
 	migrate_disable();
 	counter_start();
-	if (counter_runs())
-		return true;
-	counter_stop();
-	return false;
+	*cycles = counter_runs();
+	if (!*cycles)
+		counter_stop();
+	return 0;
 }
 
 void bench_timing_stop(void)
 {
 	counter_stop();
 	migrate_enable();
+	module_put(THIS_MODULE);
+}
+
+/* Interrupts that are in no sum for all architectures */
+static unsigned long arch_interruptions(void)
+{
+#ifdef CONFIG_PPC
+	const irq_cpustat_t *stat = this_cpu_ptr(&irq_stat);
+	unsigned long sum = stat->timer_irqs_event + stat->broadcast_irqs_event +
+			    stat->timer_irqs_others + stat->pmu_irqs + stat->spurious_irqs;
+#ifdef CONFIG_PPC_DOORBELL
+	sum += stat->doorbell_irqs;
+#endif
+	return sum;
+#else
+	return 0;
+#endif
 }
 
 /*
- * Whatever interrupts this CPU changes it. Some architectures do not count all
- * interrupts there, but the tick also changes jiffies.
+ * Each interrupt that the kernel counts changes it. The kernel does not see what a
+ * hypervisor or firmware does meanwhile.
  */
 static unsigned long interruptions(void)
 {
-	return kstat_cpu_irqs_sum(smp_processor_id()) + jiffies + current->nvcsw + current->nivcsw;
+	return kstat_cpu_irqs_sum(smp_processor_id()) + arch_interruptions() + jiffies +
+		current->nvcsw + current->nivcsw;
 }
 
-static struct bench_round now(void)
+/* Not bench_now_ns(), which counts instructions on riscv. */
+u64 bench_clock_ns(void)
 {
-	struct bench_round now;
+	return ktime_get_ns();
+}
 
-	now.cycles = counter_read();
-	/* Not bench_now_ns(), which counts instructions on riscv. */
-	now.ns = ktime_get_ns();
-	return now;
+/**
+ * bench_clock_step_ns - Measure how far the clock moves at least
+ *
+ * Return: nanoseconds, not 0.
+ */
+u64 bench_clock_step_ns(void)
+{
+	u64 step = NSEC_PER_SEC, last = ktime_get_ns();
+
+	for (unsigned int i = 0; i < 1000; i++) {
+		u64 now = ktime_get_ns();
+
+		if (now != last)
+			step = min(step, now - last);
+		last = now;
+	}
+	return step;
 }
 
 /**
@@ -136,13 +204,16 @@ static struct bench_round now(void)
  * @nr:		number of turns
  * @round:	the time, with that of the loop itself
  *
- * Return: false if the CPU was interrupted.
+ * The clock is read inside of the counter of cycles, which takes long on some machines.
+ *
+ * Return: 0; -EAGAIN if the CPU was interrupted; -EIO if the counter of cycles is gone.
  */
-bool bench_warm(const struct bench_unit *unit, const struct bench_op *op, u64 nr,
-		struct bench_round *round)
+int bench_warm(const struct bench_unit *unit, const struct bench_op *op, u64 nr,
+	       struct bench_round *round)
 {
 	unsigned long before, after;
 	struct bench_round start, end;
+	bool counts;
 	u64 slot;
 
 	/* Another task would change the register of the slot. */
@@ -150,16 +221,20 @@ bool bench_warm(const struct bench_unit *unit, const struct bench_op *op, u64 nr
 	slot = bench_slot_begin();
 	bench_reset(unit, op);
 	before = interruptions();
-	start = now();
+	counts = counter_read(&start.cycles);
+	start.ns = ktime_get_ns();
 	op->loop(nr, BENCH_OLD, BENCH_OLD);
-	end = now();
+	end.ns = ktime_get_ns();
+	counts &= counter_read(&end.cycles);
 	after = interruptions();
 	bench_slot_end(slot);
 	preempt_enable();
 	cond_resched();
 	round->ns = end.ns - start.ns;
 	round->cycles = end.cycles - start.cycles;
-	return after == before;
+	if (!counts)
+		return -EIO;
+	return after == before ? 0 : -EAGAIN;
 }
 
 /* Which CPU it is, by the number that the architecture has for that */
@@ -181,21 +256,22 @@ static u64 cpu_id(void)
 #endif
 }
 
-/* The name of the machine, by its firmware */
+/* The name of the machine, by its firmware. Either name of a device tree may be the better one. */
 static void machine(char *buf, size_t size)
 {
-	const char *vendor = dmi_get_system_info(DMI_SYS_VENDOR);
-	const char *model = dmi_get_system_info(DMI_PRODUCT_NAME);
+	const char *first = dmi_get_system_info(DMI_SYS_VENDOR);
+	const char *second = dmi_get_system_info(DMI_PRODUCT_NAME);
 
-	if (vendor && model)
-		scnprintf(buf, size, "%s %s", vendor, model);
-	else if (IS_ENABLED(CONFIG_OF) && !of_machine_read_compatible(&model, 0))
-		strscpy(buf, model, size);
-	else
+	if (!first && of_machine_read_model(&first))
+		first = NULL;
+	if (!second && of_machine_read_compatible(&second, 0))
+		second = NULL;
+	scnprintf(buf, size, "%s %s", first ?: "", second ?: "");
+	if (!*strim(buf))
 		strscpy(buf, "unknown", size);
 }
 
-/* Whether KVM runs this kernel, as far as it tells. */
+/* Whether this kernel knows that KVM runs it. */
 static bool under_kvm(void)
 {
 #ifdef CONFIG_ARM64
@@ -205,21 +281,20 @@ static bool under_kvm(void)
 #endif
 }
 
-/* The clock source, which only a file names */
-static void clock_source(char *buf, size_t size)
+/* What a file in sysfs says. No function tells modules the same. */
+static void say_of(char *buf, size_t size, const char *path)
 {
 	struct file *file;
 	ssize_t len = 0;
 	loff_t pos = 0;
 
-	file = filp_open("/sys/devices/system/clocksource/clocksource0/current_clocksource",
-			 O_RDONLY, 0);
+	file = filp_open(path, O_RDONLY, 0);
 	if (!IS_ERR(file)) {
 		len = kernel_read(file, buf, size - 1, &pos);
 		filp_close(file, NULL);
 	}
 	if (len <= 0)
-		strscpy(buf, "unknown", size);
+		strscpy(buf, "none", size);
 	else
 		buf[len] = '\0';
 }
@@ -235,17 +310,23 @@ static char *word(char *text)
  * @buf:	where to write
  * @size:	bytes there
  *
+ * Context: Task, between bench_timing_start() and bench_timing_stop().
+ *
  * Return: number of bytes without the end of the string.
  */
 int bench_about(char *buf, size_t size)
 {
-	char clock[32], name[128];
+	char clock[32], governor[32], name[128], path[64];
 	const char *mode = IS_ENABLED(CONFIG_SCHED_RSEQ) ? SCHED_RSEQ_MODE : "off";
+	unsigned int cpu = smp_processor_id();
 
 	machine(name, sizeof(name));
-	clock_source(clock, sizeof(clock));
+	say_of(clock, sizeof(clock),
+	       "/sys/devices/system/clocksource/clocksource0/current_clocksource");
+	scnprintf(path, sizeof(path), "/sys/devices/system/cpu/cpu%u/cpufreq/scaling_governor", cpu);
+	say_of(governor, sizeof(governor), path);
 	return scnprintf(buf, size,
-			 "arch=%s cpu=%#llx machine=%s kvm=%d clock=%s kernel=%s mode=%s config=%s",
-			 BENCH_ARCH, cpu_id(), word(name), under_kvm(), word(clock),
-			 init_utsname()->release, mode, BENCH_CONFIG);
+			 "arch=%s cpu=%#llx on=%u machine=%s kvm=%d clock=%s governor=%s kernel=%s mode=%s config=%s",
+			 BENCH_ARCH, cpu_id(), cpu, word(name), under_kvm(), word(clock),
+			 word(governor), init_utsname()->release, mode, BENCH_CONFIG);
 }

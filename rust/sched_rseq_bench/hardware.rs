@@ -4,12 +4,17 @@
 //! `/sys/kernel/debug/sched_rseq_bench/` has these files:
 //!
 //! * `run`: measure as many rounds of everything as the written number says. The write returns
-//!   when that is done. The task stays on the CPU on which it writes. A signal ends it;
+//!   when that is done. The task stays on the CPU on which it writes. A signal ends the run, and
+//!   so does the removal of the CPU;
 //! * `table`: the medians, for people;
 //! * `rows`: a line that describes the machine, and a line for each number, for programs.
+//!
+//! One round of each scheme follows the other, so that a CPU that becomes faster or slower does so
+//! for all of them.
 
 use kernel::{
     debugfs::Scope,
+    error::to_result,
     ffi::c_char,
     fmt,
     new_mutex,
@@ -41,15 +46,23 @@ use bench_round as Round;
 extern "C" {
     fn bench_timed_unit(index: u32) -> *const Unit;
     fn bench_atomics(unit: *const Unit) -> *const c_char;
-    fn bench_timing_start() -> bool;
+    fn bench_timing_start(cycles: *mut bool) -> i32;
     fn bench_timing_stop();
-    fn bench_warm(unit: *const Unit, op: *const Op, nr: u64, round: *mut Round) -> bool;
+    fn bench_go_on() -> i32;
+    fn bench_clock_ns() -> u64;
+    fn bench_clock_step_ns() -> u64;
+    fn bench_warm(unit: *const Unit, op: *const Op, nr: u64, round: *mut Round) -> i32;
     fn bench_about(buf: *mut u8, size: usize) -> i32;
 }
 
-/// A round takes at least this long, so that the resolution of the clock does not matter, and is
-/// likely to be over before the next tick.
+/// A round takes at least this long and, where the clock moves in large steps, this many of them, up
+/// to a length that is likely to be over before the next tick.
 const ROUND_NS: u64 = 50_000;
+const ROUND_STEPS: u64 = 1000;
+const LONG_ROUND_NS: u64 = 500_000;
+
+/// The CPU works for so long before the first round, because it may have been slow to save power.
+const WARM_UP_NS: u64 = 500_000_000;
 
 /// The maximum number of turns of a round.
 const MOST_TURNS: u64 = 1 << 17;
@@ -59,6 +72,12 @@ const MOST_ROUNDS: usize = 100_000;
 
 /// The number of rounds that are tried for each one that counts. The rest were interrupted.
 const TRIES: usize = 8;
+
+/// As many rounds in a row must be long enough.
+const LONG_ENOUGH: usize = 3;
+
+/// The number of rounds that may be interrupted while the number of turns is sought.
+const MOST_INTERRUPTED: usize = 1000;
 
 /// What the files say before the first run.
 const NOTHING_YET: &str = "nothing was measured: write a number of rounds to the file run\n";
@@ -131,7 +150,8 @@ struct Results {
     running: bool,
 }
 
-/// The files. No file can be used after it is dropped.
+/// The files. No file can be used after it is dropped. A file that is still open when the module
+/// goes must not be closed later: the kernel's debugfs for Rust does not hold the module.
 #[pin_data]
 pub(super) struct Files {
     #[pin]
@@ -146,6 +166,7 @@ struct Data {
 
 /// Creates the files.
 pub(super) fn files() -> impl PinInit<Files, Error> {
+    pr_info!("write a number of rounds to /sys/kernel/debug/sched_rseq_bench/run\n");
     let data = pin_init!(Data {
         results <- new_mutex!(Results {
             about: None,
@@ -165,16 +186,49 @@ pub(super) fn files() -> impl PinInit<Files, Error> {
     })
 }
 
+/// The only run, as long as this exists.
+struct Run<'a>(&'a Data);
+
+impl<'a> Run<'a> {
+    fn new(data: &'a Data) -> Result<Self> {
+        let mut results = data.results.lock();
+        if results.running {
+            pr_err!("busy: another run is under way\n");
+            return Err(EBUSY);
+        }
+        results.running = true;
+        Ok(Run(data))
+    }
+}
+
+impl Drop for Run<'_> {
+    fn drop(&mut self) {
+        self.0.results.lock().running = false;
+    }
+}
+
 /// The task stays on its CPU while this exists.
 struct Pinned {
     cycles: bool,
 }
 
 impl Pinned {
-    fn new() -> Self {
+    /// Pins the task of the only run.
+    fn new(_run: &Run<'_>) -> Result<Self> {
+        let mut cycles = false;
         // SAFETY: The drop is by the same task, because the value is not sent to another one.
-        let cycles = unsafe { bench_timing_start() };
-        Pinned { cycles }
+        to_result(unsafe { bench_timing_start(&mut cycles) })?;
+        Ok(Pinned { cycles })
+    }
+
+    /// Returns why the run must end, if it must.
+    fn go_on(&self) -> Result {
+        // SAFETY: The task is pinned.
+        let err = unsafe { bench_go_on() };
+        if err == ENODEV.to_errno() {
+            pr_err!("the run ended: its CPU is going off\n");
+        }
+        to_result(err)
     }
 }
 
@@ -185,51 +239,92 @@ impl Drop for Pinned {
     }
 }
 
-/// Measures rounds of one subject. `round` does a round of so many turns, and returns nothing if
-/// it was interrupted.
-fn measure(
-    pinned: &Pinned,
-    subject: Subject,
-    rounds: usize,
-    mut round: impl FnMut(u64) -> Option<Round>,
-) -> Result<Row> {
-    let mut ns = KVec::with_capacity(rounds, GFP_KERNEL)?;
-    let mut cycles = KVec::with_capacity(rounds, GFP_KERNEL)?;
-    let (mut turns, mut tries) = (1, rounds.saturating_mul(TRIES));
-    let mut dropped = 0;
+/// An operation in one scheme, and its rounds so far.
+struct Target {
+    unit: &'static Unit,
+    op: &'static Op,
+    turns: u64,
+    ns: KVVec<u64>,
+    cycles: KVVec<u64>,
+    dropped: usize,
+}
 
-    // The second of two rounds finds its code and data in the caches.
-    while turns < MOST_TURNS && tries > 0 {
-        round(turns);
-        match round(turns) {
-            Some(round) if round.ns >= ROUND_NS => break,
-            Some(_) => turns *= 2,
-            None => tries -= 1,
-        }
+impl Target {
+    fn new(unit: &'static Unit, op: &'static Op, rounds: usize) -> Result<Self> {
+        Ok(Target {
+            unit,
+            op,
+            turns: 1,
+            ns: KVVec::with_capacity(rounds, GFP_KERNEL)?,
+            cycles: KVVec::with_capacity(rounds, GFP_KERNEL)?,
+            dropped: 0,
+        })
     }
-    while ns.len() < rounds && tries > 0 {
-        if kernel::current!().signal_pending() {
-            return Err(EINTR);
-        }
-        tries -= 1;
-        match round(turns) {
-            Some(round) => {
-                ns.push_within_capacity(round.ns).map_err(|_| ENOMEM)?;
-                cycles
-                    .push_within_capacity(round.cycles)
-                    .map_err(|_| ENOMEM)?;
+
+    /// Does a round. Returns nothing if it was interrupted, or why the run must end.
+    fn round(&self, pinned: &Pinned) -> Result<Option<Round>> {
+        pinned.go_on()?;
+        let mut round = Round::default();
+        // SAFETY: `op` is one of the operations of `unit`. The task is pinned.
+        match unsafe { bench_warm(self.unit, self.op, self.turns, &mut round) } {
+            0 => Ok(Some(round)),
+            err if err == EAGAIN.to_errno() => Ok(None),
+            err => {
+                pr_err!("the counter of cycles is gone; does another program use it, as perf?\n");
+                Err(Error::from_errno(err))
             }
-            None => dropped += 1,
         }
     }
-    Ok(Row {
-        subject,
-        turns,
-        rounds: ns.len(),
-        dropped,
-        ns: Spread::of(&mut ns, turns),
-        cycles: pinned.cycles.then(|| Spread::of(&mut cycles, turns)),
-    })
+
+    /// Seeks the number of turns that take as long as a round should. No kernel sees all that
+    /// stops a CPU, so one long round does not tell.
+    fn calibrate(&mut self, pinned: &Pinned, long_ns: u64) -> Result {
+        let (mut long, mut interrupted) = (0, 0);
+        while long < LONG_ENOUGH && self.turns < MOST_TURNS && interrupted < MOST_INTERRUPTED {
+            match self.round(pinned)? {
+                None => interrupted += 1,
+                Some(round) if round.ns >= long_ns => long += 1,
+                Some(_) => (long, self.turns) = (0, self.turns * 2),
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds a round to those that count.
+    fn measure(&mut self, pinned: &Pinned) -> Result {
+        for _ in 0..TRIES {
+            if let Some(round) = self.round(pinned)? {
+                self.ns.push_within_capacity(round.ns).map_err(|_| ENOMEM)?;
+                let pushed = self.cycles.push_within_capacity(round.cycles);
+                return pushed.map_err(|_| ENOMEM);
+            }
+            self.dropped += 1;
+        }
+        Ok(())
+    }
+
+    fn row(mut self, pinned: &Pinned) -> Row {
+        // SAFETY: These are static strings.
+        let subject = unsafe {
+            Subject {
+                scheme: name(self.unit.scheme),
+                atomics: name(bench_atomics(self.unit)),
+                op: name(self.op.name),
+                bits: self.op.bits,
+                state: "warm",
+            }
+        };
+        Row {
+            subject,
+            turns: self.turns,
+            rounds: self.ns.len(),
+            dropped: self.dropped,
+            ns: Spread::of(&mut self.ns, self.turns),
+            cycles: pinned
+                .cycles
+                .then(|| Spread::of(&mut self.cycles, self.turns)),
+        }
+    }
 }
 
 /// Returns a static string of C.
@@ -254,25 +349,48 @@ fn ops(unit: &Unit) -> &'static [Op] {
     unsafe { core::slice::from_raw_parts(unit.ops, unit.nr_ops as usize) }
 }
 
+/// Whether two operations are the same in two schemes.
+fn same(one: &Op, other: &Op) -> bool {
+    // SAFETY: These are static strings.
+    one.bits == other.bits && unsafe { name(one.name) == name(other.name) }
+}
+
 /// Measures everything. `add` takes the rows, one after the other.
 fn measure_all(pinned: &Pinned, rounds: usize, mut add: impl FnMut(Row) -> Result) -> Result {
-    for unit in units() {
-        for op in ops(unit) {
-            // SAFETY: These are static strings.
-            let subject = unsafe {
-                Subject {
-                    scheme: name(unit.scheme),
-                    atomics: name(bench_atomics(unit)),
-                    op: name(op.name),
-                    bits: op.bits,
-                    state: "warm",
-                }
-            };
-            add(measure(pinned, subject, rounds, |turns| {
-                let mut round = Round::default();
-                // SAFETY: `op` is one of the operations of `unit`. The task is pinned.
-                unsafe { bench_warm(unit, op, turns, &mut round) }.then_some(round)
-            })?)?;
+    // SAFETY: No requirements.
+    let steps_ns = ROUND_STEPS * unsafe { bench_clock_step_ns() };
+    let long_ns = steps_ns.clamp(ROUND_NS, LONG_ROUND_NS);
+    let all = || units().flat_map(|unit| ops(unit).iter().map(move |op| (unit, op)));
+    let mut warm = false;
+
+    for (nr, (_, op)) in all().enumerate() {
+        // Each operation at its first scheme.
+        if all().take(nr).any(|(_, before)| same(before, op)) {
+            continue;
+        }
+        let mut targets = KVec::new();
+        for (unit, op) in all().filter(|(_, other)| same(other, op)) {
+            targets.push(Target::new(unit, op, rounds)?, GFP_KERNEL)?;
+        }
+        for target in targets.iter_mut() {
+            target.calibrate(pinned, long_ns)?;
+        }
+        if let (Some(target), false) = (targets.first(), warm) {
+            // SAFETY: No requirements.
+            let end = unsafe { bench_clock_ns() } + WARM_UP_NS;
+            // SAFETY: As above.
+            while unsafe { bench_clock_ns() } < end {
+                target.round(pinned)?;
+            }
+            warm = true;
+        }
+        for _ in 0..rounds {
+            for target in targets.iter_mut() {
+                target.measure(pinned)?;
+            }
+        }
+        for target in targets {
+            add(target.row(pinned))?;
         }
     }
     Ok(())
@@ -288,21 +406,13 @@ fn about() -> Result<CString> {
 }
 
 impl Data {
-    /// Starts a run of so many rows. There can be only one.
+    /// Forgets the results of the last run.
     fn start(&self, rounds: usize, cycles: bool) -> Result {
         let (about, total) = (about()?, units().map(|unit| ops(unit).len()).sum());
         let mut results = self.results.lock();
-        if results.running {
-            return Err(EBUSY);
-        }
-        *results = Results {
-            about: Some(about),
-            rows: KVec::new(),
-            total,
-            rounds,
-            cycles,
-            running: true,
-        };
+        results.about = Some(about);
+        results.rows = KVec::new();
+        (results.total, results.rounds, results.cycles) = (total, rounds, cycles);
         Ok(())
     }
 
@@ -324,15 +434,15 @@ fn write_run(data: &Data, reader: &mut UserSliceReader) -> Result {
     let buf = buf.get_mut(..len).ok_or(EINVAL)?;
     reader.read_slice(buf)?;
     let text = core::str::from_utf8(buf).map_err(|_| EINVAL)?;
-    let rounds = text.trim().parse().map_err(|_| EINVAL)?;
+    let rounds = text.trim().parse().unwrap_or(0);
     if !(1..=MOST_ROUNDS).contains(&rounds) {
+        pr_err!("run takes a number of rounds from 1 to {MOST_ROUNDS}\n");
         return Err(EINVAL);
     }
-    let pinned = Pinned::new();
+    let run = Run::new(data)?;
+    let pinned = Pinned::new(&run)?;
     data.start(rounds, pinned.cycles)?;
-    let result = measure_all(&pinned, rounds, |row| data.add(row));
-    data.results.lock().running = false;
-    result
+    measure_all(&pinned, rounds, |row| data.add(row))
 }
 
 fn show_rows(data: &Data, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -391,18 +501,28 @@ fn show_table(data: &Data, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         results.total
     ))?;
     f.write_str(
-        "scheme     atomics  operation    bits state     min ns  median ns  spread ns min cycles\n",
+        "scheme     atomics  operation    bits state rounds dropped     min ns  median ns  \
+         spread ns min cycles\n",
     )?;
     for row in &results.rows {
         let subject = &row.subject;
         let text = |name: &'static CStr| name.to_str().map_err(|_| fmt::Error);
         f.write_fmt(fmt!(
-            "{:<10} {:<8} {:<12} {:>4} {:<5} {:>10} {:>10} {:>10} ",
+            "{:<10} {:<8} {:<12} {:>4} {:<5} {:>6} {:>7} ",
             text(subject.scheme)?,
             text(subject.atomics)?,
             text(subject.op)?,
             subject.bits,
             subject.state,
+            row.rounds,
+            row.dropped
+        ))?;
+        if row.rounds == 0 {
+            f.write_str("         -          -          -          -\n")?;
+            continue;
+        }
+        f.write_fmt(fmt!(
+            "{:>10} {:>10} {:>10} ",
             Milli(row.ns.min),
             Milli(row.ns.median),
             Milli(row.ns.spread)

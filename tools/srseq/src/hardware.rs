@@ -65,14 +65,25 @@ impl Spread {
         let get = |what: &str| -> Result<f64> {
             let name = format!("{what}_{unit}");
             let text = fields.text(&name)?;
-            text.parse()
-                .with_context(|| format!("{name}={text} is no number"))
+            let number: f64 = text
+                .parse()
+                .with_context(|| format!("{name}={text} is no number"))?;
+            ensure!(
+                number.is_finite() && number >= 0.0,
+                "{name}={text} is not possible"
+            );
+            Ok(number)
         };
-        Ok(Spread {
+        let spread = Spread {
             min: get("min")?,
             median: get("median")?,
             spread: get("spread")?,
-        })
+        };
+        ensure!(
+            spread.min <= spread.median,
+            "the minimum in {unit} is above the median"
+        );
+        Ok(spread)
     }
 }
 
@@ -124,10 +135,12 @@ impl Machine {
         );
         let mut about = BTreeMap::new();
         for name in [
-            "arch", "cpu", "machine", "kvm", "clock", "kernel", "mode", "config", "rounds",
-            "cycles", "numbers",
+            "arch", "cpu", "on", "machine", "kvm", "clock", "governor", "kernel", "mode", "config",
+            "rounds", "cycles", "numbers",
         ] {
-            about.insert(name.to_owned(), fields.text(name)?.to_owned());
+            let text = fields.text(name)?;
+            ensure!(!text.is_empty(), "{name}= is empty");
+            about.insert(name.to_owned(), text.to_owned());
         }
         Ok(Machine {
             about,
@@ -157,6 +170,15 @@ impl Machine {
             },
             rounds: fields.number("rounds")?,
         };
+        ensure!(
+            self.get(&number.what, &number.column).is_none(),
+            "this number came before"
+        );
+        let counted = number.cycles.as_ref().is_none_or(|c| c.median > 0.0);
+        ensure!(
+            counted || number.rounds == 0,
+            "the counter of cycles did not count"
+        );
         self.numbers.push(number);
         Ok(())
     }
@@ -176,7 +198,7 @@ impl Machine {
             .with_context(|| format!("cpu={text} is no number"))
     }
 
-    /// The microarchitecture, as far as it is known.
+    /// The microarchitecture, if this program knows it.
     fn microarchitecture(&self) -> Result<String> {
         let (arch, cpu) = (self.about["arch"].as_str(), self.cpu()?);
         let (implementer, part) = (cpu >> 24 & 0xff, cpu >> 4 & 0xfff);
@@ -192,15 +214,32 @@ impl Machine {
 
     /// Why the times mean nothing, if they do.
     ///
-    /// QEMU has a machine without a real name, also for KVM. Its CPU max has no implementer.
+    /// QEMU has a machine without a real name, also for KVM. Its CPU max has no implementer. Only
+    /// arm64's kernel tells that KVM runs it. s390 tells nothing of all this.
     fn meaningless(&self) -> Result<Option<&'static str>> {
         let machine = self.about["machine"].to_lowercase();
-        let qemu = ["qemu", "dummy-virt"]
-            .iter()
-            .any(|name| machine.contains(name));
-        let no_implementer = self.about["arch"] == "arm64" && self.cpu()? >> 24 == 0;
-        let emulated = no_implementer || qemu && self.about["kvm"] == "0";
-        Ok(emulated.then_some("QEMU emulates this machine"))
+        let qemu = ["qemu", "dummy"].iter().any(|name| machine.contains(name));
+        let arm64 = self.about["arch"] == "arm64";
+        Ok(if arm64 && self.cpu()? >> 24 == 0 {
+            Some("QEMU emulates this machine")
+        } else if qemu && self.about["kvm"] == "0" {
+            Some("QEMU, perhaps without KVM, runs this machine")
+        } else {
+            None
+        })
+    }
+
+    /// A line that no other machine has.
+    fn heading(&self) -> Result<String> {
+        let about = |name: &str| escape(&self.about[name]);
+        Ok(format!(
+            "{} ({}), {}, CPU {}, {}",
+            escape(&self.microarchitecture()?),
+            about("cpu"),
+            about("machine"),
+            about("on"),
+            about("file")
+        ))
     }
 
     fn columns(&self, state: &str) -> Vec<Column> {
@@ -222,13 +261,15 @@ impl Machine {
 }
 
 /// Reads the machines of a file, which may be the log of a guest.
-fn parse(text: &str) -> Result<Vec<Machine>> {
+fn parse(text: &str, file: &str) -> Result<Vec<Machine>> {
     let mut machines: Vec<Machine> = Vec::new();
     for line in text.lines() {
         let after = |word: &str| Some(Fields::of(line.split_once(word)?.1));
         let context = || format!("line \"{}\"", line.trim_end());
         if let Some(fields) = after("machine format=").and(after("machine ")) {
-            machines.push(Machine::of(&fields).with_context(context)?);
+            let mut machine = Machine::of(&fields).with_context(context)?;
+            machine.about.insert("file".to_owned(), file.to_owned());
+            machines.push(machine);
         } else if let Some(fields) = after("number scheme=").and(after("number ")) {
             let machine = machines.last_mut();
             let machine = machine
@@ -284,17 +325,18 @@ fn table(
             let _ = match number.and_then(|number| Some((number, unit(number)?))) {
                 None => write!(out, "<td>-</td>"),
                 Some((Number { rounds: 0, .. }, _)) => write!(out, "<td>interrupted</td>"),
-                Some((
-                    _,
-                    Spread {
-                        min,
-                        median,
-                        spread,
-                    },
-                )) => write!(
-                    out,
-                    "<td>{median:.2}<small>{min:.2} ±{spread:.2}</small></td>"
-                ),
+                Some((number, of)) => {
+                    let asked = &machine.about["rounds"];
+                    let fewer = match number.rounds.to_string() == *asked {
+                        true => String::new(),
+                        false => format!(", {} of {asked} rounds", number.rounds),
+                    };
+                    write!(
+                        out,
+                        "<td>{:.2}<small>from {:.2}, spread {:.2}{fewer}</small></td>",
+                        of.median, of.min, of.spread
+                    )
+                }
             };
         }
         let _ = writeln!(out, "</tr>");
@@ -312,7 +354,7 @@ fn chart(machine: &Machine) -> Result<Option<String>> {
             bits: 64,
         };
         let bars = columns.iter().filter_map(|column| {
-            let number = machine.get(&what, column)?;
+            let number = machine.get(&what, column).filter(|n| n.rounds > 0)?;
             Some(Bar {
                 label: format!("{} {}", column.scheme, column.atomics),
                 colour: colour(&column.scheme),
@@ -340,13 +382,22 @@ fn page(machines: &[Machine]) -> Result<String> {
         "<!DOCTYPE html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
          <title>Per-CPU operations on hardware</title>\n<style>\n{STYLE}\n</style>\n\
          <h1>Per-CPU operations on hardware</h1>\n\
-         <p>Each scheme has its own code, whatever kernel it ran on. A cell has the median of all \
-         rounds. Below it are the minimum and the spread, the difference of the rounds at 90 and \
-         10 percent. Each is of one turn of a loop, with the loop itself. Rounds in which the CPU \
-         was interrupted were dropped.</p>\n"
+         <p>Each scheme has its own code, whatever scheme the kernel has that it ran on. A cell \
+         has the median of all rounds. Below it are the minimum and the spread, the difference \
+         of the rounds at 90 and 10 percent. Each is of one turn of a loop, with the loop itself. \
+         Rounds in which the kernel counted an interrupt were dropped. What a hypervisor or \
+         firmware took is in the rounds.</p>\n"
     );
-    for machine in machines {
-        let _ = writeln!(out, "<h2>{}</h2>", escape(&machine.microarchitecture()?));
+    if machines.len() > 1 {
+        let _ = writeln!(out, "<ul>");
+        for (nr, machine) in (1..).zip(machines) {
+            let heading = machine.heading()?;
+            let _ = writeln!(out, "<li><a href=\"#machine{nr}\">{heading}</a></li>");
+        }
+        let _ = writeln!(out, "</ul>");
+    }
+    for (nr, machine) in (1..).zip(machines) {
+        let _ = writeln!(out, "<h2 id=\"machine{nr}\">{}</h2>", machine.heading()?);
         if let Some(why) = machine.meaningless()? {
             let _ = writeln!(
                 out,
@@ -381,7 +432,9 @@ pub fn run(files: &[PathBuf]) -> Result<String> {
     for file in files {
         let name = || file.display().to_string();
         let text = fs::read(file).with_context(|| format!("cannot read {}", name()))?;
-        machines.extend(parse(&String::from_utf8_lossy(&text)).with_context(name)?);
+        let text = String::from_utf8_lossy(&text);
+        let file = file.file_name().map(|file| file.to_string_lossy());
+        machines.extend(parse(&text, &file.unwrap_or_default()).with_context(name)?);
     }
     page(&machines)
 }
@@ -391,35 +444,41 @@ mod tests {
     use super::*;
 
     const LOG: &str = "\
-[    3.6] srseq: rows machine format=1 arch=arm64 cpu=0x413fd0c1 machine=Acme_<1> kvm=0 clock=arch_sys_counter kernel=7.3.4 mode=plain config=60d4 rounds=5 cycles=1 numbers=3/3\r
+[    3.6] srseq: rows machine format=1 arch=arm64 cpu=0x413fd0c1 on=1 machine=Acme_<1> kvm=0 clock=arch_sys_counter governor=none kernel=7.3.4 mode=plain config=60d4 rounds=5 cycles=1 numbers=3/3\r
 [    3.7] srseq: rows number scheme=preempt atomics=lse op=nothing bits=0 state=warm turns=65536 rounds=5 dropped=0 min_ns=1.224 median_ns=1.225 spread_ns=0.002 min_cycles=3.000 median_cycles=3.100 spread_cycles=0.200\r
 [    3.7] srseq: rows number scheme=preempt atomics=lse op=add bits=64 state=warm turns=4096 rounds=5 dropped=1 min_ns=14.460 median_ns=16.000 spread_ns=0.032 min_cycles=30.000 median_cycles=31.000 spread_cycles=0.000\r
 [    3.7] srseq: rows number scheme=plain atomics=lse op=add bits=64 state=warm turns=4096 rounds=5 dropped=0 min_ns=3.000 median_ns=4.000 spread_ns=0.010 min_cycles=9.000 median_cycles=9.000 spread_cycles=0.000\r
 ";
 
     fn html(log: &str) -> String {
-        page(&parse(log).unwrap()).unwrap()
+        page(&parse(log, "a.txt").unwrap()).unwrap()
     }
 
     #[test]
     fn a_page() {
         let html = html(LOG);
         for text in [
-            "<h2>Neoverse N1</h2>",
+            "<h2 id=\"machine1\">Neoverse N1 (0x413fd0c1), Acme_&lt;1&gt;, CPU 1, a.txt</h2>",
             "<tr><th>machine</th><td>Acme_&lt;1&gt;</td></tr>",
             "<tr><th>operation</th><th>preempt<br>lse</th><th>plain<br>lse</th></tr>",
-            "<tr><th>add, 8 bytes</th><td>16.00<small>14.46 ±0.03</small></td>\
-             <td>4.00<small>3.00 ±0.01</small></td></tr>",
-            "<tr><th>the loop alone</th><td>1.23<small>1.22 ±0.00</small></td><td>-</td></tr>",
+            "<tr><th>add, 8 bytes</th><td>16.00<small>from 14.46, spread 0.03</small></td>\
+             <td>4.00<small>from 3.00, spread 0.01</small></td></tr>",
+            "<tr><th>the loop alone</th><td>1.23<small>from 1.22, spread 0.00</small></td>\
+             <td>-</td></tr>",
             "<h3>Cycles, warm</h3>",
-            "<td>31.00<small>30.00 ±0.00</small></td>",
+            "<td>31.00<small>from 30.00, spread 0.00</small></td>",
             "<svg ",
         ] {
             assert!(html.contains(text), "{text} is not in\n{html}");
         }
         assert!(!html.contains("Meaningless"));
-        let two = page(&parse(&(LOG.to_owned() + LOG)).unwrap()).unwrap();
-        assert_eq!(two.matches("<h2>Neoverse N1</h2>").count(), 2);
+        let two = page(&parse(&(LOG.to_owned() + LOG), "b.txt").unwrap()).unwrap();
+        for text in [
+            "<a href=\"#machine2\">Neoverse N1 ",
+            "<h2 id=\"machine2\">Neoverse N1 ",
+        ] {
+            assert!(two.contains(text), "{text} is not in\n{two}");
+        }
     }
 
     #[test]
@@ -434,6 +493,11 @@ mod tests {
             "machine=QEMU_Virtual_Machine"
         ));
         assert!(meaningless("cpu=0x413fd0c1", "cpu=0xf0510"));
+        let riscv = "arch=riscv cpu=0x0 on=1 machine=riscv-virtio,qemu_riscv-virtio";
+        assert!(meaningless(
+            "arch=arm64 cpu=0x413fd0c1 on=1 machine=Acme_<1>",
+            riscv
+        ));
         let kvm = "machine=linux,dummy-virt kvm=1";
         assert!(!meaningless("machine=Acme_<1> kvm=0", kvm));
     }
@@ -442,13 +506,15 @@ mod tests {
     fn interrupted_rounds() {
         let html = html(&LOG.replace("rounds=5 dropped=1", "rounds=0 dropped=40"));
         assert!(html.contains("<th>add, 8 bytes</th><td>interrupted</td>"));
+        let html = self::html(&LOG.replace("rounds=5 dropped=1", "rounds=3 dropped=17"));
+        assert!(html.contains("spread 0.03, 3 of 5 rounds</small>"));
     }
 
     #[test]
     fn what_is_no_result() {
         let error = |from: &str, to: &str| {
             assert!(LOG.contains(from));
-            let error = parse(&LOG.replacen(from, to, 1)).err();
+            let error = parse(&LOG.replacen(from, to, 1), "").err();
             format!("{:#}", error.expect("it was accepted"))
         };
         assert!(error("numbers=3/3", "numbers=2/3").ends_with("ended at number 2 of 3"));
@@ -456,9 +522,20 @@ mod tests {
         assert!(error("format=1", "format=2").ends_with("this program knows 1"));
         assert!(error("min_ns=1.224", "min_ns=x").contains("min_ns=x is no number"));
         assert!(error("min_cycles=3.000", "").ends_with("no min_cycles="));
+        for text in ["NaN", "inf", "-5"] {
+            let changed = format!("spread_ns={text}");
+            assert!(error("spread_ns=0.002", &changed).ends_with("is not possible"));
+        }
+        assert!(error("min_ns=1.224", "min_ns=2.0").ends_with("is above the median"));
+        assert!(error("median_cycles=3.100", "median_cycles=0.0").contains("in cycles is above"));
+        let none = "min_cycles=0.000 median_cycles=0.000";
+        let some = "min_cycles=3.000 median_cycles=3.100";
+        assert!(error(some, none).ends_with("the counter of cycles did not count"));
+        assert!(error("config=60d4", "config=").ends_with("config= is empty"));
+        assert!(error("scheme=plain", "scheme=preempt").ends_with("this number came before"));
         assert!(error("machine format=1", "x").ends_with("no line describes the machine"));
         assert_eq!(
-            parse("").err().unwrap().to_string(),
+            parse("", "").err().unwrap().to_string(),
             "no machine was measured"
         );
     }
