@@ -323,7 +323,8 @@ int bench_about(char *buf, size_t size)
 	machine(name, sizeof(name));
 	say_of(clock, sizeof(clock),
 	       "/sys/devices/system/clocksource/clocksource0/current_clocksource");
-	scnprintf(path, sizeof(path), "/sys/devices/system/cpu/cpu%u/cpufreq/scaling_governor", cpu);
+	scnprintf(path, sizeof(path),
+		  "/sys/devices/system/cpu/cpu%u/cpufreq/scaling_governor", cpu);
 	say_of(governor, sizeof(governor), path);
 	return scnprintf(buf, size,
 			 "arch=%s cpu=%#llx on=%u machine=%s kvm=%d clock=%s governor=%s kernel=%s mode=%s config=%s",

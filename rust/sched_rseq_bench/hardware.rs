@@ -55,8 +55,8 @@ extern "C" {
     fn bench_about(buf: *mut u8, size: usize) -> i32;
 }
 
-/// A round takes at least this long and, where the clock moves in large steps, this many of them, up
-/// to a length that is likely to be over before the next tick.
+/// A round takes at least this long and, where the clock moves in large steps, this many of them,
+/// up to a length that is likely to be over before the next tick.
 const ROUND_NS: u64 = 50_000;
 const ROUND_STEPS: u64 = 1000;
 const LONG_ROUND_NS: u64 = 500_000;
