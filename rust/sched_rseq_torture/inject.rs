@@ -5,8 +5,8 @@
 //! on the variable, one of them interrupted by another.
 //!
 //! With SDEI, firmware interrupts it, in three other ways: while interrupts are masked, while they
-//! are enabled, and with a handler that fails. NMIs hit it while interrupts are masked, while they
-//! are enabled, and while a tasklet works on the variable. Critical SDEI events hit the handler of
+//! are enabled, and with a handler that fails. NMIs hit it while interrupts are masked, and while
+//! they are enabled, and hit a tasklet that masks interrupts. Critical SDEI events hit the handler of
 //! a normal one that does the operations, with a handler that fails or not, and the way back of a
 //! normal event that has hit the task.
 //!
@@ -86,6 +86,8 @@ struct Tally {
     ops: u64,
     /// Updates that are missing, counted twice, or in the wrong CPU's copy.
     lost: u64,
+    /// The same in each way.
+    lost_by_way: [u64; NR_EVENTS],
     /// Cells that were hit, and all cells.
     hit: u64,
     cells: u64,
@@ -97,6 +99,9 @@ impl Tally {
         self.migrated += other.migrated;
         self.ops += other.ops;
         self.lost += other.lost;
+        for (sum, lost) in self.lost_by_way.iter_mut().zip(other.lost_by_way) {
+            *sum += lost;
+        }
         self.hit += other.hit;
         self.cells += other.cells;
     }
@@ -143,7 +148,9 @@ impl Shot {
             _ => ((2 * self.ops) & mask, self.home_end),
         };
         let moved = self.event == MIGRATE && self.away_end == last;
-        let stayed = self.away_end == 0 && (home == last || odd == 1);
+        // Another context may have replaced it.
+        let replaced = odd == 1 && self.replaced == last;
+        let stayed = self.away_end == 0 && (home == last || replaced);
         lost += u64::from(!moved && !stayed);
         lost
     }
@@ -312,8 +319,8 @@ impl Session {
             let lost = shot.lost(op.bits, op.effect);
             if lost != 0 && tally.lost == 0 {
                 pr_err!(
-                    "{name}: shot {i} at {:#x} event={} ops={} sum={} others={}+{} taken={} home={} \
-                     then {} away={} bad_return={} spilt={} cpus={},{}\n",
+                    "{name}: shot {i} at {:#x} event={} ops={} sum={} others={}+{} taken={} \
+                     replaced={} home={} then {} away={} bad_return={} spilt={} cpus={},{}\n",
                     shot.pc,
                     shot.event,
                     shot.ops,
@@ -321,6 +328,7 @@ impl Session {
                     shot.outer,
                     shot.inner,
                     shot.taken,
+                    shot.replaced,
                     shot.home_preempt,
                     shot.home_end,
                     shot.away_end,
@@ -330,11 +338,14 @@ impl Session {
                     shot.away
                 );
             }
+            let mut lost_by_way = [0; NR_EVENTS];
+            lost_by_way[i as usize % NR_EVENTS] = lost;
             tally.add(&Tally {
                 shots: 1,
                 migrated: u64::from(shot.event == MIGRATE),
                 ops: shot.ops,
                 lost,
+                lost_by_way,
                 ..Tally::default()
             });
             if current!().signal_pending() {
@@ -426,6 +437,11 @@ pub(crate) fn run(torture_type: Type, shots: u32, delay_ns: u32) -> Result<Matri
     if let Some(events) = &events {
         let (calls, masked, stub, insns) = events.count();
         pr_info!("events={calls} masked={masked} stub={stub} stub_insns={insns}\n");
+    }
+    if total.lost != 0 {
+        for (way, lost) in ways.split(' ').zip(total.lost_by_way) {
+            pr_info!("lost {way}={lost}\n");
+        }
     }
     pr_info!(
         "{verdict} torture_type={} shots={} delay_ns={} total={} migrated={} ops={} \

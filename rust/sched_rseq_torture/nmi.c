@@ -72,7 +72,7 @@ int srt_nmi_start(int cpu)
 	nmi.is_nmi = false;
 	nmi.event = perf_event_create_kernel_counter(&attr, cpu, NULL, srt_overflow, NULL);
 	if (IS_ERR(nmi.event)) {
-		pr_err("torture_type=nmi: there is no counter of cycles\n");
+		pr_err("torture_type=nmi: no counter of cycles (error %pe)\n", nmi.event);
 		return PTR_ERR(nmi.event);
 	}
 	ret = srt_nmi_arm(attr.sample_period);
@@ -81,7 +81,11 @@ int srt_nmi_start(int cpu)
 	srt_nmi_disarm();
 	if (!ret && nmi.is_nmi)
 		return 0;
-	if (!ret)
+	if (ret)
+		pr_err("torture_type=nmi: the counter cannot be started (error %d)\n", ret);
+	else if (!nmi.tried)
+		pr_err("torture_type=nmi: the counter of cycles did not overflow\n");
+	else
 		pr_err("torture_type=nmi: boot with irqchip.gicv3_pseudo_nmi=1, on a GICv3\n");
 	perf_event_release_kernel(nmi.event);
 	return ret ?: -ENODEV;

@@ -7,6 +7,7 @@
 #define SCHED_RSEQ_TORTURE_NMI_H
 
 #include <linux/errno.h>
+#include <linux/printk.h>
 #include <linux/types.h>
 
 #if defined(CONFIG_ARM64_PSEUDO_NMI) && defined(CONFIG_PERF_EVENTS)
@@ -20,6 +21,7 @@ void srt_nmi_disarm(void);
 
 static inline int srt_nmi_start(int cpu)
 {
+	pr_err("torture_type=nmi needs CONFIG_ARM64_PSEUDO_NMI and CONFIG_PERF_EVENTS\n");
 	return -ENODEV;
 }
 

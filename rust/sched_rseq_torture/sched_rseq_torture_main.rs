@@ -94,6 +94,7 @@ struct srt_shot {
     outer: u64,
     inner: u64,
     taken: u64,
+    replaced: u64,
     home_preempt: u64,
     home_end: u64,
     away_end: u64,
@@ -103,7 +104,7 @@ struct srt_shot {
     away: u32,
 }
 
-static_assert!(size_of::<srt_shot>() == 120 && core::mem::offset_of!(srt_shot, away) == 116);
+static_assert!(size_of::<srt_shot>() == 128 && core::mem::offset_of!(srt_shot, away) == 124);
 
 use srt_shot as Shot;
 

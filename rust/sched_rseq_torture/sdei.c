@@ -17,6 +17,7 @@
 
 #include <asm/alternative.h>
 #include <asm/arch_timer.h>
+#include <asm/cpufeature.h>
 #include <asm/cputype.h>
 #include <asm/daifflags.h>
 #include <asm/sdei.h>
@@ -409,6 +410,9 @@ static u64 srt_pstate(void)
 		bits |= read_sysreg_s(SRT_REG_SSBS);
 	if (srt_has_tco())
 		bits |= read_sysreg_s(SRT_REG_TCO);
+	/* The priority mask is no part of PSTATE, and has to stay as well. */
+	if (system_uses_irq_prio_masking())
+		bits |= read_sysreg_s(SYS_ICC_PMR_EL1) << 32;
 	return bits;
 }
 

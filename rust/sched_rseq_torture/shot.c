@@ -49,6 +49,8 @@ static struct {
 	struct srt_shot		*shot;
 	/* The worker or the tasklet; the timers and the events */
 	struct srt_other	outer, inner;
+	/* The last value of the task that one of them returned, of an operation that swaps */
+	u64			replaced;
 	/* The enum srt_fault of the operation under torture, or a number beyond */
 	unsigned int		fault;
 	/* The interrupted operation is the last one. */
@@ -59,6 +61,7 @@ static struct {
 
 static u64 srt_value(u32 op, int cpu);
 static void srt_do_one(u32 op, struct srt_other *other);
+static bool srt_toggles(u32 op);
 
 /*
  * Runs on the home CPU at a higher priority. So the exit from the timer interrupt
@@ -104,19 +107,31 @@ static enum hrtimer_restart srt_timer(struct hrtimer *timer)
 /*
  * Runs on the exit from the timer interrupt, with interrupts enabled. It adds until
  * it is interrupted itself, at any instruction. With PREEMPT_RT this is another
- * task.
+ * task. With interrupts masked, an NMI leaves by its own exit, and not by that of an
+ * interrupt.
  */
 static void srt_tasklet(struct tasklet_struct *tasklet)
 {
-	u64 end = ktime_get_ns() + srt.shot->delay_ns + MAX_WAIT_NS;
+	bool masked = srt.shot->event == SRT_NMI_NESTED;
+	/* An NMI comes later than a nested timer. */
+	u64 end = ktime_get_ns() + 3ULL * srt.shot->delay_ns + MAX_WAIT_NS;
+	u32 op = srt.shot->op;
+	unsigned long flags = 0;
 
 	if (srt.shot->event == SRT_INTERRUPT)
 		hrtimer_start(&srt.nested_timer, ns_to_ktime(srt.shot->delay_ns),
 			      HRTIMER_MODE_REL_PINNED_HARD);
 	while (!READ_ONCE(srt.nested) && ktime_get_ns() < end) {
+		if (masked)
+			local_irq_save(flags);
 		for (int i = 0; i < 64; i++)
-			srt_do_one(srt.shot->op, &srt.outer);
+			srt_do_one(op, &srt.outer);
+		if (masked)
+			local_irq_restore(flags);
 	}
+	/* Leave a bit that the task has not seen. */
+	if (srt_toggles(op) && !(srt.outer.done & 1))
+		srt_do_one(op, &srt.outer);
 	WRITE_ONCE(srt.enough, true);
 }
 
@@ -314,6 +329,11 @@ const struct srt_op *srt_op(unsigned int op)
 	return op < ARRAY_SIZE(srt_ops) ? &srt_ops[op].op : NULL;
 }
 
+static bool srt_toggles(u32 op)
+{
+	return srt_ops[op].op.effect == SRT_TOGGLES;
+}
+
 /* Return the offset of an operation's variable in the union, and its size. */
 static size_t srt_place(u32 op, size_t *size)
 {
@@ -355,14 +375,17 @@ static u64 srt_value(u32 op, int cpu)
 #define SRT_OTHER(bits)							\
 static void srt_other_##bits(u32 effect, struct srt_other *other)	\
 {									\
-	u##bits bit = other == &srt.inner ? 2 : 4;			\
+	u##bits old, bit = other == &srt.inner ? 2 : 4;			\
 									\
 	switch (effect) {						\
 	case SRT_COUNTS:						\
 		this_cpu_add(srt_var.u##bits, 1);			\
 		break;							\
 	case SRT_SWAPS:							\
-		other->taken += this_cpu_xchg(srt_var.u##bits, 1) & 1;	\
+		old = this_cpu_xchg(srt_var.u##bits, 1);		\
+		other->taken += old & 1;				\
+		if (!(old & 1))						\
+			srt.replaced = old;				\
 		break;							\
 	case SRT_TOGGLES:						\
 		if (other->done & 1)					\
@@ -546,7 +569,7 @@ static int srt_arm(const struct srt_shot *shot)
 		return srt_sdei_arm(shot->delay_ns, srt.away);
 	if (shot->event == SRT_NMI_NESTED) {
 		/* Later than the timer. The tasklet waits for it. */
-		int ret = srt_nmi_arm(3 * shot->delay_ns);
+		int ret = srt_nmi_arm(min(3ULL * shot->delay_ns, U32_MAX));
 
 		if (ret)
 			return ret;
@@ -563,7 +586,7 @@ static int srt_arm(const struct srt_shot *shot)
  *
  * Context: Task context of a task that may be moved between CPUs; one at a time.
  *
- * Return: 0, or -ETIMEDOUT if a timer did not interrupt its target.
+ * Return: 0, or -ETIMEDOUT if what was started did not interrupt its target.
  */
 int srt_shoot(struct srt_shot *shot)
 {
@@ -585,6 +608,7 @@ int srt_shoot(struct srt_shot *shot)
 	srt.fault = shot->op - srt_nr_ops();
 	srt.outer = (struct srt_other){};
 	srt.inner = (struct srt_other){};
+	srt.replaced = 0;
 	WRITE_ONCE(srt.nested, false);
 	WRITE_ONCE(srt.enough, false);
 
@@ -614,6 +638,7 @@ int srt_shoot(struct srt_shot *shot)
 	shot->outer = srt.outer.done;
 	shot->inner = srt.inner.done;
 	shot->taken += srt.outer.taken + srt.inner.taken;
+	shot->replaced = srt.replaced;
 	shot->home_end = srt_value(shot->op, srt.home);
 	shot->away_end = srt_value(shot->op, srt.away);
 	shot->spilt = srt_spilt(shot->op, srt.home) + srt_spilt(shot->op, srt.away);

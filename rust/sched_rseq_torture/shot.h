@@ -28,13 +28,15 @@ enum srt_event {
 	SRT_NR_EVENTS,
 	/* Another three, in their place: an SDEI event's handler works on the variable */
 	SRT_SDEI_MASKED = SRT_NR_EVENTS, /* the task has interrupts masked */
-	SRT_SDEI_ENABLED,		/* the task has not */
-	SRT_SDEI_FAILED,		/* nor here, and the handler fails */
+	SRT_SDEI_ENABLED,		/* the task has interrupts enabled */
+	SRT_SDEI_FAILED,		/* the same, and the handler fails */
 	SRT_NR_SDEI_EVENTS,
 	/* Another three: an NMI's handler works on the variable */
 	SRT_NMI_MASKED = SRT_NR_SDEI_EVENTS, /* the task has interrupts masked */
-	SRT_NMI_ENABLED,		/* the task has not */
-	SRT_NMI_NESTED,			/* a tasklet works on it, and the NMI interrupts that */
+	SRT_NMI_ENABLED,		/* the task has interrupts enabled */
+	SRT_NMI_NESTED,			/* a tasklet with interrupts masked works on it, in place
+					 * of the task
+					 */
 	SRT_NR_NMI_EVENTS,
 	/* Another three, of critical SDEI events, which interrupt a normal one. Their target is */
 	SRT_CRITICAL_HANDLER = SRT_NR_NMI_EVENTS, /* the normal event's handler, in place of the task */
@@ -63,13 +65,14 @@ static_assert(sizeof(struct srt_op) == 16 && offsetof(struct srt_op, effect) == 
  * @delay_ns:	in: delay of the timer
  * @phase:		in: instructions to run before the first operation
  * @event:		in: enum srt_event
- * @pc:		out: the instruction that the timer interrupted
+ * @pc:		out: the instruction that the timer, or the event in its place, interrupted
  * @setup_ns:	out: time to start the timer, before the first operation
  * @ops:		out: operations of the task, by its own count
  * @sum:		out: what the task has added to both copies, if it counts or collects
  * @outer:	out: operations on the home CPU's copy by other contexts, or what these have added
  * @inner:	out: the same by contexts that interrupted these
  * @taken:	out: values that other contexts had stored and an operation has returned
+ * @replaced:	out: the last value of the task that another context has replaced and returned
  * @home_preempt: out: the home CPU's copy while the task was preempted
  * @home_end:	out: the same when the task has ended
  * @away_end:	out: the other CPU's copy when the task has ended
@@ -92,6 +95,7 @@ struct srt_shot {
 	u64	outer;
 	u64	inner;
 	u64	taken;
+	u64	replaced;
 	u64	home_preempt;
 	u64	home_end;
 	u64	away_end;
@@ -102,7 +106,7 @@ struct srt_shot {
 };
 
 /* sched_rseq_torture_main.rs has the same layout. */
-static_assert(sizeof(struct srt_shot) == 120 && offsetof(struct srt_shot, away) == 116);
+static_assert(sizeof(struct srt_shot) == 128 && offsetof(struct srt_shot, away) == 124);
 
 /* Loops in Rust: sched_rseq_torture_main.rs */
 #define SRT_RUST_LOOPS(bits)						\

@@ -4,7 +4,7 @@
 
 use std::time::Instant;
 
-use anyhow::{ensure, Context};
+use anyhow::{bail, ensure, Context};
 
 use super::{must_fail, must_pass, shown, Check};
 use crate::bench::big_numbers;
@@ -55,8 +55,9 @@ pub fn run_pseudo_nmi(check: &Check) -> Result {
     own_run_log(check)?.has("Pseudo-NMIs enabled")
 }
 
-/// NMIs interrupt every instruction of every section, and nothing is lost. If the engine does not look
-/// for a section on the way out of an NMI (9), each operation loses updates.
+/// NMIs interrupt the task at every instruction of its sections, and nothing is lost. If the engine
+/// does not look for a section on the way out of an NMI (9), each operation loses updates, and those of
+/// a tasklet do, too.
 pub fn nmi(check: &Check) -> Result {
     let machine = format!("{},gic-version=3", check.lab.arch.machine);
     let lab = Lab { machine, ..check.lab.clone() };
@@ -68,8 +69,11 @@ pub fn nmi(check: &Check) -> Result {
     let cells = text.groups("sched_rseq_torture: PASS torture_type=nmi .* cells=([0-9]+)/([0-9]+) lost=0");
     let cells = cells.first().context("the torture did not pass")?;
     ensure!(cells[0] == cells[1], "NMIs hit {} cells of {}", cells[0], cells[1]);
-    let text = boot("srseq=broken srseq.types=nmi srseq.shots=60 sched_rseq_broken=9")?;
+    let text = boot("srseq=broken srseq.types=nmi srseq.shots=300 sched_rseq_broken=9")?;
     each_operation_lost(&text)?;
+    for way in ["masked", "nested"] {
+        text.has(&format!("sched_rseq_torture: lost {way}=[1-9]"))?;
+    }
     caught(&text, &["nmi".into()])
 }
 
@@ -104,10 +108,14 @@ pub fn soak(check: &Check) -> Result {
     for start in [
         "torture: sched_rseq_torture: FAIL torture_type=ops-bare",
         "stressor false failed",
-        "stressor epoll ",
+        "stressor epoll failed (exit 2)",
     ] {
         ensure!(found(start), "not found: {start}");
     }
+    let Err(other) = check.lab.soak_by(&check.kernel, 1, &list, "torture_type=inject") else {
+        bail!("a torture that ends before the stressors begin was not refused");
+    };
+    ensure!(other.to_string().contains("TORTURE=torture_type=inject"), "another error: {other:#}");
     ensure!(!found("stressor fork"), "it was found with a stressor that is good");
     Ok(())
 }
