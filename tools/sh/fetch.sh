@@ -89,17 +89,19 @@ firmware() {
 	source_package "$(host_arch)-firmware" "arm-trusted-firmware=$FIRMWARE_VERSION-$FIRMWARE_REVISION"
 }
 
-# userland DIR PACKAGE...: no program of the packages runs. DIR/packages has their versions.
+# userland DIR PACKAGE...: no program of the packages runs. DIR/packages has their versions. The
+# exit status is 77 if a download failed.
 userland() {
 	local dir=$1 list deb
 	shift
-	private_update "$DEBIAN_ARCH"
+	private_update "$DEBIAN_ARCH" || exit 77
 	# The simulation takes no lock, which a user could not. Nothing counts as installed.
 	list=$(private_apt "$DEBIAN_ARCH" apt-get -o Dir::State::status=/dev/null \
 		--no-install-recommends --simulate install "$@" | sed -n 's/^Inst \([^ ]*\) (\([^ ]*\) .*/\1=\2/p')
+	[ -n "$list" ] || { echo "apt-get names no package to install for: $*"; exit 1; }
 	mkdir -p "$dir/deb"
 	# shellcheck disable=SC2086 # a list
-	(cd "$dir/deb" && private_apt "$DEBIAN_ARCH" apt-get download $list)
+	(cd "$dir/deb" && private_apt "$DEBIAN_ARCH" apt-get download $list) || exit 77
 	for deb in "$dir"/deb/*.deb; do dpkg-deb -x "$deb" "$dir"; done
 	rm -r "$dir/deb"
 	echo "$list" >"$dir/packages"

@@ -17,11 +17,11 @@ use crate::module::TORTURE;
 use crate::sys::{finish, read_or_none, start, Exit, Result, Run};
 use crate::text::Text;
 
-/// A whole number of seconds, from 1 on.
+/// A whole number of seconds, at most a day of the guest's clock.
 pub fn seconds(text: &str) -> Result<u64> {
     match text.parse() {
-        Ok(seconds) if seconds > 0 => Ok(seconds),
-        _ => bail!("SECONDS={text} is not a number of seconds"),
+        Ok(seconds) if (1..=86_400).contains(&seconds) => Ok(seconds),
+        _ => bail!("SECONDS={text} is not a number of seconds from 1 to 86400"),
     }
 }
 

@@ -6,14 +6,14 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::{ensure, Context};
 
 use crate::cmd;
 use crate::guest::Console;
 use crate::lab::{var, Lab};
 use crate::run::{parameters, seconds};
 use crate::source::tmp;
-use crate::sys::{copy, name, read, read_or_none, remove, skip, step, walk, Result, Run};
+use crate::sys::{copy, name, read, read_or_none, remove, skip, step, walk, write, Result, Run, SKIPPED};
 use crate::text::{regex, Text};
 
 /// Debian's packages, and their programs that the guest gets.
@@ -27,14 +27,14 @@ const SECONDS: &str = "25";
 /// hardly run.
 const TORTURE: &str = "torture_type=ops threads=16";
 
-/// What came of stressing a kernel.
+/// The result of a soak.
 pub struct Soaked {
     console: Console,
     /// What the torture did.
     updates: u64,
     /// The stressors that are good, and how much each did.
     operations: Vec<(String, u64)>,
-    /// Why it is not good.
+    /// The reasons for a failure.
     pub reasons: Vec<String>,
 }
 
@@ -136,7 +136,8 @@ impl Lab {
     /// versions. Ends as a check that is skipped if Debian's packages cannot be had.
     fn userland(&self) -> Result<PathBuf> {
         let dir = self.cache.join(format!("userland-{}", self.arch.name));
-        if dir.join("packages").exists() {
+        let asked = format!("{PACKAGES:?} {PROGRAMS:?}");
+        if read_or_none(dir.join("asked")) == asked {
             return Ok(dir);
         }
         self.setup("")?;
@@ -148,18 +149,21 @@ impl Lab {
         let title = format!("packages: {}", PACKAGES.join(", "));
         let log = format!("userland-{}", self.arch.name);
         let step = self.step(&title, &log, |log| log.rc(&mut fetch))?;
-        if step.rc != 0 {
+        if step.rc == i32::from(SKIPPED) {
             remove(&new)?;
             return skip(&format!(
-                "skipped: Debian's packages {} for {} cannot be had; is the network there? log: {}",
+                "skipped: the download of Debian's packages {} for {} failed; is the network there? log: {}",
                 PACKAGES.join(" and "),
                 self.arch.debian_arch,
                 step.log.display()
             ));
         }
+        step.must("")?;
         gather(&unpacked, &new.join("root"))?;
         copy(unpacked.join("packages"), new.join("packages"))?;
+        write(new.join("asked"), asked)?;
         remove(&unpacked)?;
+        remove(&dir)?;
         fs::rename(&new, &dir)?;
         Ok(dir)
     }
@@ -188,12 +192,19 @@ impl Lab {
     pub fn soak_by(&self, variant: &str, seconds: u64, list: &Path, torture: &str) -> Result<Soaked> {
         let scenario = self.last_directive("TORTURE", variant).unwrap_or_default();
         let torture = parameters(&format!("{scenario} {TORTURE} {torture} seconds={seconds}"))?;
+        for kind in torture.iter().filter_map(|word| word.strip_prefix("torture_type=")) {
+            ensure!(
+                kind.split('-').next() == Some("ops"),
+                "TORTURE=torture_type={kind}: only ops, or ops-FAULT, runs beside the stressors"
+            );
+        }
+        self.need_firmware(variant)?;
         // Before a kernel is built
         let root = self.userland()?.join("root");
         self.module(variant, &["sched_rseq", "sched_rseq_torture", "churn"])?;
         self.qemu_check()?;
         let mut lab = self.guest_for(variant);
-        // As in make torture, and several times the work
+        // Each second takes many on the host, as in make torture, and with the stressors more.
         lab.boot_timeout += 120 * seconds;
         let mut files = format!("file /stressors {} 0644 0 0\n", list.display());
         files += "nod /dev/zero 0666 0 0 c 1 5\nnod /dev/urandom 0666 0 0 c 1 9\n";
