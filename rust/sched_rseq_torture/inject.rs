@@ -6,9 +6,9 @@
 //!
 //! With SDEI, firmware interrupts it, in three other ways: while interrupts are masked, while they
 //! are enabled, and with a handler that fails. NMIs hit it while interrupts are masked, and while
-//! they are enabled, and hit a tasklet that masks interrupts. Critical SDEI events hit the handler of
-//! a normal one that does the operations, with a handler that fails or not, and the way back of a
-//! normal event that has hit the task.
+//! they are enabled, and hit a tasklet that masks interrupts. Critical SDEI events hit the handler
+//! of a normal one that does the operations, with a handler that fails or not, and the way back of
+//! a normal event that has hit the task.
 //!
 //! `cells` has two numbers: the cells that were hit, and all cells. A cell is an instruction of a
 //! section and one of the three ways.
