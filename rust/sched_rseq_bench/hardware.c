@@ -237,22 +237,26 @@ int bench_warm(const struct bench_unit *unit, const struct bench_op *op, u64 nr,
 	return after == before ? 0 : -EAGAIN;
 }
 
-/* Which CPU it is, by the number that the architecture has for that */
-static u64 cpu_id(void)
+/* Which CPU it is, by the numbers that the architecture has for that */
+static void cpu_id(char *buf, size_t size)
 {
 #if defined(CONFIG_ARM64)
-	return read_cpuid_id();
+	scnprintf(buf, size, "%#x", read_cpuid_id());
 #elif defined(CONFIG_RISCV)
-	return riscv_cached_marchid(smp_processor_id());
+	unsigned int cpu = smp_processor_id();
+
+	/* The second number is the vendor's own. */
+	scnprintf(buf, size, "%#lx:%#lx:%#lx", riscv_cached_mvendorid(cpu),
+		  riscv_cached_marchid(cpu), riscv_cached_mimpid(cpu));
 #elif defined(CONFIG_PPC)
-	return mfspr(SPRN_PVR);
+	scnprintf(buf, size, "%#lx", mfspr(SPRN_PVR));
 #elif defined(CONFIG_LOONGARCH)
-	return read_cpucfg(LOONGARCH_CPUCFG0);
+	scnprintf(buf, size, "%#x", read_cpucfg(LOONGARCH_CPUCFG0));
 #else
 	struct cpuid id;
 
 	get_cpu_id(&id);
-	return id.machine;
+	scnprintf(buf, size, "%#x", id.machine);
 #endif
 }
 
@@ -316,10 +320,11 @@ static char *word(char *text)
  */
 int bench_about(char *buf, size_t size)
 {
-	char clock[32], governor[32], name[128], path[64];
+	char clock[32], governor[32], id[64], name[128], path[64];
 	const char *mode = IS_ENABLED(CONFIG_SCHED_RSEQ) ? SCHED_RSEQ_MODE : "off";
 	unsigned int cpu = smp_processor_id();
 
+	cpu_id(id, sizeof(id));
 	machine(name, sizeof(name));
 	say_of(clock, sizeof(clock),
 	       "/sys/devices/system/clocksource/clocksource0/current_clocksource");
@@ -327,7 +332,7 @@ int bench_about(char *buf, size_t size)
 		  "/sys/devices/system/cpu/cpu%u/cpufreq/scaling_governor", cpu);
 	say_of(governor, sizeof(governor), path);
 	return scnprintf(buf, size,
-			 "arch=%s cpu=%#llx on=%u machine=%s kvm=%d clock=%s governor=%s kernel=%s mode=%s config=%s",
-			 BENCH_ARCH, cpu_id(), cpu, word(name), under_kvm(), word(clock),
+			 "arch=%s cpu=%s on=%u machine=%s kvm=%d clock=%s governor=%s kernel=%s mode=%s config=%s",
+			 BENCH_ARCH, id, cpu, word(name), under_kvm(), word(clock),
 			 word(governor), init_utsname()->release, mode, BENCH_CONFIG);
 }

@@ -61,7 +61,7 @@ const ROUND_NS: u64 = 50_000;
 const ROUND_STEPS: u64 = 1000;
 const LONG_ROUND_NS: u64 = 500_000;
 
-/// The CPU works for so long before the first round, because it may have been slow to save power.
+/// The CPU works for so long before the first round that counts, because it may have been slow to save power.
 const WARM_UP_NS: u64 = 500_000_000;
 
 /// The maximum number of turns of a round.
@@ -287,6 +287,10 @@ impl Target {
                 Some(_) => (long, self.turns) = (0, self.turns * 2),
             }
         }
+        if interrupted == MOST_INTERRUPTED {
+            pr_err!("the run ended: this CPU is interrupted all the time\n");
+            return Err(EAGAIN);
+        }
         Ok(())
     }
 
@@ -372,9 +376,6 @@ fn measure_all(pinned: &Pinned, rounds: usize, mut add: impl FnMut(Row) -> Resul
         for (unit, op) in all().filter(|(_, other)| same(other, op)) {
             targets.push(Target::new(unit, op, rounds)?, GFP_KERNEL)?;
         }
-        for target in targets.iter_mut() {
-            target.calibrate(pinned, long_ns)?;
-        }
         if let (Some(target), false) = (targets.first(), warm) {
             // SAFETY: No requirements.
             let end = unsafe { bench_clock_ns() } + WARM_UP_NS;
@@ -383,6 +384,9 @@ fn measure_all(pinned: &Pinned, rounds: usize, mut add: impl FnMut(Row) -> Resul
                 target.round(pinned)?;
             }
             warm = true;
+        }
+        for target in targets.iter_mut() {
+            target.calibrate(pinned, long_ns)?;
         }
         for _ in 0..rounds {
             for target in targets.iter_mut() {

@@ -43,8 +43,8 @@ static struct {
 	/* What the handler runs instead of its own operation, and for which shot */
 	void			(*loop)(struct srt_shot *shot);
 	struct srt_shot		*shot;
-	/* The normal event hit a section, so that it returns by the stub. */
-	bool			restarts;
+	/* Where the normal event hit a section, so that it returns by the stub, or 0 */
+	unsigned long		restarts;
 	/* The time from the end of the handler to the stub, as the last shots had it */
 	u32			return_ns;
 	/*
@@ -71,7 +71,19 @@ static int srt_note_stub(unsigned long pc)
 	return offset;
 }
 
-/* The physical timer of EL1, which no kernel uses that firmware has started. */
+/*
+ * The physical timer of EL1. A kernel at EL2 does not use it, nor does one at EL1 that
+ * firmware has started. One that was started at EL2 and went to EL1 does.
+ */
+static bool srt_timer_is_used(void)
+{
+	u64 ctl = is_kernel_in_hyp_mode() ? read_sysreg_s(SYS_CNTP_CTL_EL02) :
+					    read_sysreg_s(SYS_CNTP_CTL_EL0);
+
+	return ctl & ARCH_TIMER_CTRL_ENABLE;
+}
+
+/* Start it, or stop it if @ns is 0. */
 static void srt_set_critical_timer(u64 ns)
 {
 	u64 ticks = div_u64(ns * arch_timer_get_cntfrq(), NSEC_PER_SEC);
@@ -112,9 +124,11 @@ static int srt_sdei_handler(u32 event, struct pt_regs *regs, void *arg)
 		if (!sdei.critical)
 			sdei.again = !sdei_event_signal(SRT_SDEI_EVENT, sdei.target);
 	}
-	ret = srt_sdei_hit(regs);
+	ret = srt_sdei_hit(sdei.critical ? NULL : regs);
 	if (sdei.critical) {
-		sdei.restarts = within_module(regs->pc, THIS_MODULE) && srt_is_section(regs->pc);
+		sdei.restarts = 0;
+		if (within_module(regs->pc, THIS_MODULE) && srt_is_section(regs->pc))
+			sdei.restarts = regs->pc;
 		srt_set_critical_timer(sdei.return_ns);
 	}
 	return ret;
@@ -140,7 +154,10 @@ static int srt_critical_handler(u32 event, struct pt_regs *regs, void *arg)
 	else if (insn == 0 || regs->sp - stack >= THREAD_SIZE)
 		sdei.return_ns += 7;
 	else if (sdei.restarts)
-		sdei.return_ns -= 10;
+		sdei.return_ns = max(sdei.return_ns, 20) - 10;
+	/* It is a cell of the section only if this event hit the stub. */
+	if (insn >= 0)
+		sdei.shot->pc = sdei.restarts;
 	return srt_sdei_last(NULL);
 }
 
@@ -157,7 +174,7 @@ static void srt_sdei_start_timer(void *unused)
 
 /**
  * srt_sdei_arm - have a CPU signal an event to this one
- * @delay_ns:	when, from the time that the other CPU starts its timer
+ * @shot:	the shot; its delay begins when the other CPU starts its timer
  * @away:	the other CPU
  *
  * QEMU runs one CPU at a time, and goes on to the next when this one sleeps.
@@ -166,12 +183,13 @@ static void srt_sdei_start_timer(void *unused)
  *
  * Return: 0 or an error.
  */
-int srt_sdei_arm(u32 delay_ns, int away)
+int srt_sdei_arm(struct srt_shot *shot, int away)
 {
 	static call_single_data_t csd = CSD_INIT(srt_sdei_start_timer, NULL);
 	int ret;
 
-	sdei.delay_ns = delay_ns;
+	sdei.shot = shot;
+	sdei.delay_ns = shot->delay_ns;
 	sdei.target = read_cpuid_mpidr() & MPIDR_HWID_BITMASK;
 	ret = smp_call_function_single_async(away, &csd);
 	if (!ret)
@@ -189,6 +207,8 @@ void srt_sdei_disarm(const bool *done)
 		usleep_range(100, 100);
 	hrtimer_cancel(&sdei.timer);
 	sdei.loop = NULL;
+	if (sdei.critical)
+		srt_set_critical_timer(0);
 }
 
 /**
@@ -249,15 +269,20 @@ static void srt_sdei_leave(u32 event)
 }
 
 /**
- * srt_sdei_start - take the event
- * @critical:	and the critical one
+ * srt_sdei_start - register the event
+ * @critical:	whether to register the critical event as well
  *
- * Return: 0, or an error if firmware does not have it or another has taken it.
+ * Return: 0; -EBUSY if the kernel uses the timer of the critical event; or another error
+ * if firmware does not have an event or another user has registered it.
  */
 int srt_sdei_start(bool critical)
 {
 	int ret;
 
+	if (critical && srt_timer_is_used()) {
+		pr_err("torture_type=critical: this kernel uses the physical timer of EL1\n");
+		return -EBUSY;
+	}
 	hrtimer_setup(&sdei.timer, srt_sdei_timer, CLOCK_MONOTONIC, HRTIMER_MODE_REL_PINNED_HARD);
 	sdei.critical = critical;
 	sdei.return_ns = 2000;
@@ -417,8 +442,9 @@ static u64 srt_pstate(void)
 }
 
 /*
- * With interrupts masked, all exceptions are, as in the handler of an event. What firmware clears in PSTATE is set. An exception
- * sets TCO, so it is set in one shot and clear in another.
+ * A task that masks interrupts masks all exceptions, as the handler of an event does.
+ * It sets what firmware clears in PSTATE. An exception sets TCO, so it is set in one
+ * shot and clear in another.
  */
 static void srt_loop_exact(struct srt_shot *shot, void (*add)(struct srt_exact *exact))
 {

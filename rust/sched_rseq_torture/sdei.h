@@ -29,7 +29,7 @@ u64 srt_sdei_events(void);
 u64 srt_sdei_masked(void);
 u64 srt_sdei_stub(void);
 unsigned int srt_sdei_stub_insns(void);
-int srt_sdei_arm(u32 delay_ns, int away);
+int srt_sdei_arm(struct srt_shot *shot, int away);
 void srt_sdei_disarm(const bool *done);
 int srt_sdei_run(void (*loop)(struct srt_shot *shot), struct srt_shot *shot);
 
@@ -37,7 +37,7 @@ int srt_sdei_run(void (*loop)(struct srt_shot *shot), struct srt_shot *shot);
 
 #define SRT_EXACT_OPS(op)
 
-static inline int srt_sdei_arm(u32 delay_ns, int away)
+static inline int srt_sdei_arm(struct srt_shot *shot, int away)
 {
 	return -ENODEV;
 }

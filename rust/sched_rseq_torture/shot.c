@@ -61,7 +61,7 @@ static struct {
 
 static u64 srt_value(u32 op, int cpu);
 static void srt_do_one(u32 op, struct srt_other *other);
-static bool srt_toggles(u32 op);
+static void srt_leave_bit(u32 op, struct srt_other *other);
 
 /*
  * Runs on the home CPU at a higher priority. So the exit from the timer interrupt
@@ -129,9 +129,7 @@ static void srt_tasklet(struct tasklet_struct *tasklet)
 		if (masked)
 			local_irq_restore(flags);
 	}
-	/* Leave a bit that the task has not seen. */
-	if (srt_toggles(op) && !(srt.outer.done & 1))
-		srt_do_one(op, &srt.outer);
+	srt_leave_bit(op, &srt.outer);
 	WRITE_ONCE(srt.enough, true);
 }
 
@@ -151,6 +149,7 @@ int srt_sdei_hit(struct pt_regs *regs)
 	if (regs)
 		srt_note_pc(regs);
 	srt_do_one(srt.shot->op, &srt.inner);
+	srt_leave_bit(srt.shot->op, &srt.inner);
 	WRITE_ONCE(srt.enough, srt.shot->event != SRT_CRITICAL_RETURN);
 	return srt.shot->event == SRT_SDEI_FAILED ? -EIO : 0;
 }
@@ -329,9 +328,11 @@ const struct srt_op *srt_op(unsigned int op)
 	return op < ARRAY_SIZE(srt_ops) ? &srt_ops[op].op : NULL;
 }
 
-static bool srt_toggles(u32 op)
+/* Leave a bit that the interrupted section has not seen, after any number of operations. */
+static void srt_leave_bit(u32 op, struct srt_other *other)
 {
-	return srt_ops[op].op.effect == SRT_TOGGLES;
+	if (srt_ops[op].op.effect == SRT_TOGGLES && !(other->done & 1))
+		srt_do_one(op, other);
 }
 
 /* Return the offset of an operation's variable in the union, and its size. */
@@ -561,12 +562,12 @@ static bool srt_is_masked(u32 event)
 }
 
 /* Start what is to interrupt the task */
-static int srt_arm(const struct srt_shot *shot)
+static int srt_arm(struct srt_shot *shot)
 {
 	if (srt_in_handler(shot->event))
 		return 0;
 	if (srt_is_sdei(shot->event))
-		return srt_sdei_arm(shot->delay_ns, srt.away);
+		return srt_sdei_arm(shot, srt.away);
 	if (shot->event == SRT_NMI_NESTED) {
 		/* Later than the timer. The tasklet waits for it. */
 		int ret = srt_nmi_arm(min(3ULL * shot->delay_ns, U32_MAX));

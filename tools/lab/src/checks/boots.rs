@@ -276,6 +276,12 @@ pub fn sdei_critical(check: &Check) -> Result {
     let broken = if mistake.is_empty() { "0" } else { mistake };
     let arguments = format!("srseq=broken srseq.types=critical srseq.shots=300 sdei_broken={broken}");
     let text = lab.guest(&check.kernel, "")?.print(&arguments)?;
+    if mistake == "1" {
+        each_operation_lost(&text)?;
+        for way in ["handler", "failed", "return"] {
+            text.has(&format!("sched_rseq_torture: lost {way}=[1-9]"))?;
+        }
+    }
     if !mistake.is_empty() {
         return caught(&text, &["critical".into()]);
     }
