@@ -192,23 +192,30 @@ impl Machine {
         Ok(())
     }
 
-    fn cpu(&self) -> Result<u64> {
+    /// The number of arm64's CPU, in MIDR_EL1.
+    fn arm64(&self) -> Result<Option<u64>> {
         let text = &self.about["cpu"];
+        if self.about["arch"] != "arm64" {
+            return Ok(None);
+        }
         u64::from_str_radix(text.trim_start_matches("0x"), 16)
+            .map(Some)
             .with_context(|| format!("cpu={text} is no number"))
     }
 
     /// The microarchitecture, if this program knows it.
     fn microarchitecture(&self) -> Result<String> {
-        let (arch, cpu) = (self.about["arch"].as_str(), self.cpu()?);
+        let Some(cpu) = self.arm64()? else {
+            return Ok(format!("unknown ({})", self.about["arch"]));
+        };
         let (implementer, part) = (cpu >> 24 & 0xff, cpu >> 4 & 0xfff);
         let known = PARTS
             .iter()
-            .find(|known| arch == "arm64" && (known.0, known.1) == (implementer, part));
+            .find(|known| (known.0, known.1) == (implementer, part));
         Ok(match known {
             Some((.., name)) => (*name).to_owned(),
-            None if arch == "arm64" && implementer == 0 => "the CPU max of QEMU".to_owned(),
-            None => format!("unknown ({arch})"),
+            None if implementer == 0 => "the CPU max of QEMU".to_owned(),
+            None => "unknown (arm64)".to_owned(),
         })
     }
 
@@ -219,8 +226,7 @@ impl Machine {
     fn meaningless(&self) -> Result<Option<&'static str>> {
         let machine = self.about["machine"].to_lowercase();
         let qemu = ["qemu", "dummy"].iter().any(|name| machine.contains(name));
-        let arm64 = self.about["arch"] == "arm64";
-        Ok(if arm64 && self.cpu()? >> 24 == 0 {
+        Ok(if self.arm64()?.is_some_and(|cpu| cpu >> 24 == 0) {
             Some("QEMU emulates this machine")
         } else if qemu && self.about["kvm"] == "0" {
             Some("QEMU, perhaps without KVM, runs this machine")
@@ -229,7 +235,7 @@ impl Machine {
         })
     }
 
-    /// A line that no other machine has.
+    /// A line for people, to tell machines apart.
     fn heading(&self) -> Result<String> {
         let about = |name: &str| escape(&self.about[name]);
         Ok(format!(
@@ -493,7 +499,7 @@ mod tests {
             "machine=QEMU_Virtual_Machine"
         ));
         assert!(meaningless("cpu=0x413fd0c1", "cpu=0xf0510"));
-        let riscv = "arch=riscv cpu=0x0 on=1 machine=riscv-virtio,qemu_riscv-virtio";
+        let riscv = "arch=riscv cpu=0x0:0x0:0x0 on=1 machine=riscv-virtio,qemu_riscv-virtio";
         assert!(meaningless(
             "arch=arm64 cpu=0x413fd0c1 on=1 machine=Acme_<1>",
             riscv

@@ -55,7 +55,7 @@ fn measure(check: &Check, icount: bool) -> Result<(Text, PathBuf)> {
 
 /// Without icount every row is there, and on the page, which says that the times mean nothing. There
 /// is no page of a run that a signal ended. With icount the times are the instructions that `make
-/// bench` counted, of each scheme on its own kernel.
+/// bench` counted, of each scheme on its own kernel. irq-off has no kernel of its own.
 pub fn hardware(check: &Check) -> Result {
     let timed = &check.lab.arch.timed;
     let (text, log) = measure(check, false)?;
@@ -75,7 +75,9 @@ pub fn hardware(check: &Check) -> Result {
     let counts = 1 + text.value::<usize>("srseq: rows machine .* cycles=([01]) ").context("no machine")?;
     let cells = page.0.matches("<small>").count();
     ensure!(cells == counts * rows, "the page has {cells} numbers, and not {counts} of {rows}");
-    println!("{rows} rows, {counts} numbers in each");
+    let dropped: u64 = text.sum("srseq: rows number .* dropped=([0-9]+) ");
+    println!("{rows} rows, {counts} numbers in each, {dropped} rounds dropped");
+    ensure!(dropped > 0, "the tick interrupted no round");
 
     let cut = check.file("cut.log");
     write(&cut, text.0.replace(&format!("numbers={rows}/{rows}"), &format!("numbers=7/{rows}")))?;
