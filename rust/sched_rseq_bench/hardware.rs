@@ -61,7 +61,8 @@ const ROUND_NS: u64 = 50_000;
 const ROUND_STEPS: u64 = 1000;
 const LONG_ROUND_NS: u64 = 500_000;
 
-/// The CPU works for so long before the first round that counts, because it may have been slow to save power.
+/// The CPU works for so long before the first round that counts, because it may have been slow to
+/// save power.
 const WARM_UP_NS: u64 = 500_000_000;
 
 /// The maximum number of turns of a round.

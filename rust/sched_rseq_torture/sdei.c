@@ -43,8 +43,8 @@ static struct {
 	/* What the handler runs instead of its own operation, and for which shot */
 	void			(*loop)(struct srt_shot *shot);
 	struct srt_shot		*shot;
-	/* Where the normal event hit a section, so that it returns by the stub, or 0 */
-	unsigned long		restarts;
+	/* The normal event hit a section, so that it returns by the stub. */
+	bool			restarts;
 	/* The time from the end of the handler to the stub, as the last shots had it */
 	u32			return_ns;
 	/*
@@ -124,11 +124,9 @@ static int srt_sdei_handler(u32 event, struct pt_regs *regs, void *arg)
 		if (!sdei.critical)
 			sdei.again = !sdei_event_signal(SRT_SDEI_EVENT, sdei.target);
 	}
-	ret = srt_sdei_hit(sdei.critical ? NULL : regs);
+	ret = srt_sdei_hit(regs);
 	if (sdei.critical) {
-		sdei.restarts = 0;
-		if (within_module(regs->pc, THIS_MODULE) && srt_is_section(regs->pc))
-			sdei.restarts = regs->pc;
+		sdei.restarts = within_module(regs->pc, THIS_MODULE) && srt_is_section(regs->pc);
 		srt_set_critical_timer(sdei.return_ns);
 	}
 	return ret;
@@ -155,9 +153,6 @@ static int srt_critical_handler(u32 event, struct pt_regs *regs, void *arg)
 		sdei.return_ns += 7;
 	else if (sdei.restarts)
 		sdei.return_ns = max(sdei.return_ns, 20) - 10;
-	/* It is a cell of the section only if this event hit the stub. */
-	if (insn >= 0)
-		sdei.shot->pc = sdei.restarts;
 	return srt_sdei_last(NULL);
 }
 
