@@ -62,7 +62,7 @@ impl Proof<'_> {
     fn caught(&mut self, name: &str, title: &str, of: u64, command: Command) -> Result {
         let text = self.command(name, command)?;
         let failures: BTreeSet<_> =
-            text.all("(sched_rseq_torture: FAIL .* lost=[1-9]|^kvm: FAIL )").into_iter().collect();
+            text.all("(sched_rseq_torture: FAIL .* lost=[1-9]|^(kvm|crash): FAIL )").into_iter().collect();
         let found = failures.len() as u64;
         self.row([title, "", "", "", &format!("{found}/{of}")]);
         self.mistakes.0 += found;
