@@ -45,7 +45,7 @@ void bench_slot_end(u64 before)
 	write_sysreg(before, tpidrro_el0);
 }
 
-/* Without LSE, what is not for LSE alone is LL/SC already. */
+/* On a CPU without LSE, each unit that is not for LSE alone has LL/SC already. */
 static bool unit_runs(const struct bench_unit *unit)
 {
 	return !(unit->lse_only || unit->llsc_only) || cpus_have_final_cap(ARM64_HAS_LSE_ATOMICS);

@@ -8,8 +8,8 @@
 //! The module measures nanoseconds. Only in QEMU with `-icount shift=0,sleep=off` and one CPU are
 //! these instructions. Elsewhere a number may be a fraction, and the module says FAIL.
 //!
-//! With `hardware=1` the module counts nothing. It times operations when it is told to
-//! ([`hardware`]).
+//! With `hardware=1` the module counts nothing. A write to a file in debugfs starts the timing of
+//! operations ([`hardware`]).
 
 use kernel::{
     ffi::c_char,

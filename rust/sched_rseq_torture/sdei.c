@@ -72,8 +72,8 @@ static int srt_note_stub(unsigned long pc)
 }
 
 /*
- * The physical timer of EL1. A kernel at EL2 does not use it, nor does one at EL1 that
- * firmware has started. One that was started at EL2 and went to EL1 does.
+ * The physical timer of EL1. Kernels at EL2 do not use it. A kernel at EL1 uses it only if
+ * firmware started that kernel at EL2.
  */
 static bool srt_timer_is_used(void)
 {
