@@ -11,7 +11,6 @@
 #define BENCH_SCHEME		"table"
 #define BENCH_VAR		bench_var
 #define BENCH_PTR		union bench_var __percpu *
-#define BENCH_FIXED		NULL
 
 #define ATOMIC_ASM(body, ...)						\
 	asm volatile(							\

@@ -20,6 +20,19 @@ union bench_var {
 /* The variable of all schemes that have a copy for each CPU */
 DECLARE_PER_CPU(union bench_var, bench_var);
 
+/*
+ * Variables for operations on lines that are in no cache. No cache has larger lines,
+ * and a CPU's copies are half of what the kernel reserves for the variables of modules.
+ */
+#define BENCH_LINE_SIZE		256
+#define BENCH_NR_LINES		16
+
+struct bench_line {
+	union bench_var	var;
+} __aligned(BENCH_LINE_SIZE);
+
+DECLARE_PER_CPU(struct bench_line[BENCH_NR_LINES], bench_lines);
+
 /* The value of the variable before an operation, and the value that CMPXCHG stores */
 #define BENCH_OLD		3ULL
 #define BENCH_NEW		9ULL
@@ -27,21 +40,25 @@ DECLARE_PER_CPU(union bench_var, bench_var);
 /**
  * struct bench_op - an operation in one scheme
  * @name:	its name in reports
- * @bits:	width of the variable, 0 for the empty operation
+ * @bits:	width of the variable, 0 if the operation is on no variable of this module
+ * @interrupts:	interrupts that the kernel counts in one operation
  * @after:	value of the variable after one operation
  * @loop:	does the operation @nr times
  * @once:	does the operation once, without preparation
+ * @cold:	does the operation once in each of the lines, or NULL
  */
 struct bench_op {
 	const char	*name;
 	u32		bits;
+	u32		interrupts;
 	u64		after;
 	void		(*loop)(u64 nr, u64 old, u64 new);
 	void		(*once)(u64 old, u64 new);
+	void		(*cold)(u64 old, u64 new);
 };
 
 /* sched_rseq_bench_main.rs has the same layout. */
-static_assert(sizeof(struct bench_op) == 40 && offsetof(struct bench_op, once) == 32);
+static_assert(sizeof(struct bench_op) == 48 && offsetof(struct bench_op, cold) == 40);
 
 /**
  * struct bench_unit - the operations of one scheme, from one file
@@ -49,7 +66,10 @@ static_assert(sizeof(struct bench_op) == 40 && offsetof(struct bench_op, once) =
  * @scheme:	name of the scheme in reports
  * @lse_only:	compiled for a CPU that has LSE
  * @llsc_only:	has LL/SC, also on a CPU that has LSE
+ * @sleeps:	operations may sleep
+ * @nr_lines:	number of lines
  * @fixed:	the variable, if it is no per-CPU variable
+ * @lines:	the lines, if they are no per-CPU variables
  * @nr_ops:	number of @ops
  * @ops:	the first one is the empty operation
  */
@@ -58,18 +78,22 @@ struct bench_unit {
 	const char		*scheme;
 	bool			lse_only;
 	bool			llsc_only;
+	bool			sleeps;
+	u32			nr_lines;
 	union bench_var		*fixed;
+	struct bench_line	*lines;
 	u32			nr_ops;
 	const struct bench_op	*ops;
 };
 
 /* sched_rseq_bench_main.rs has the same layout. */
-static_assert(sizeof(struct bench_unit) == 48 && offsetof(struct bench_unit, ops) == 40);
+static_assert(sizeof(struct bench_unit) == 56 && offsetof(struct bench_unit, ops) == 48);
 
 extern const struct bench_unit bench_native, bench_native_lse, bench_refresh, bench_refresh_lse,
 			       bench_fixed, bench_fixed_lse, bench_preempt, bench_atomic,
 			       bench_mainline, bench_mainline_llsc, bench_irqoff,
-			       bench_table, bench_table_lse, bench_table_llsc, bench_plain;
+			       bench_table, bench_table_lse, bench_table_llsc, bench_plain,
+			       bench_paths, bench_self_ipi, bench_exit;
 
 #ifdef CONFIG_ARM64
 /* The fields of refresh in thread_info */
@@ -112,14 +136,16 @@ static_assert(sizeof(struct bench_search) == 112 && offsetof(struct bench_search
  * struct bench_round - the time of a round of operations
  * @ns:		nanoseconds
  * @cycles:	cycles of the CPU, or 0 if no counter counts them
+ * @all_ns:	nanoseconds with what is between the operations
  */
 struct bench_round {
 	u64	ns;
 	u64	cycles;
+	u64	all_ns;
 };
 
 /* hardware.rs has the same layout. */
-static_assert(sizeof(struct bench_round) == 16 && offsetof(struct bench_round, cycles) == 8);
+static_assert(sizeof(struct bench_round) == 24 && offsetof(struct bench_round, all_ns) == 16);
 
 /**
  * bench_now_ns - Read the clock of all measurements
@@ -159,8 +185,11 @@ void bench_timing_stop(void);
 int bench_go_on(void);
 u64 bench_clock_ns(void);
 u64 bench_clock_step_ns(void);
-int bench_warm(const struct bench_unit *unit, const struct bench_op *op, u64 nr,
-	       struct bench_round *round);
+bool bench_can_evict(void);
+int bench_round(const struct bench_unit *unit, const struct bench_op *op, bool cold, u64 nr,
+		struct bench_round *round);
+int bench_paths_start(void);
+void bench_paths_stop(void);
 int bench_about(char *buf, size_t size);
 
 struct sched_rseq_table;

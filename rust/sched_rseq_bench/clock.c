@@ -10,6 +10,7 @@
 #include "bench.h"
 
 DEFINE_PER_CPU(union bench_var, bench_var);
+DEFINE_PER_CPU(struct bench_line[BENCH_NR_LINES], bench_lines);
 
 static const struct bench_unit *const units[] = {
 	&bench_native,
@@ -114,6 +115,11 @@ static const struct bench_unit *const timed_units[] = {
 #if !defined(CONFIG_RISCV) && !defined(CONFIG_PPC)
 	&bench_irqoff,
 #endif
+#endif
+	&bench_paths,
+	&bench_self_ipi,
+#ifdef CONFIG_SCHED_RSEQ_PLAIN
+	&bench_exit,
 #endif
 };
 

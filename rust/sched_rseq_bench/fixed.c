@@ -11,10 +11,13 @@
 #define BENCH_SCHEME		"percpu-vm"
 
 static union bench_var copy;
+static struct bench_line lines[BENCH_NR_LINES];
 
 #define BENCH_VAR		copy
 #define BENCH_PTR		union bench_var *
+#define BENCH_LINES		lines
 #define BENCH_FIXED		(&copy)
+#define BENCH_FIXED_LINES	lines
 
 #define HAND_BEGIN
 #define HAND_END

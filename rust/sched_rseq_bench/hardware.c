@@ -2,7 +2,7 @@
 /*
  * Times operations on a machine whose clock shows time. A round is many turns of an
  * operation with interrupts enabled, by a task that stays on its CPU. A round in
- * which the kernel counted an interrupt does not count.
+ * which the kernel counted an interrupt that is not the operation's own does not count.
  */
 #include <linux/cpumask.h>
 #include <linux/dmi.h>
@@ -27,6 +27,8 @@
 #include <asm/cputype.h>
 #include <asm/hypervisor.h>
 #elif defined(CONFIG_RISCV)
+#include <asm/cpufeature.h>
+#include <asm/insn-def.h>
 #include <asm/sbi.h>
 #endif
 
@@ -125,12 +127,19 @@ int bench_go_on(void)
  *
  * Context: Task. It may sleep until bench_timing_stop().
  *
- * Return: 0, or -ENODEV if the module is being removed.
+ * Return: 0; -ENODEV if the module is being removed; -ENOMEM.
  */
 int bench_timing_start(bool *cycles)
 {
+	int err;
+
 	if (!try_module_get(THIS_MODULE))
 		return -ENODEV;
+	err = bench_paths_start();
+	if (err) {
+		module_put(THIS_MODULE);
+		return err;
+	}
 	migrate_disable();
 	counter_start();
 	*cycles = counter_runs();
@@ -143,6 +152,7 @@ void bench_timing_stop(void)
 {
 	counter_stop();
 	migrate_enable();
+	bench_paths_stop();
 	module_put(THIS_MODULE);
 }
 
@@ -197,44 +207,108 @@ u64 bench_clock_step_ns(void)
 	return step;
 }
 
+/* Whether bench_round() can evict lines from all caches of this CPU */
+bool bench_can_evict(void)
+{
+#ifdef CONFIG_RISCV
+	return riscv_has_extension_unlikely(RISCV_ISA_EXT_ZICBOM);
+#else
+	return IS_ENABLED(CONFIG_ARM64) || IS_ENABLED(CONFIG_PPC);
+#endif
+}
+
+static void evict(struct bench_line *lines, u32 nr)
+{
+	for (u32 i = 0; i < nr; i++) {
+#if defined(CONFIG_ARM64)
+		asm volatile("dc	civac, %0" : : "r" (&lines[i]) : "memory");
+#elif defined(CONFIG_RISCV)
+		asm volatile(CBO_FLUSH(%0) : : "r" (&lines[i]) : "memory");
+#elif defined(CONFIG_PPC)
+		dcbf(&lines[i]);
+#endif
+	}
+	/* The lines are gone before an operation is timed. */
+	mb();
+}
+
+/*
+ * Add the time of @nr turns to @round, or of one operation in each line. The clock is
+ * read inside of the counter of cycles, which takes long on some machines. Returns
+ * false if that counter is gone.
+ */
+static bool add_time(const struct bench_op *op, bool cold, u64 nr, struct bench_round *round)
+{
+	struct bench_round start, end;
+	bool counts;
+
+	counts = counter_read(&start.cycles);
+	start.ns = ktime_get_ns();
+	if (cold)
+		op->cold(BENCH_OLD, BENCH_OLD);
+	else
+		op->loop(nr, BENCH_OLD, BENCH_OLD);
+	end.ns = ktime_get_ns();
+	counts &= counter_read(&end.cycles);
+	round->ns += end.ns - start.ns;
+	round->cycles += end.cycles - start.cycles;
+	return counts;
+}
+
+static bool add_times(const struct bench_unit *unit, const struct bench_op *op, bool cold, u64 nr,
+		      struct bench_round *round)
+{
+	struct bench_line *lines = unit->lines ?: *this_cpu_ptr(&bench_lines);
+
+	bench_reset(unit, op);
+	if (!cold)
+		return add_time(op, cold, nr, round);
+	for (u32 i = 0; op->bits && i < unit->nr_lines; i++)
+		lines[i].var.u64 = BENCH_OLD;
+	while (nr--) {
+		evict(lines, unit->nr_lines);
+		if (!add_time(op, cold, 1, round))
+			return false;
+	}
+	return true;
+}
+
 /**
- * bench_warm - Time turns of an operation whose variable is in the cache
+ * bench_round - Time a round of operations with interrupts enabled
  * @unit:	scheme
- * @op:		operation
- * @nr:		number of turns
+ * @op:		operation of @unit
+ * @cold:	the lines are in no cache. @op must have code for that.
+ * @nr:		number of turns. A cold one is an operation in each line.
  * @round:	the time, with that of the loop itself
  *
- * The clock is read inside of the counter of cycles, which takes long on some machines.
+ * Context: Task, between bench_timing_start() and bench_timing_stop().
  *
  * Return: 0; -EAGAIN if the CPU was interrupted; -EIO if the counter of cycles is gone.
  */
-int bench_warm(const struct bench_unit *unit, const struct bench_op *op, u64 nr,
-	       struct bench_round *round)
+int bench_round(const struct bench_unit *unit, const struct bench_op *op, bool cold, u64 nr,
+		struct bench_round *round)
 {
 	unsigned long before, after;
-	struct bench_round start, end;
+	u64 slot, start;
 	bool counts;
-	u64 slot;
 
+	*round = (struct bench_round) { };
 	/* Another task would change the register of the slot. */
-	preempt_disable();
+	if (!unit->sleeps)
+		preempt_disable();
 	slot = bench_slot_begin();
-	bench_reset(unit, op);
 	before = interruptions();
-	counts = counter_read(&start.cycles);
-	start.ns = ktime_get_ns();
-	op->loop(nr, BENCH_OLD, BENCH_OLD);
-	end.ns = ktime_get_ns();
-	counts &= counter_read(&end.cycles);
+	start = ktime_get_ns();
+	counts = add_times(unit, op, cold, nr, round);
+	round->all_ns = ktime_get_ns() - start;
 	after = interruptions();
 	bench_slot_end(slot);
-	preempt_enable();
+	if (!unit->sleeps)
+		preempt_enable();
 	cond_resched();
-	round->ns = end.ns - start.ns;
-	round->cycles = end.cycles - start.cycles;
 	if (!counts)
 		return -EIO;
-	return after == before ? 0 : -EAGAIN;
+	return after - before == nr * op->interrupts ? 0 : -EAGAIN;
 }
 
 /* Which CPU it is, by the numbers that the architecture has for that */

@@ -37,9 +37,10 @@ use super::{
 struct bench_round {
     ns: u64,
     cycles: u64,
+    all_ns: u64,
 }
 
-static_assert!(size_of::<bench_round>() == 16 && core::mem::offset_of!(bench_round, cycles) == 8);
+static_assert!(size_of::<bench_round>() == 24 && core::mem::offset_of!(bench_round, all_ns) == 16);
 
 use bench_round as Round;
 
@@ -51,7 +52,9 @@ extern "C" {
     fn bench_go_on() -> i32;
     fn bench_clock_ns() -> u64;
     fn bench_clock_step_ns() -> u64;
-    fn bench_warm(unit: *const Unit, op: *const Op, nr: u64, round: *mut Round) -> i32;
+    fn bench_can_evict() -> bool;
+    fn bench_round(unit: *const Unit, op: *const Op, cold: bool, nr: u64, round: *mut Round)
+        -> i32;
     fn bench_about(buf: *mut u8, size: usize) -> i32;
 }
 
@@ -240,10 +243,27 @@ impl Drop for Pinned {
     }
 }
 
-/// An operation in one scheme, and its rounds so far.
-struct Target {
+/// An operation in one scheme.
+#[derive(Clone, Copy)]
+struct Work {
     unit: &'static Unit,
     op: &'static Op,
+    /// On lines that are in no cache.
+    cold: bool,
+}
+
+impl Work {
+    /// Whether two of them differ in the scheme alone.
+    fn same(&self, other: &Self) -> bool {
+        // SAFETY: These are static strings.
+        let names = unsafe { (name(self.op.name), name(other.op.name)) };
+        names.0 == names.1 && self.op.bits == other.op.bits && self.cold == other.cold
+    }
+}
+
+/// Work, and its rounds so far.
+struct Target {
+    work: Work,
     turns: u64,
     ns: KVVec<u64>,
     cycles: KVVec<u64>,
@@ -251,10 +271,9 @@ struct Target {
 }
 
 impl Target {
-    fn new(unit: &'static Unit, op: &'static Op, rounds: usize) -> Result<Self> {
+    fn new(work: Work, rounds: usize) -> Result<Self> {
         Ok(Target {
-            unit,
-            op,
+            work,
             turns: 1,
             ns: KVVec::with_capacity(rounds, GFP_KERNEL)?,
             cycles: KVVec::with_capacity(rounds, GFP_KERNEL)?,
@@ -265,9 +284,10 @@ impl Target {
     /// Does a round. Returns nothing if it was interrupted, or why the run must end.
     fn round(&self, pinned: &Pinned) -> Result<Option<Round>> {
         pinned.go_on()?;
-        let mut round = Round::default();
-        // SAFETY: `op` is one of the operations of `unit`. The task is pinned.
-        match unsafe { bench_warm(self.unit, self.op, self.turns, &mut round) } {
+        let (Work { unit, op, cold }, mut round) = (self.work, Round::default());
+        // SAFETY: `op` is one of the operations of `unit`, and has code for this state. The task
+        // is pinned.
+        match unsafe { bench_round(unit, op, cold, self.turns, &mut round) } {
             0 => Ok(Some(round)),
             err if err == EAGAIN.to_errno() => Ok(None),
             err => {
@@ -284,7 +304,7 @@ impl Target {
         while long < LONG_ENOUGH && self.turns < MOST_TURNS && interrupted < MOST_INTERRUPTED {
             match self.round(pinned)? {
                 None => interrupted += 1,
-                Some(round) if round.ns >= long_ns => long += 1,
+                Some(round) if round.all_ns >= long_ns => long += 1,
                 Some(_) => (long, self.turns) = (0, self.turns * 2),
             }
         }
@@ -309,25 +329,25 @@ impl Target {
     }
 
     fn row(mut self, pinned: &Pinned) -> Row {
+        let Work { unit, op, cold } = self.work;
         // SAFETY: These are static strings.
         let subject = unsafe {
             Subject {
-                scheme: name(self.unit.scheme),
-                atomics: name(bench_atomics(self.unit)),
-                op: name(self.op.name),
-                bits: self.op.bits,
-                state: "warm",
+                scheme: name(unit.scheme),
+                atomics: name(bench_atomics(unit)),
+                op: name(op.name),
+                bits: op.bits,
+                state: if cold { "cold" } else { "warm" },
             }
         };
+        let turns = self.turns * if cold { u64::from(unit.nr_lines) } else { 1 };
         Row {
             subject,
-            turns: self.turns,
+            turns,
             rounds: self.ns.len(),
             dropped: self.dropped,
-            ns: Spread::of(&mut self.ns, self.turns),
-            cycles: pinned
-                .cycles
-                .then(|| Spread::of(&mut self.cycles, self.turns)),
+            ns: Spread::of(&mut self.ns, turns),
+            cycles: pinned.cycles.then(|| Spread::of(&mut self.cycles, turns)),
         }
     }
 }
@@ -348,16 +368,23 @@ fn units() -> impl Iterator<Item = &'static Unit> {
     (0..).map_while(|index| unsafe { bench_timed_unit(index).as_ref() })
 }
 
-/// Returns the operations of a unit. The first one is the empty loop.
-fn ops(unit: &Unit) -> &'static [Op] {
+/// Returns the operations of a unit.
+fn ops(unit: &'static Unit) -> &'static [Op] {
     // SAFETY: C describes a static array of this length.
     unsafe { core::slice::from_raw_parts(unit.ops, unit.nr_ops as usize) }
 }
 
-/// Whether two operations are the same in two schemes.
-fn same(one: &Op, other: &Op) -> bool {
-    // SAFETY: These are static strings.
-    one.bits == other.bits && unsafe { name(one.name) == name(other.name) }
+/// Returns all that is timed. The empty loop is the first.
+fn works() -> impl Iterator<Item = Work> {
+    let works = |cold| {
+        units().flat_map(move |unit| ops(unit).iter().map(move |op| Work { unit, op, cold }))
+    };
+    // SAFETY: No requirements.
+    let can = |work: &Work| !work.op.run_cold.is_null() && unsafe { bench_can_evict() };
+    let states = [false, true].into_iter();
+    states
+        .flat_map(works)
+        .filter(move |work| !work.cold || can(work))
 }
 
 /// Measures everything. `add` takes the rows, one after the other.
@@ -365,17 +392,16 @@ fn measure_all(pinned: &Pinned, rounds: usize, mut add: impl FnMut(Row) -> Resul
     // SAFETY: No requirements.
     let steps_ns = ROUND_STEPS * unsafe { bench_clock_step_ns() };
     let long_ns = steps_ns.clamp(ROUND_NS, LONG_ROUND_NS);
-    let all = || units().flat_map(|unit| ops(unit).iter().map(move |op| (unit, op)));
     let mut warm = false;
 
-    for (nr, (_, op)) in all().enumerate() {
+    for (nr, first) in works().enumerate() {
         // Each operation at its first scheme.
-        if all().take(nr).any(|(_, before)| same(before, op)) {
+        if works().take(nr).any(|before| before.same(&first)) {
             continue;
         }
         let mut targets = KVec::new();
-        for (unit, op) in all().filter(|(_, other)| same(other, op)) {
-            targets.push(Target::new(unit, op, rounds)?, GFP_KERNEL)?;
+        for work in works().filter(|other| other.same(&first)) {
+            targets.push(Target::new(work, rounds)?, GFP_KERNEL)?;
         }
         if let (Some(target), false) = (targets.first(), warm) {
             // SAFETY: No requirements.
@@ -413,7 +439,7 @@ fn about() -> Result<CString> {
 impl Data {
     /// Forgets the results of the last run.
     fn start(&self, rounds: usize, cycles: bool) -> Result {
-        let (about, total) = (about()?, units().map(|unit| ops(unit).len()).sum());
+        let (about, total) = (about()?, works().count());
         let mut results = self.results.lock();
         results.about = Some(about);
         results.rows = KVec::new();
@@ -506,14 +532,14 @@ fn show_table(data: &Data, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         results.total
     ))?;
     f.write_str(
-        "scheme     atomics  operation    bits state rounds dropped     min ns  median ns  \
+        "scheme     atomics  operation         bits state rounds dropped     min ns  median ns  \
          spread ns min cycles\n",
     )?;
     for row in &results.rows {
         let subject = &row.subject;
         let text = |name: &'static CStr| name.to_str().map_err(|_| fmt::Error);
         f.write_fmt(fmt!(
-            "{:<10} {:<8} {:<12} {:>4} {:<5} {:>6} {:>7} ",
+            "{:<10} {:<8} {:<17} {:>4} {:<5} {:>6} {:>7} ",
             text(subject.scheme)?,
             text(subject.atomics)?,
             text(subject.op)?,

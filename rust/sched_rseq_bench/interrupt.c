@@ -37,6 +37,29 @@ static void bench_irq(struct irq_work *irq_work)
 
 static struct irq_work bench_irq_work = IRQ_WORK_INIT_HARD(bench_irq);
 
+/* An interrupt that the CPU sends to itself, until it has returned */
+static void self_ipi_loop(u64 nr, u64 old, u64 new)
+{
+	do {
+		irq_work_queue(&bench_irq_work);
+		while (irq_work_is_busy(&bench_irq_work))
+			cpu_relax();
+	} while (--nr);
+}
+
+static const struct bench_op self_ipi_op = {
+	.name = "self_ipi",
+	.interrupts = 1,
+	.loop = self_ipi_loop,
+};
+
+const struct bench_unit bench_self_ipi = {
+	.name = "self_ipi",
+	.scheme = "kernel",
+	.nr_ops = 1,
+	.ops = &self_ipi_op,
+};
+
 int bench_interrupt_start(void)
 {
 	worker = kthread_run_worker_on_cpu(raw_smp_processor_id(), 0, "bench/%u");
@@ -326,7 +349,8 @@ u32 bench_searches(struct bench_search *searches, u32 nr)
 #ifdef CONFIG_SCHED_RSEQ_PLAIN
 
 /* No bit is set, as for an exit that hit no plain section. */
-unsigned long bench_filter[BITS_TO_LONGS(SCHED_RSEQ_FILTER_BITS)];
+unsigned long bench_filter[BITS_TO_LONGS(SCHED_RSEQ_FILTER_BITS)] __aligned(BENCH_LINE_SIZE);
+static_assert(sizeof(bench_filter) >= BENCH_NR_LINES * BENCH_LINE_SIZE);
 
 /* Not inline, so that each turn has to find the filter. */
 static noinline void look(struct pt_regs *regs, unsigned int old_cpu)
@@ -346,6 +370,42 @@ u64 bench_filter_ns(void)
 
 	return turn_ns(engine_ns(look, &regs, &none, 0) - engine_ns(no_engine, &regs, &none, 0));
 }
+
+static void filter_loop(u64 nr, u64 old, u64 new)
+{
+	struct pt_regs regs = {};
+
+	do {
+		look(&regs, 0);
+	} while (--nr);
+}
+
+/* Look up an address in each line of the filter. */
+static void filter_cold(u64 old, u64 new)
+{
+	struct pt_regs regs = {};
+
+	for (unsigned long i = 0; i < BENCH_NR_LINES; i++) {
+		instruction_pointer_set(&regs, i * BENCH_LINE_SIZE * BITS_PER_BYTE <<
+					       SCHED_RSEQ_FILTER_SHIFT);
+		look(&regs, 0);
+	}
+}
+
+static const struct bench_op filter_op = {
+	.name = "filter",
+	.loop = filter_loop,
+	.cold = filter_cold,
+};
+
+const struct bench_unit bench_exit = {
+	.name = "exit",
+	.scheme = "kernel",
+	.nr_lines = BENCH_NR_LINES,
+	.lines = (struct bench_line *)bench_filter,
+	.nr_ops = 1,
+	.ops = &filter_op,
+};
 
 #else
 

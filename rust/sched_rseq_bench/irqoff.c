@@ -9,7 +9,6 @@
 #define BENCH_SCHEME		"irq-off"
 #define BENCH_VAR		bench_var
 #define BENCH_PTR		union bench_var __percpu *
-#define BENCH_FIXED		NULL
 
 #define BENCH_READ(bits, p)		this_cpu_generic_read((p)->u##bits)
 #define BENCH_WRITE(bits, p, val)	this_cpu_generic_to_op((p)->u##bits, val, =)

@@ -22,7 +22,6 @@
 #endif
 #define BENCH_VAR		bench_var
 #define BENCH_PTR		union bench_var __percpu *
-#define BENCH_FIXED		NULL
 
 #define BENCH_READ(bits, p)		this_cpu_read((p)->u##bits)
 #define BENCH_WRITE(bits, p, val)	this_cpu_write((p)->u##bits, val)

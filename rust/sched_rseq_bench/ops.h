@@ -5,13 +5,20 @@
  *   BENCH_UNIT			prefix of the names of functions
  *   BENCH_SCHEME		name of the scheme in reports
  *   BENCH_VAR, BENCH_PTR	the variable, and the type of its address
- *   BENCH_FIXED		its address, or NULL if it is a per-CPU variable
+ *   BENCH_FIXED, BENCH_FIXED_LINES	addresses of a variable and of lines that are no
+ *				per-CPU variables
  *   BENCH_READ(bits, p) and so on: the operations on the variable at p
  */
 #include <linux/args.h>
 #include <linux/stringify.h>
 
 #include "bench.h"
+
+#ifndef BENCH_FIXED
+#define BENCH_FIXED		NULL
+#define BENCH_FIXED_LINES	NULL
+#define BENCH_LINES		bench_lines
+#endif
 
 /* On s390 an operation overwrites the register with the address. */
 #ifdef CONFIG_S390
@@ -39,20 +46,40 @@ static noinline void BENCH_FN(name##_once)(u64 old, u64 new)		\
 	__VA_ARGS__;							\
 }
 
-#define BENCH_FNS(name, ...)						\
-BENCH_LOOP(name, __VA_ARGS__)						\
-BENCH_ONCE(name, __VA_ARGS__)
+/* @access: the operation on the variable at @p */
+#define BENCH_COLD(name, access)					\
+static noinline void BENCH_FN(name##_cold)(u64 old, u64 new)		\
+{									\
+	for (unsigned int i = 0; i < BENCH_NR_LINES; i++) {		\
+		BENCH_PTR p = &BENCH_LINES[i].var;			\
+		access;							\
+	}								\
+}
+
+#define BENCH_DO_read(bits, p)		BENCH_USE(BENCH_READ(bits, p))
+#define BENCH_DO_write(bits, p)		BENCH_WRITE(bits, p, 1)
+#define BENCH_DO_add(bits, p)		BENCH_ADD(bits, p, 1)
+#define BENCH_DO_add_return(bits, p)	BENCH_USE(BENCH_ADD_RETURN(bits, p, 1))
+#define BENCH_DO_and(bits, p)		BENCH_AND(bits, p, ~(u##bits)1)
+#define BENCH_DO_or(bits, p)		BENCH_OR(bits, p, 4)
+#define BENCH_DO_xchg(bits, p)		BENCH_USE(BENCH_XCHG(bits, p, 1))
+#define BENCH_DO_cmpxchg(bits, p)					\
+	BENCH_USE(BENCH_CMPXCHG(bits, p, (u##bits)old, (u##bits)new))
+
+#define BENCH_FNS(name, bits)						\
+BENCH_LOOP(name##_##bits, BENCH_DO_##name(bits, &BENCH_VAR))		\
+BENCH_ONCE(name##_##bits, BENCH_DO_##name(bits, &BENCH_VAR))		\
+BENCH_COLD(name##_##bits, BENCH_DO_##name(bits, p))
 
 #define BENCH_ALL_FNS(bits)						\
-BENCH_FNS(read_##bits, BENCH_USE(BENCH_READ(bits, &BENCH_VAR)))		\
-BENCH_FNS(write_##bits, BENCH_WRITE(bits, &BENCH_VAR, 1))		\
-BENCH_FNS(add_##bits, BENCH_ADD(bits, &BENCH_VAR, 1))			\
-BENCH_FNS(add_return_##bits, BENCH_USE(BENCH_ADD_RETURN(bits, &BENCH_VAR, 1))) \
-BENCH_FNS(and_##bits, BENCH_AND(bits, &BENCH_VAR, ~(u##bits)1))		\
-BENCH_FNS(or_##bits, BENCH_OR(bits, &BENCH_VAR, 4))			\
-BENCH_FNS(xchg_##bits, BENCH_USE(BENCH_XCHG(bits, &BENCH_VAR, 1)))	\
-BENCH_FNS(cmpxchg_##bits,						\
-	  BENCH_USE(BENCH_CMPXCHG(bits, &BENCH_VAR, (u##bits)old, (u##bits)new)))
+BENCH_FNS(read, bits)							\
+BENCH_FNS(write, bits)							\
+BENCH_FNS(add, bits)							\
+BENCH_FNS(add_return, bits)						\
+BENCH_FNS(and, bits)							\
+BENCH_FNS(or, bits)							\
+BENCH_FNS(xchg, bits)							\
+BENCH_FNS(cmpxchg, bits)
 
 /*
  * The code besides the operation. A loop keeps the address in a register, or copies
@@ -60,6 +87,7 @@ BENCH_FNS(cmpxchg_##bits,						\
  */
 BENCH_LOOP(nothing, ({ BENCH_PTR p = &BENCH_VAR; BENCH_ADDRESS(p); }))
 BENCH_ONCE(nothing, barrier())
+BENCH_COLD(nothing, BENCH_ADDRESS(p))
 
 BENCH_ALL_FNS(32)
 BENCH_ALL_FNS(64)
@@ -71,6 +99,7 @@ BENCH_ALL_FNS(64)
 		.after = _after,					\
 		.loop = BENCH_FN(_name##_##_bits##_loop),		\
 		.once = BENCH_FN(_name##_##_bits##_once),		\
+		.cold = BENCH_FN(_name##_##_bits##_cold),		\
 	}
 
 #define BENCH_OPS(bits)							\
@@ -89,6 +118,7 @@ static const struct bench_op ops[] = {
 		.after = BENCH_OLD,
 		.loop = BENCH_FN(nothing_loop),
 		.once = BENCH_FN(nothing_once),
+		.cold = BENCH_FN(nothing_cold),
 	},
 	BENCH_OPS(32),
 	BENCH_OPS(64),
@@ -103,7 +133,9 @@ const struct bench_unit CONCATENATE(bench_, BENCH_UNIT) = {
 #ifdef BENCH_LLSC_ONLY
 	.llsc_only = true,
 #endif
+	.nr_lines = BENCH_NR_LINES,
 	.fixed = BENCH_FIXED,
+	.lines = BENCH_FIXED_LINES,
 	.nr_ops = ARRAY_SIZE(ops),
 	.ops = ops,
 };

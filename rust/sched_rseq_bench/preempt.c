@@ -10,7 +10,6 @@
 #define BENCH_SCHEME		"preempt"
 #define BENCH_VAR		bench_var
 #define BENCH_PTR		union bench_var __percpu *
-#define BENCH_FIXED		NULL
 
 /* @access: an expression with the address @ptr in it */
 #define PREEMPT_OP(p, ptr, access)					\

@@ -17,7 +17,6 @@
 #define BENCH_SCHEME		"refresh"
 #define BENCH_VAR		bench_var
 #define BENCH_PTR		union bench_var __percpu *
-#define BENCH_FIXED		NULL
 
 /*
  * Like get_current(), from a register that no other code uses while interrupts are

@@ -38,12 +38,14 @@ module! {
 struct Op {
     name: *const c_char,
     bits: u32,
+    interrupts: u32,
     after: u64,
     run_loop: *const (),
     run_once: *const (),
+    run_cold: *const (),
 }
 
-static_assert!(size_of::<Op>() == 40 && core::mem::offset_of!(Op, run_once) == 32);
+static_assert!(size_of::<Op>() == 48 && core::mem::offset_of!(Op, run_cold) == 40);
 
 /// The layout of `struct bench_unit` of bench.h.
 #[repr(C)]
@@ -52,12 +54,15 @@ struct Unit {
     scheme: *const c_char,
     lse_only: bool,
     llsc_only: bool,
+    sleeps: bool,
+    nr_lines: u32,
     fixed: *const (),
+    lines: *const (),
     nr_ops: u32,
     ops: *const Op,
 }
 
-static_assert!(size_of::<Unit>() == 48 && core::mem::offset_of!(Unit, ops) == 40);
+static_assert!(size_of::<Unit>() == 56 && core::mem::offset_of!(Unit, ops) == 48);
 
 /// The layout of `struct bench_search` of bench.h.
 #[repr(C)]
