@@ -19,6 +19,9 @@ const FORMAT: u64 = 1;
 /// The empty loop.
 const NOTHING: &str = "nothing";
 
+/// Instead of a scheme: what contains per-CPU operations of the kernel.
+const KERNEL: &str = "kernel";
+
 /// Microarchitectures of arm64, by implementer and part, with the names of asm/cputype.h.
 const PARTS: [(u64, u64, &str); 29] = [
     (0x41, 0xd03, "Cortex-A53"),
@@ -248,12 +251,14 @@ impl Machine {
         ))
     }
 
-    fn columns(&self, state: &str) -> Vec<Column> {
+    /// The columns of a table: the schemes, or what the kernel does by its own scheme.
+    fn columns(&self, state: &str, kernel: bool) -> Vec<Column> {
         let mut columns: Vec<_> = self
             .numbers
             .iter()
             .filter(|number| number.what.state == state)
             .map(|number| number.column.clone())
+            .filter(|column| (column.scheme == KERNEL) == kernel)
             .collect();
         columns.sort();
         columns.dedup();
@@ -307,26 +312,27 @@ fn table(
     out: &mut String,
     machine: &Machine,
     state: &str,
+    columns: &[Column],
     unit: impl Fn(&Number) -> Option<&Spread>,
 ) {
-    let columns = machine.columns(state);
     let mut rows: Vec<&What> = Vec::new();
     for number in &machine.numbers {
-        if number.what.state == state && !rows.contains(&&number.what) {
+        let shown = number.what.state == state && columns.contains(&number.column);
+        if shown && !rows.contains(&&number.what) {
             rows.push(&number.what);
         }
     }
     let _ = write!(out, "<table>\n<tr><th>operation</th>");
     for Column {
         scheme, atomics, ..
-    } in &columns
+    } in columns
     {
         let _ = write!(out, "<th>{}<br>{}</th>", escape(scheme), escape(atomics));
     }
     let _ = writeln!(out, "</tr>");
     for what in rows {
         let _ = write!(out, "<tr><th>{}</th>", escape(&operation(what)));
-        for column in &columns {
+        for column in columns {
             let number = machine.get(what, column);
             let _ = match number.and_then(|number| Some((number, unit(number)?))) {
                 None => write!(out, "<td>-</td>"),
@@ -352,7 +358,7 @@ fn table(
 
 /// Draws the operations of 8 bytes.
 fn chart(machine: &Machine) -> Result<Option<String>> {
-    let columns = machine.columns("warm");
+    let columns = machine.columns("warm", false);
     let groups = names::OPS.map(|op| {
         let what = What {
             state: "warm".to_owned(),
@@ -392,7 +398,8 @@ fn page(machines: &[Machine]) -> Result<String> {
          has the median of all rounds. Below it are the minimum and the spread, the difference \
          of the rounds at 90 and 10 percent. Each is of one turn of a loop, with the loop itself. \
          Rounds in which the kernel counted an interrupt were dropped. What a hypervisor or \
-         firmware took is in the rounds.</p>\n"
+         firmware took is in the rounds. Cold means that the line of the variable was in no cache. \
+         Paths of the kernel have the scheme of the kernel, which is the mode below.</p>\n"
     );
     if machines.len() > 1 {
         let _ = writeln!(out, "<ul>");
@@ -420,12 +427,24 @@ fn page(machines: &[Machine]) -> Result<String> {
             let _ = writeln!(out, "<h3>Nanoseconds, 8 bytes, warm, median</h3>\n{svg}");
         }
         let states: BTreeSet<_> = machine.numbers.iter().map(|n| &*n.what.state).collect();
-        for state in states {
-            let _ = writeln!(out, "<h3>Nanoseconds, {state}</h3>");
-            table(&mut out, machine, state, |number| Some(&number.ns));
-            if machine.about["cycles"] == "1" {
-                let _ = writeln!(out, "<h3>Cycles, {state}</h3>");
-                table(&mut out, machine, state, |number| number.cycles.as_ref());
+        // Warm comes first.
+        for state in states.into_iter().rev() {
+            for kernel in [false, true] {
+                let columns = machine.columns(state, kernel);
+                if columns.is_empty() {
+                    continue;
+                }
+                let of = if kernel { ", paths of this kernel" } else { "" };
+                let _ = writeln!(out, "<h3>Nanoseconds, {state}{of}</h3>");
+                table(&mut out, machine, state, &columns, |number| {
+                    Some(&number.ns)
+                });
+                if machine.about["cycles"] == "1" {
+                    let _ = writeln!(out, "<h3>Cycles, {state}{of}</h3>");
+                    table(&mut out, machine, state, &columns, |number| {
+                        number.cycles.as_ref()
+                    });
+                }
             }
         }
     }
@@ -450,10 +469,12 @@ mod tests {
     use super::*;
 
     const LOG: &str = "\
-[    3.6] srseq: rows machine format=1 arch=arm64 cpu=0x413fd0c1 on=1 machine=Acme_<1> kvm=0 clock=arch_sys_counter governor=none kernel=7.3.4 mode=plain config=60d4 rounds=5 cycles=1 numbers=3/3\r
+[    3.6] srseq: rows machine format=1 arch=arm64 cpu=0x413fd0c1 on=1 machine=Acme_<1> kvm=0 clock=arch_sys_counter governor=none kernel=7.3.4 mode=plain config=60d4 rounds=5 cycles=1 numbers=5/5\r
 [    3.7] srseq: rows number scheme=preempt atomics=lse op=nothing bits=0 state=warm turns=65536 rounds=5 dropped=0 min_ns=1.224 median_ns=1.225 spread_ns=0.002 min_cycles=3.000 median_cycles=3.100 spread_cycles=0.200\r
 [    3.7] srseq: rows number scheme=preempt atomics=lse op=add bits=64 state=warm turns=4096 rounds=5 dropped=1 min_ns=14.460 median_ns=16.000 spread_ns=0.032 min_cycles=30.000 median_cycles=31.000 spread_cycles=0.000\r
 [    3.7] srseq: rows number scheme=plain atomics=lse op=add bits=64 state=warm turns=4096 rounds=5 dropped=0 min_ns=3.000 median_ns=4.000 spread_ns=0.010 min_cycles=9.000 median_cycles=9.000 spread_cycles=0.000\r
+[    3.7] srseq: rows number scheme=plain atomics=lse op=add bits=64 state=cold turns=1024 rounds=5 dropped=0 min_ns=90.000 median_ns=91.000 spread_ns=0.010 min_cycles=270.000 median_cycles=271.000 spread_cycles=0.000\r
+[    3.7] srseq: rows number scheme=kernel atomics=lse op=self_ipi bits=0 state=warm turns=64 rounds=5 dropped=0 min_ns=700.000 median_ns=710.000 spread_ns=0.010 min_cycles=2100.000 median_cycles=2101.000 spread_cycles=0.000\r
 ";
 
     fn html(log: &str) -> String {
@@ -472,6 +493,10 @@ mod tests {
             "<tr><th>the loop alone</th><td>1.23<small>from 1.22, spread 0.00</small></td>\
              <td>-</td></tr>",
             "<h3>Cycles, warm</h3>",
+            "<h3>Nanoseconds, cold</h3>",
+            "<td>91.00<small>from 90.00, spread 0.01</small></td>",
+            "<h3>Nanoseconds, warm, paths of this kernel</h3>\n<table>\n\
+             <tr><th>operation</th><th>kernel<br>lse</th></tr>\n<tr><th>self ipi</th>",
             "<td>31.00<small>from 30.00, spread 0.00</small></td>",
             "<svg ",
         ] {
@@ -523,8 +548,8 @@ mod tests {
             let error = parse(&LOG.replacen(from, to, 1), "").err();
             format!("{:#}", error.expect("it was accepted"))
         };
-        assert!(error("numbers=3/3", "numbers=2/3").ends_with("ended at number 2 of 3"));
-        assert!(error("numbers=3/3", "numbers=4/4").contains("there are 3 numbers, and not 4/4"));
+        assert!(error("numbers=5/5", "numbers=2/5").ends_with("ended at number 2 of 5"));
+        assert!(error("numbers=5/5", "numbers=6/6").contains("there are 5 numbers, and not 6/6"));
         assert!(error("format=1", "format=2").ends_with("this program knows 1"));
         assert!(error("min_ns=1.224", "min_ns=x").contains("min_ns=x is no number"));
         assert!(error("min_cycles=3.000", "").ends_with("no min_cycles="));
