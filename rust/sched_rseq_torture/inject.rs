@@ -10,6 +10,9 @@
 //! of a normal one that does the operations, with a handler that fails or not, and the way back of
 //! a normal event that has hit the task.
 //!
+//! An updater on another CPU has additions fail, and waits for a grace period, while the task is
+//! preempted, is moved to the CPU of the updater, or goes on.
+//!
 //! `cells` has two numbers: the cells that were hit, and all cells. A cell is an instruction of a
 //! section and one of the three ways.
 
@@ -67,12 +70,15 @@ const SDEI_MASKED: u32 = NR_EVENTS as u32;
 const NMI_MASKED: u32 = 2 * NR_EVENTS as u32;
 const CRITICAL_HANDLER: u32 = 3 * NR_EVENTS as u32;
 const CRITICAL_RETURN: u32 = CRITICAL_HANDLER + 2;
+const GRACE_PREEMPTED: u32 = 4 * NR_EVENTS as u32;
+const GRACE_MOVED: u32 = GRACE_PREEMPTED + 1;
 
 extern "C" {
     fn srt_start(first_event: u32) -> i32;
     fn srt_stop();
     fn srt_nr_ops() -> u32;
     fn srt_first_exact_op() -> u32;
+    fn srt_has_updater(op: u32) -> bool;
     fn srt_op(op: u32) -> *const Op;
     fn srt_add_ns() -> u64;
     fn srt_shoot(shot: *mut Shot) -> i32;
@@ -121,7 +127,7 @@ impl Shot {
             // The task had left this CPU when the value was read, so the value must not have
             // changed.
             lost += distance(self.home_end, self.home_preempt).min(1);
-        } else {
+        } else if self.event != GRACE_MOVED {
             lost += distance(self.away_end, 0).min(1);
         }
         let odd = self.home_end & u64::from(effect == SWAPS);
@@ -342,7 +348,7 @@ impl Session {
             lost_by_way[i as usize % NR_EVENTS] = lost;
             tally.add(&Tally {
                 shots: 1,
-                migrated: u64::from(shot.event == MIGRATE),
+                migrated: u64::from([MIGRATE, GRACE_MOVED].contains(&shot.event)),
                 ops: shot.ops,
                 lost,
                 lost_by_way,
@@ -382,6 +388,7 @@ pub(crate) fn run(torture_type: Type, shots: u32, delay_ns: u32) -> Result<Matri
         Way::Inject => (0, "preempted moved interrupted"),
         Way::Nmi => (NMI_MASKED, "masked enabled nested"),
         Way::Critical => (CRITICAL_HANDLER, "handler failed return"),
+        Way::Grace => (GRACE_PREEMPTED, "preempted moved remote"),
         _ => (SDEI_MASKED, "masked enabled failed"),
     };
     let events = [SDEI_MASKED, CRITICAL_HANDLER]
@@ -400,11 +407,21 @@ pub(crate) fn run(torture_type: Type, shots: u32, delay_ns: u32) -> Result<Matri
         (None, Way::Sdei | Way::Critical) => (0..nr_ops, nr_exact),
         (None, _) => (0..nr_ops, 0),
     };
+    let mut all = KVec::new();
+    for op in Iterator::chain(ops, first_exact..first_exact + exact) {
+        // SAFETY: Takes any number.
+        if torture_type.way != Way::Grace || unsafe { srt_has_updater(op) } {
+            all.push(op, GFP_KERNEL)?;
+        }
+    }
     // The exact operations bear the loss of a register, which is one of the mistakes.
-    let op = if torture_type.way == Way::Exact {
-        first_exact
-    } else {
-        0
+    let op = match (torture_type.way, all.first()) {
+        (Way::Grace, None) => {
+            pr_err!("torture_type=grace needs CONFIG_PERCPU_SECTIONS, and a fault that adds\n");
+            return Err(ENODEV);
+        }
+        (Way::Grace | Way::Exact, Some(&first)) => first,
+        _ => 0,
     };
     let delays_ns = match (delay_ns, torture_type.way) {
         (0, Way::Critical) => {
@@ -421,7 +438,7 @@ pub(crate) fn run(torture_type: Type, shots: u32, delay_ns: u32) -> Result<Matri
         operations: KVec::new(),
     };
 
-    for op in Iterator::chain(ops, first_exact..first_exact + exact) {
+    for op in all {
         let (tally, cells) = session.torture(op, shots, &delays_ns)?;
         total.add(&tally);
         matrix.operations.push(cells, GFP_KERNEL)?;

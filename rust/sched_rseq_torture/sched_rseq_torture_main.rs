@@ -8,6 +8,7 @@
 //! * `sdei` has firmware interrupt the task ([`inject`], arm64), `exact` does that with the
 //!   operations that check all registers only, and `critical` has a critical event of firmware
 //!   interrupt a normal one;
+//! * `grace` has an updater wait for a grace period ([`inject`], conditional additions);
 //! * `ops` has threads, interrupts, moves and CPU hotplug use the same variables ([`threads`]);
 //! * each of them with `-` and the name of a fault uses a broken operation (fault.h).
 //!
@@ -219,6 +220,7 @@ enum Way {
     Sdei,
     Nmi,
     Critical,
+    Grace,
     Exact,
     Threads,
 }
@@ -246,6 +248,7 @@ impl Type {
             "sdei" => Way::Sdei,
             "nmi" => Way::Nmi,
             "critical" => Way::Critical,
+            "grace" => Way::Grace,
             "exact" => Way::Exact,
             "ops" => Way::Threads,
             _ => return Self::unknown(text),
@@ -282,7 +285,7 @@ impl Type {
     }
 
     fn unknown(text: &str) -> Result<Self> {
-        pr_err!("torture_type={text} is not known; it is inject, sdei, critical, nmi, exact or ops, or one of them with:\n");
+        pr_err!("torture_type={text} is not known; it is inject, sdei, critical, nmi, grace, exact or ops, or one of them with:\n");
         for fault in Self::faults() {
             pr_err!("  -{fault}\n");
         }

@@ -22,6 +22,8 @@
 /* Bounds a shot whose timer does not fire, and a handler that waits for a timer. */
 #define MAX_OPS		(1ULL << 22)
 #define MAX_WAIT_NS	1000000
+/* The same for a worker that waits for an updater */
+#define MAX_GRACE_NS	NSEC_PER_SEC
 
 /* Tests whether cmpxchg128 is a section. */
 #if defined(system_has_cmpxchg128) && !defined(__PERCPU_RSEQ_NO_CMPXCHG128)
@@ -43,6 +45,9 @@ static struct {
 	int			home, away;
 	struct kthread_worker	*worker;
 	struct kthread_work	work;
+	/* NULL if no shot has an updater */
+	struct kthread_worker	*updater;
+	struct kthread_work	update;
 	struct hrtimer		timer, nested_timer;
 	struct tasklet_struct	tasklet;
 	struct task_struct	*task;
@@ -56,6 +61,7 @@ static struct {
 	/* The interrupted operation is the last one. */
 	bool			enough;
 	bool			nested;
+	bool			updated;
 	bool			has_nmis;
 } srt;
 
@@ -69,12 +75,36 @@ static void srt_leave_bit(u32 op, struct srt_other *other);
  */
 static void srt_preempt(struct kthread_work *work)
 {
+	u64 end = ktime_get_ns() + MAX_GRACE_NS;
+
 	srt.shot->home_preempt = srt_value(srt.shot->op, srt.home);
-	if (srt.shot->event == SRT_MIGRATE)
+	switch (srt.shot->event) {
+	case SRT_GRACE_PREEMPTED:
+		kthread_queue_work(srt.updater, &srt.update);
+		while (!READ_ONCE(srt.updated) && ktime_get_ns() < end)
+			cpu_relax();
+		break;
+	case SRT_GRACE_MOVED:
+		kthread_queue_work(srt.updater, &srt.update);
+		fallthrough;
+	case SRT_MIGRATE:
 		WARN_ON_ONCE(set_cpus_allowed_ptr(srt.task, cpumask_of(srt.away)));
-	else
+		break;
+	default:
 		srt_do_one(srt.shot->op, &srt.outer);
-	WRITE_ONCE(srt.enough, true);
+	}
+	/* The updater may have ended the shot already. */
+	if (srt.shot->event != SRT_GRACE_MOVED)
+		WRITE_ONCE(srt.enough, true);
+}
+
+/* Runs on the away CPU, and may sleep. */
+static void srt_update(struct kthread_work *work)
+{
+	srt_close_and_wait();
+	WRITE_ONCE(srt.updated, true);
+	if (srt.shot->event != SRT_GRACE_PREEMPTED)
+		WRITE_ONCE(srt.enough, true);
 }
 
 /* If the interrupt hit another section than one of the loop, it is no cell. */
@@ -98,6 +128,8 @@ static enum hrtimer_restart srt_timer(struct hrtimer *timer)
 	} else if (srt.shot->event == SRT_INTERRUPT) {
 		srt_do_one(srt.shot->op, &srt.inner);
 		tasklet_hi_schedule(&srt.tasklet);
+	} else if (srt.shot->event == SRT_GRACE_REMOTE) {
+		kthread_queue_work(srt.updater, &srt.update);
 	} else {
 		kthread_queue_work(srt.worker, &srt.work);
 	}
@@ -328,6 +360,12 @@ const struct srt_op *srt_op(unsigned int op)
 	return op < ARRAY_SIZE(srt_ops) ? &srt_ops[op].op : NULL;
 }
 
+/* Return whether an updater can have an operation fail, and wait until none succeeds. */
+bool srt_has_updater(unsigned int op)
+{
+	return op < ARRAY_SIZE(srt_ops) && srt_ops[op].data && srt_ops[op].data->has_updater;
+}
+
 /* Leave a bit that the interrupted section has not seen, after any number of operations. */
 static void srt_leave_bit(u32 op, struct srt_other *other)
 {
@@ -541,7 +579,12 @@ static void srt_phase(u32 nr)
 static bool srt_is_sdei(u32 event)
 {
 	return (event >= SRT_SDEI_MASKED && event < SRT_NR_SDEI_EVENTS) ||
-		event >= SRT_CRITICAL_HANDLER;
+		(event >= SRT_CRITICAL_HANDLER && event < SRT_NR_CRITICAL_EVENTS);
+}
+
+static bool srt_is_grace(u32 event)
+{
+	return event >= SRT_GRACE_PREEMPTED;
 }
 
 static bool srt_is_nmi(u32 event)
@@ -611,6 +654,7 @@ int srt_shoot(struct srt_shot *shot)
 	srt.inner = (struct srt_other){};
 	srt.replaced = 0;
 	WRITE_ONCE(srt.nested, false);
+	WRITE_ONCE(srt.updated, false);
 	WRITE_ONCE(srt.enough, false);
 
 	start = ktime_get();
@@ -635,6 +679,8 @@ int srt_shoot(struct srt_shot *shot)
 	tasklet_kill(&srt.tasklet);
 	hrtimer_cancel(&srt.nested_timer);
 	kthread_flush_worker(srt.worker);
+	if (srt.updater)
+		kthread_flush_worker(srt.updater);
 
 	shot->outer = srt.outer.done;
 	shot->inner = srt.inner.done;
@@ -650,6 +696,8 @@ int srt_shoot(struct srt_shot *shot)
 	if (!srt.enough)
 		return -ETIMEDOUT;
 	if ((shot->event == SRT_INTERRUPT || shot->event == SRT_NMI_NESTED) && !srt.nested)
+		return -ETIMEDOUT;
+	if (srt_is_grace(shot->event) && !srt.updated)
 		return -ETIMEDOUT;
 	return 0;
 }
@@ -681,19 +729,32 @@ int srt_start(u32 first_event)
 	srt.has_nmis = srt_is_nmi(first_event);
 
 	worker = kthread_run_worker_on_cpu(srt.home, 0, "srt/%u");
-	if (IS_ERR(worker)) {
-		if (srt.has_nmis)
-			srt_nmi_stop();
-		return PTR_ERR(worker);
-	}
+	if (IS_ERR(worker))
+		goto no_worker;
 	sched_set_fifo(worker->task);
 	srt.worker = worker;
 	kthread_init_work(&srt.work, srt_preempt);
+	srt.updater = NULL;
+	if (srt_is_grace(first_event)) {
+		worker = kthread_run_worker_on_cpu(srt.away, 0, "srt_updater/%u");
+		if (IS_ERR(worker))
+			goto no_updater;
+		sched_set_fifo(worker->task);
+		srt.updater = worker;
+		kthread_init_work(&srt.update, srt_update);
+	}
 	tasklet_setup(&srt.tasklet, srt_tasklet);
 	hrtimer_setup(&srt.timer, srt_timer, CLOCK_MONOTONIC, HRTIMER_MODE_REL_PINNED_HARD);
 	hrtimer_setup(&srt.nested_timer, srt_nested_timer, CLOCK_MONOTONIC,
 		      HRTIMER_MODE_REL_PINNED_HARD);
 	return 0;
+
+no_updater:
+	kthread_destroy_worker(srt.worker);
+no_worker:
+	if (srt.has_nmis)
+		srt_nmi_stop();
+	return PTR_ERR(worker);
 }
 
 /**
@@ -703,6 +764,8 @@ void srt_stop(void)
 {
 	if (srt.has_nmis)
 		srt_nmi_stop();
+	if (srt.updater)
+		kthread_destroy_worker(srt.updater);
 	kthread_destroy_worker(srt.worker);
 	set_cpus_allowed_ptr(current, cpu_possible_mask);
 }

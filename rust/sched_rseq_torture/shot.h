@@ -42,6 +42,11 @@ enum srt_event {
 	SRT_CRITICAL_HANDLER = SRT_NR_NMI_EVENTS, /* the normal event's handler, in place of the task */
 	SRT_CRITICAL_FAILED,		/* the same, and the critical event's handler fails */
 	SRT_CRITICAL_RETURN,		/* the way back of the normal event, which hit the task */
+	SRT_NR_CRITICAL_EVENTS,
+	/* Another three: an updater waits for a grace period. The task */
+	SRT_GRACE_PREEMPTED = SRT_NR_CRITICAL_EVENTS, /* is preempted until it has waited */
+	SRT_GRACE_MOVED,		/* is moved to the CPU of the updater */
+	SRT_GRACE_REMOTE,		/* goes on, on another CPU than the updater */
 };
 
 /**
@@ -129,6 +134,7 @@ int srt_start(u32 first_event);
 void srt_stop(void);
 unsigned int srt_nr_ops(void);
 unsigned int srt_first_exact_op(void);
+bool srt_has_updater(unsigned int op);
 const struct srt_op *srt_op(unsigned int op);
 u64 srt_add_ns(void);
 int srt_shoot(struct srt_shot *shot);

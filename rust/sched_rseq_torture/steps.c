@@ -8,11 +8,13 @@
  *
  * Other contexts also close a CPU's stacks, or the counters: they set the flag, or the
  * word, and note the value. While it is set, no operation may succeed. The task that
- * finds it set compares the value, and opens again.
+ * finds it set compares the value, and opens again. An updater on another CPU waits for
+ * a grace period before it notes the value.
  */
 
 #include <linux/percpu.h>
 #include <linux/percpu_sections.h>
+#include <linux/rcupdate.h>
 #include <linux/types.h>
 
 #include "shot.h"
@@ -178,20 +180,38 @@ static u64 srt_counters_value(void)
 	return sum;
 }
 
+static void srt_set_words(void)
+{
+	WRITE_ONCE(srt_zero, 2);
+	WRITE_ONCE(srt_set, ~(u64)WORD_SET);
+	WRITE_ONCE(srt_clear, WORD_CLEAR & 0x10);
+}
+
 static u64 srt_other_counter(void)
 {
 	if (srt_turn++ % 3)
 		return this_cpu_add_if_zero(srt_steps.counter, 1, srt_zero);
 	if (!srt_closed) {
-		WRITE_ONCE(srt_zero, 2);
-		WRITE_ONCE(srt_set, ~(u64)WORD_SET);
-		WRITE_ONCE(srt_clear, WORD_CLEAR & 0x10);
+		srt_set_words();
 		barrier();
 		srt_closed_value = srt_counters_value();
 		barrier();
 		srt_closed = true;
 	}
 	return 0;
+}
+
+/*
+ * Close the counters as an updater does: after the grace period no addition may come
+ * any more. It is expedited, so an IPI ends it on a CPU that is in no section.
+ */
+void srt_close_and_wait(void)
+{
+	srt_set_words();
+	synchronize_rcu_expedited();
+	srt_closed_value = srt_counters_value();
+	/* The task that opens the counters sees the value. */
+	smp_store_release(&srt_closed, true);
 }
 
 /*
@@ -216,7 +236,8 @@ static u64 srt_open_counters(void)
 {
 	u64 bad;
 
-	if (!READ_ONCE(srt_closed))
+	/* Pairs with srt_close_and_wait(). */
+	if (!smp_load_acquire(&srt_closed))
 		return 0;
 	bad = srt_counters_value() != srt_closed_value;
 	WRITE_ONCE(srt_zero, 0);
@@ -246,6 +267,7 @@ const struct srt_data srt_counter_data = {
 	.value = srt_counter_value,
 	.spilt = srt_spilt,
 	.other = srt_other_counter,
+	.has_updater = true,
 };
 
 /* A loop of an operation. The statement counts in sum what it added. */

@@ -17,12 +17,14 @@ struct srt_shot;
  * @value:	return the value of the copy of a CPU
  * @spilt:	return how many guards of the copy of a CPU have changed
  * @other:	do what other contexts do on this CPU, and return what it added
+ * @has_updater: srt_close_and_wait() has the operations fail
  */
 struct srt_data {
 	void	(*reset)(int cpu);
 	u64	(*value)(int cpu);
 	u64	(*spilt)(int cpu);
 	u64	(*other)(void);
+	bool	has_updater;
 };
 
 #ifdef CONFIG_PERCPU_SECTIONS
@@ -56,9 +58,13 @@ SRT_STEP_FAULTS(SRT_STEP_BUSTED_LOOP)
 #undef SRT_STEP_LOOP
 #undef SRT_STEP_BUSTED_LOOP
 
+void srt_close_and_wait(void);
+
 #else
 #define SRT_STEPS(op)
 #define SRT_STEP_FAULTS(fault)
+
+static inline void srt_close_and_wait(void) { }
 #endif
 
 #endif /* SCHED_RSEQ_TORTURE_STEPS_H */

@@ -77,6 +77,20 @@ pub fn nmi(check: &Check) -> Result {
     caught(&text, &["nmi".into()])
 }
 
+/// An updater has conditional additions fail, and waits for a grace period. After that none succeeds,
+/// whichever instruction was interrupted. If the word is tested before the section, one does.
+pub fn grace(check: &Check) -> Result {
+    // So many shots that all cells must be hit.
+    let text = check.guest("srseq=run srseq.type=grace srseq.shots=300")?;
+    text.quiet()?;
+    let cells = text.groups("sched_rseq_torture: PASS torture_type=grace .* cells=([0-9]+)/([0-9]+) lost=0");
+    let cells = cells.first().context("the torture did not pass")?;
+    ensure!(cells[0] == cells[1], "{} cells of {} were hit", cells[0], cells[1]);
+    let text = check.guest("srseq=broken srseq.types=grace-word_outside srseq.shots=600")?;
+    text.has("sched_rseq_torture: lost preempted=[1-9]")?;
+    caught(&text, &["grace-word_outside".into()])
+}
+
 fn own_run_log(check: &Check) -> Result<Text> {
     Text::read(&check.file(&format!("run-{}-{}.log", check.lab.arch.name, check.kernel)))
 }

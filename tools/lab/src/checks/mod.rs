@@ -111,7 +111,7 @@ pub const HOST: [Def; 25] = {
 };
 
 /// Checks on the kernels that an architecture names, in the order in which they are done.
-pub const ON_KERNELS: [Def; 54] = {
+pub const ON_KERNELS: [Def; 55] = {
     use Need::*;
     [
         def("bad-mode", &[Setup], |check| input::bad_variable(check, "run", "MODE", &check.argument)),
@@ -167,6 +167,7 @@ pub const ON_KERNELS: [Def; 54] = {
         def("trace", &[Module], boots::trace),
         def("run-pseudo-nmi", &[Module], boots::run_pseudo_nmi),
         def("nmi", &[Module], boots::nmi),
+        def("grace", &[Module], boots::grace),
         def("bench-wrong", &[Module], boots::bench_wrong),
     ]
 };
