@@ -202,6 +202,10 @@ impl Lab {
                 )?;
             }
         }
+        for (_, kernel, _) in arch.checks_of("grace") {
+            let title = format!("torture, grace periods, {kernel}");
+            proof.caught(&format!("grace-{kernel}"), &title, 1, check_on("grace", &kernel, ""))?;
+        }
 
         // The way back from SDEI events, if there is a firmware that delivers them.
         if let Some(sdei) = &arch.sdei {
