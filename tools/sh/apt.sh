@@ -5,7 +5,8 @@
 # keyring verifies what comes from it.
 #
 # A state is named ARCH or ARCH-SUITE and has its own index: "amd64" knows the
-# host's suite and the backports, "amd64-sid" only sid.
+# host's suite and the backports, "amd64-sid" only sid. "arm64-host" has what "arm64" would
+# have on a host of that architecture.
 # shellcheck shell=bash
 
 APT=$CACHE/apt
@@ -14,7 +15,8 @@ KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
 # os_release FIELD: a field of /etc/os-release.
 os_release() { (. /etc/os-release && eval "echo \"\${$1:-}\""); }
 
-host_arch() { dpkg --print-architecture; }
+# Of this machine, or of the one that HOST_ARCH asks about.
+host_arch() { echo "${HOST_ARCH:-$(dpkg --print-architecture)}"; }
 
 archive_uris() {
 	# shellcheck disable=SC2016 # apt's own placeholder
@@ -82,7 +84,7 @@ private_sources() {
 		echo "deb-src [signed-by=$KEYRING] $uri trixie-backports main"
 		echo "deb-src [signed-by=$KEYRING] $uri sid main"
 		;;
-	"$(host_arch)")
+	"$(host_arch)" | *-host)
 		printf "deb [signed-by=$KEYRING] $uri %s main\n" \
 			"$code" "$code-backports" trixie-backports | sort -u
 		sec=$(security_uri)

@@ -4,8 +4,9 @@
 # from-debian, from-debian-source or from-kernel-org. fetch.sh config VERSION FILE FLAVOUR:
 # get Debian's configuration of that name for kernels of that series. fetch.sh firmware: get
 # the source of the firmware into the cache. fetch.sh userland DIR PACKAGE...: unpack Debian's
-# packages of the guest's architecture, and all that they depend on, into DIR. The lab calls
-# this, and has the output in a log.
+# packages of the guest's architecture, and all that they depend on, into DIR. fetch.sh
+# host-packages: check that Debian has all packages that setup.sh would install on a host of
+# the guest's architecture. The lab calls this, and has the output in a log.
 
 . "$(dirname "$0")/lib.sh"
 . "$TOP/tools/sh/apt.sh"
@@ -107,9 +108,24 @@ userland() {
 	echo "$list" >"$dir/packages"
 }
 
+# The exit status is 77 if the index cannot be had.
+host-packages() {
+	local HOST_ARCH=$DEBIAN_ARCH what pkg count=0 missing=
+	private_update "$HOST_ARCH-host" || exit 77
+	for pkg in $({
+		for what in "" gcc selftests deb; do needed_packages "$what" | cut -d'|' -f1; done
+		echo "$QEMU_PACKAGE"
+	} | xargs -n1 | sort -u); do
+		count=$((count + 1))
+		private_apt "$HOST_ARCH-host" apt-cache show "$pkg" >/dev/null 2>&1 || missing+=" $pkg"
+	done
+	[ -z "$missing" ] || die "Debian has no such package for a host of $HOST_ARCH:$missing"
+	echo "a host of $HOST_ARCH: Debian has all $count packages"
+}
+
 case $1 in
 config) config "$3" "$4" ;;
-userland) "$@" ;;
+userland | host-packages) "$@" ;;
 *)
 	[ -z "$DIR" ] || mkdir -p "$DIR"
 	"$1"

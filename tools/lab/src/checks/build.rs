@@ -17,7 +17,7 @@ use crate::mail;
 use crate::module::with_ending;
 use crate::series::Project;
 use crate::sys::{
-    copy, first_version, list, name, read, remove, skip, stem, version_ge, walk, write, Result, Run,
+    copy, first_version, list, name, read, remove, skip, stem, version_ge, walk, write, Result, Run, SKIPPED,
 };
 use crate::text::{regex, Text};
 use crate::tree::{self, Tree};
@@ -142,6 +142,17 @@ pub fn arch_names(check: &Check) -> Result {
 
 pub fn doctor(check: &Check) -> Result {
     check.lab.script("doctor.sh").ok()
+}
+
+/// Debian has all that a host of the same architecture as the guest needs, where nothing is cross.
+pub fn host_packages(check: &Check) -> Result {
+    let (rc, text) = check.lab.script("fetch.sh").arg("host-packages").both()?;
+    print!("{text}");
+    if rc == i32::from(SKIPPED) {
+        return skip("skipped: there is no index of Debian's packages; is the network there?");
+    }
+    ensure!(rc == 0, "fetch.sh failed (exit {rc})");
+    Ok(())
 }
 
 pub fn series(check: &Check) -> Result {

@@ -77,7 +77,7 @@ const fn quick(name: &'static str, needs: &'static [Need], run: fn(&Check) -> Re
 }
 
 /// Checks that are done once.
-pub const HOST: [Def; 25] = {
+pub const HOST: [Def; 26] = {
     use Need::*;
     [
         quick("shellcheck", &[Setup], build::shell),
@@ -86,6 +86,7 @@ pub const HOST: [Def; 25] = {
         quick("rustfmt", &[Setup], build::rustfmt),
         quick("arch-names", &[], build::arch_names),
         def("doctor", &[Source], build::doctor),
+        def("host-packages", &[Setup], build::host_packages),
         def("series", &[Source], build::series),
         def("patches-round-trip", &[Source], build::round_trip),
         quick("bad-arch", &[Setup], |check| input::bad_variable(check, "run", "ARCH", "m68k")),
