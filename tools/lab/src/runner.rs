@@ -220,7 +220,8 @@ impl Entry {
     }
 }
 
-/// The entries that are asked for, in order.
+/// The entries that are asked for, in order. One that is asked for by its whole name is done even
+/// if it is usually left out.
 fn choose(entries: &[Entry], wish: &Wish) -> Result<Vec<Entry>> {
     let mut wanted: BTreeSet<&str> = BTreeSet::new();
     fn want<'a>(entries: &'a [Entry], name: &str, wanted: &mut BTreeSet<&'a str>) {
@@ -246,18 +247,27 @@ fn choose(entries: &[Entry], wish: &Wish) -> Result<Vec<Entry>> {
             early.for_each(|entry| want(entries, &entry.name, &mut wanted));
         }
     }
+    let is_asked = |entry: &Entry| wish.check.as_ref().is_some_and(|check| matches(check, &entry.name));
+    let is_named = entries.iter().any(|entry| wish.check.as_ref() == Some(&entry.name));
     let mut chosen: Vec<Entry> = Vec::new();
     let mut out: BTreeSet<&str> = BTreeSet::new();
     for entry in entries {
         let left_out = !wanted.contains(entry.name.as_str())
             || entry.needs.iter().any(|need| out.contains(need.as_str()))
             || entry.is_elsewhere(wish)
-            || (wish.tier != Tier::All && entry.is_on_demand(wish));
+            || (wish.tier != Tier::All && !is_named && entry.is_on_demand(wish));
         if left_out {
             out.insert(&entry.name);
         } else {
             chosen.push(entry.clone());
         }
+    }
+    if let (Some(check), false) = (&wish.check, chosen.iter().any(is_asked)) {
+        let names: Vec<_> = entries.iter().filter(|e| is_asked(e)).map(|e| e.name.as_str()).collect();
+        bail!(
+            "CHECK={check} matches only checks that are left out here: {}; use one of these names without ARCH=, or make test-all",
+            names.join(" ")
+        );
     }
     Ok(chosen)
 }
@@ -267,8 +277,15 @@ fn wish(tier: Tier, arches: &[Arch]) -> Result<Wish> {
     let asked: Vec<_> = var("ARCH").unwrap_or_default().split_whitespace().map(str::to_owned).collect();
     for name in &asked {
         if !arches.iter().any(|arch| arch.name == *name) {
-            let names = choice(arches);
-            bail!("ARCH={name} is not supported; use {names}, several as in ARCH=\"{} {}\", or none for all but the last", arches[0].name, arches[1].name);
+            let usual: Vec<_> =
+                arches.iter().filter(|arch| !arch.on_demand).map(|arch| &*arch.name).collect();
+            bail!(
+                "ARCH={name} is not supported; use {}, several as in ARCH=\"{} {}\", or none for {}",
+                choice(arches),
+                arches[0].name,
+                arches[1].name,
+                usual.join(", ")
+            );
         }
     }
     let mode = var("MODE");
@@ -560,6 +577,10 @@ mod tests {
     }
 
     fn chosen(wish: Wish) -> Vec<String> {
+        choices_of(wish).unwrap()
+    }
+
+    fn choices_of(wish: Wish) -> Result<Vec<String>> {
         let arches = Arch::all(&top()).unwrap();
         let out = tempfile::tempdir().unwrap();
         std::env::set_var("O", out.path());
@@ -570,7 +591,7 @@ mod tests {
         unique.sort();
         unique.dedup();
         assert_eq!(unique.len(), names.len());
-        choose(&all, &wish).unwrap().into_iter().map(|entry| entry.name).collect()
+        Ok(choose(&all, &wish)?.into_iter().map(|entry| entry.name).collect())
     }
 
     /// One test, as it sets a variable.
@@ -606,6 +627,15 @@ mod tests {
         let needed =
             ["setup", "source", "kernel-plain", "module-plain", "host-tool", "run-plain", "matrix-plain"];
         assert_eq!(one, needed);
-        assert!(matches("*", &one[0]));
+        // By the whole name, whatever it needs.
+        let named = chosen(wish(Tier::Test, &[], None, Some("riscv-bench")));
+        assert!(has(&named, "riscv-bench") && has(&named, "riscv-kernel-off"));
+        assert!(has(&chosen(wish(Tier::Test, &[], None, Some("run-publish"))), "run-publish"));
+        for (arches, check) in
+            [(&["riscv"][..], "kunit-plain-*"), (&["s390"], "riscv-run"), (&[], "riscv-benc?")]
+        {
+            let left_out = choices_of(wish(Tier::Test, arches, None, Some(check)));
+            assert!(left_out.unwrap_err().to_string().contains(" are left out here: "), "{check}");
+        }
     }
 }
