@@ -104,7 +104,8 @@ distclean:
 #?   SECONDS=N       the duration of make torture (2), make stat (10) and make soak (25), by
 #?                   the guest's clock
 #?   CHECK=PATTERN   make test runs only the checks whose names match, as in
-#?                   CHECK="kunit-*", and the checks and builds that these need
+#?                   CHECK="kunit-*", and the checks and builds that these need. One
+#?                   that runs only on demand needs its whole name
 #?   JUNIT=FILE      the file that make test also writes its results to, as JUnit XML
 #?   SMP=2           the number of CPUs of the guest, 2 to 8
 #?   CPU= MACHINE=   the guest's CPU and machine, as QEMU names them: CPU=cortex-a57 has
@@ -114,3 +115,12 @@ distclean:
 #?   SEED=1          the seed of all that the guest takes for random; with the same, a run
 #?                   repeats exactly
 #?   SHOTS=300       the number of interruptions of each operation in make run
+#?
+#? Rarely needed:
+#?   KVER=7.2.13     another version of Linux; patches/series-7.2 is for that one
+#?   BOOT_ARGS=      more arguments of the guest's kernel
+#?   BOOT_TIMEOUT=600  seconds after which a guest has failed
+#?   ICOUNT_SHIFT=0  an instruction takes 2 to that power ns of the guest's clock
+#?   EL=2            the exception level of a kernel under firmware (scenario sdei)
+#?   LOCK= RCU= REPS= SECONDS_EACH= SELFTESTS_TIMEOUT=
+#?                   of make selftests: Documentation/testing.rst

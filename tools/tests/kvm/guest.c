@@ -22,7 +22,6 @@
 #define MMIO		0x400000
 #define MMIO_COUNT	MMIO
 #define MMIO_WRONG	(MMIO + 8)
-#define MMIO_EXCEPTION	(MMIO + 16)
 
 /* What is in x5 to x30, in d0 to d31, and in others, plus the number of the register. */
 #define X_VALUE		0x100
