@@ -21,17 +21,20 @@ union bench_var {
 DECLARE_PER_CPU(union bench_var, bench_var);
 
 /*
- * Variables for operations on lines that are in no cache. No cache has larger lines,
- * and a CPU's copies are half of what the kernel reserves for the variables of modules.
+ * Variables for operations on lines that were evicted. No cache has larger lines, and
+ * a CPU's copies are a quarter of what the kernel reserves for the variables of modules.
  */
 #define BENCH_LINE_SIZE		256
-#define BENCH_NR_LINES		16
+#define BENCH_NR_LINES		8
 
 struct bench_line {
 	union bench_var	var;
 } __aligned(BENCH_LINE_SIZE);
 
 DECLARE_PER_CPU(struct bench_line[BENCH_NR_LINES], bench_lines);
+
+/* An order of the lines in which a prefetcher finds no stride */
+extern const u8 bench_order[BENCH_NR_LINES];
 
 /* The value of the variable before an operation, and the value that CMPXCHG stores */
 #define BENCH_OLD		3ULL
@@ -44,8 +47,8 @@ DECLARE_PER_CPU(struct bench_line[BENCH_NR_LINES], bench_lines);
  * @interrupts:	interrupts that the kernel counts in one operation
  * @after:	value of the variable after one operation
  * @loop:	does the operation @nr times
- * @once:	does the operation once, without preparation
- * @cold:	does the operation once in each of the lines, or NULL
+ * @once:	does the operation once, without preparation; NULL if it is only timed
+ * @cold:	does the operation once in each of the lines, one after the other, or NULL
  */
 struct bench_op {
 	const char	*name;
@@ -71,7 +74,7 @@ static_assert(sizeof(struct bench_op) == 48 && offsetof(struct bench_op, cold) =
  * @fixed:	the variable, if it is no per-CPU variable
  * @lines:	the lines, if they are no per-CPU variables
  * @nr_ops:	number of @ops
- * @ops:	the first one is the empty operation
+ * @ops:	in the units of bench_unit(), the first one is the empty operation
  */
 struct bench_unit {
 	const char		*name;

@@ -5,12 +5,14 @@
  */
 #include <linux/interrupt.h>
 #include <linux/irqflags.h>
+#include <linux/irq_work.h>
 #include <linux/percpu.h>
 
 #include "bench.h"
 
 DEFINE_PER_CPU(union bench_var, bench_var);
 DEFINE_PER_CPU(struct bench_line[BENCH_NR_LINES], bench_lines);
+const u8 bench_order[BENCH_NR_LINES] = { 5, 1, 6, 3, 0, 7, 2, 4 };
 
 static const struct bench_unit *const units[] = {
 	&bench_native,
@@ -123,10 +125,16 @@ static const struct bench_unit *const timed_units[] = {
 #endif
 };
 
+/* Without an interrupt of its own, irq_work waits for the tick. */
+static bool can_time(const struct bench_unit *unit)
+{
+	return unit != &bench_self_ipi || arch_irq_work_has_interrupt();
+}
+
 static const struct bench_unit *unit_of(const struct bench_unit *const *all, size_t nr, u32 index)
 {
 	for (size_t i = 0; i < nr; i++) {
-		if (unit_runs(all[i]) && !index--)
+		if (unit_runs(all[i]) && can_time(all[i]) && !index--)
 			return all[i];
 	}
 	return NULL;

@@ -9,6 +9,7 @@
 #include <linux/fs.h>
 #include <linux/jiffies.h>
 #include <linux/kernel_stat.h>
+#include <linux/memcontrol.h>
 #include <linux/module.h>
 #include <linux/of.h>
 #include <linux/perf_event.h>
@@ -161,7 +162,8 @@ static unsigned long arch_interruptions(void)
 {
 #ifdef CONFIG_PPC
 	const irq_cpustat_t *stat = this_cpu_ptr(&irq_stat);
-	unsigned long sum = stat->timer_irqs_event + stat->broadcast_irqs_event +
+	/* Twice: an event may hide in what would have been another interrupt of the timer. */
+	unsigned long sum = 2 * stat->timer_irqs_event + stat->broadcast_irqs_event +
 			    stat->timer_irqs_others + stat->pmu_irqs + stat->spurious_irqs;
 #ifdef CONFIG_PPC_DOORBELL
 	sum += stat->doorbell_irqs;
@@ -207,7 +209,7 @@ u64 bench_clock_step_ns(void)
 	return step;
 }
 
-/* Whether bench_round() can evict lines from all caches of this CPU */
+/* Whether bench_round() can evict lines, from all caches up to the point of coherency */
 bool bench_can_evict(void)
 {
 #ifdef CONFIG_RISCV
@@ -278,7 +280,7 @@ static bool add_times(const struct bench_unit *unit, const struct bench_op *op, 
  * @unit:	scheme
  * @op:		operation of @unit
  * @cold:	the lines are in no cache. @op must have code for that.
- * @nr:		number of turns. A cold one is an operation in each line.
+ * @nr:		number of turns; if cold, of operations in each line
  * @round:	the time, with that of the loop itself
  *
  * Context: Task, between bench_timing_start() and bench_timing_stop().
@@ -359,6 +361,21 @@ static bool under_kvm(void)
 #endif
 }
 
+/* Whether allocations of this task are charged if they ask for it */
+static bool is_charged(void)
+{
+#ifdef CONFIG_MEMCG
+	bool is_root;
+
+	rcu_read_lock();
+	is_root = mem_cgroup_disabled() || mem_cgroup_is_root(mem_cgroup_from_task(current));
+	rcu_read_unlock();
+	return !is_root;
+#else
+	return false;
+#endif
+}
+
 /* What a file in sysfs says. No function tells modules the same. */
 static void say_of(char *buf, size_t size, const char *path)
 {
@@ -406,7 +423,7 @@ int bench_about(char *buf, size_t size)
 		  "/sys/devices/system/cpu/cpu%u/cpufreq/scaling_governor", cpu);
 	say_of(governor, sizeof(governor), path);
 	return scnprintf(buf, size,
-			 "arch=%s cpu=%s on=%u machine=%s kvm=%d clock=%s governor=%s kernel=%s mode=%s config=%s",
+			 "arch=%s cpu=%s on=%u machine=%s kvm=%d clock=%s governor=%s memcg=%d kernel=%s mode=%s config=%s",
 			 BENCH_ARCH, id, cpu, word(name), under_kvm(), word(clock),
-			 word(governor), init_utsname()->release, mode, BENCH_CONFIG);
+			 word(governor), is_charged(), init_utsname()->release, mode, BENCH_CONFIG);
 }

@@ -6,7 +6,7 @@
 //! * `run`: measure as many rounds of everything as the written number says. The write returns
 //!   when that is done. The task stays on the CPU on which it writes. A signal ends the run, and
 //!   so does the removal of the CPU;
-//! * `table`: the medians, for people;
+//! * `table`: for people, of the cycles the median alone;
 //! * `rows`: a line that describes the machine, and a line for each number, for programs.
 //!
 //! One round of each scheme follows the other, so that a CPU that becomes faster or slower does so
@@ -264,10 +264,13 @@ impl Work {
 /// Work, and its rounds so far.
 struct Target {
     work: Work,
+    /// Turns of a round; if cold, of operations in each line.
     turns: u64,
     ns: KVVec<u64>,
     cycles: KVVec<u64>,
     dropped: usize,
+    /// All rounds that would tell the number of turns were interrupted.
+    hopeless: bool,
 }
 
 impl Target {
@@ -278,6 +281,7 @@ impl Target {
             ns: KVVec::with_capacity(rounds, GFP_KERNEL)?,
             cycles: KVVec::with_capacity(rounds, GFP_KERNEL)?,
             dropped: 0,
+            hopeless: false,
         })
     }
 
@@ -308,16 +312,14 @@ impl Target {
                 Some(_) => (long, self.turns) = (0, self.turns * 2),
             }
         }
-        if interrupted == MOST_INTERRUPTED {
-            pr_err!("the run ended: this CPU is interrupted all the time\n");
-            return Err(EAGAIN);
-        }
+        self.hopeless = interrupted == MOST_INTERRUPTED;
         Ok(())
     }
 
     /// Adds a round to those that count.
     fn measure(&mut self, pinned: &Pinned) -> Result {
-        for _ in 0..TRIES {
+        let tries = if self.hopeless { 0 } else { TRIES };
+        for _ in 0..tries {
             if let Some(round) = self.round(pinned)? {
                 self.ns.push_within_capacity(round.ns).map_err(|_| ENOMEM)?;
                 let pushed = self.cycles.push_within_capacity(round.cycles);
@@ -533,7 +535,7 @@ fn show_table(data: &Data, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     ))?;
     f.write_str(
         "scheme     atomics  operation         bits state rounds dropped     min ns  median ns  \
-         spread ns min cycles\n",
+         spread ns     cycles\n",
     )?;
     for row in &results.rows {
         let subject = &row.subject;
@@ -559,7 +561,7 @@ fn show_table(data: &Data, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             Milli(row.ns.spread)
         ))?;
         match &row.cycles {
-            Some(cycles) => f.write_fmt(fmt!("{:>10}\n", Milli(cycles.min)))?,
+            Some(cycles) => f.write_fmt(fmt!("{:>10}\n", Milli(cycles.median)))?,
             None => f.write_str("         -\n")?,
         }
     }

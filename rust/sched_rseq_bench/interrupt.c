@@ -177,7 +177,8 @@ static u64 turn_ns(u64 ns)
 
 static noinline void no_engine(struct pt_regs *regs, unsigned int old_cpu)
 {
-	barrier();
+	/* The compiler must not know that nobody reads the registers. */
+	asm volatile("" : : "r" (regs) : "memory");
 }
 
 /* Look up sections with restart and fixup, after a migration. */
@@ -371,31 +372,36 @@ u64 bench_filter_ns(void)
 	return turn_ns(engine_ns(look, &regs, &none, 0) - engine_ns(no_engine, &regs, &none, 0));
 }
 
-static void filter_loop(u64 nr, u64 old, u64 new)
-{
-	struct pt_regs regs = {};
-
-	do {
-		look(&regs, 0);
-	} while (--nr);
+/* Ask about an address in each line of the filter. */
+#define FILTER_OP(name, ask)						\
+static void name##_loop(u64 nr, u64 old, u64 new)			\
+{									\
+	struct pt_regs regs = {};					\
+									\
+	do {								\
+		ask(&regs, 0);						\
+	} while (--nr);							\
+}									\
+									\
+static void name##_cold(u64 old, u64 new)				\
+{									\
+	struct pt_regs regs = {};					\
+									\
+	for (unsigned int i = 0; i < BENCH_NR_LINES; i++) {		\
+		unsigned long bit = bench_order[i] * BENCH_LINE_SIZE * BITS_PER_BYTE; \
+									\
+		instruction_pointer_set(&regs, bit << SCHED_RSEQ_FILTER_SHIFT); \
+		ask(&regs, 0);						\
+		mb();							\
+	}								\
 }
 
-/* Look up an address in each line of the filter. */
-static void filter_cold(u64 old, u64 new)
-{
-	struct pt_regs regs = {};
+FILTER_OP(nothing, no_engine)
+FILTER_OP(filter, look)
 
-	for (unsigned long i = 0; i < BENCH_NR_LINES; i++) {
-		instruction_pointer_set(&regs, i * BENCH_LINE_SIZE * BITS_PER_BYTE <<
-					       SCHED_RSEQ_FILTER_SHIFT);
-		look(&regs, 0);
-	}
-}
-
-static const struct bench_op filter_op = {
-	.name = "filter",
-	.loop = filter_loop,
-	.cold = filter_cold,
+static const struct bench_op exit_ops[] = {
+	{ .name = "nothing", .loop = nothing_loop, .cold = nothing_cold },
+	{ .name = "filter", .loop = filter_loop, .cold = filter_cold },
 };
 
 const struct bench_unit bench_exit = {
@@ -403,8 +409,8 @@ const struct bench_unit bench_exit = {
 	.scheme = "kernel",
 	.nr_lines = BENCH_NR_LINES,
 	.lines = (struct bench_line *)bench_filter,
-	.nr_ops = 1,
-	.ops = &filter_op,
+	.nr_ops = ARRAY_SIZE(exit_ops),
+	.ops = exit_ops,
 };
 
 #else

@@ -12,6 +12,8 @@
 #include <linux/args.h>
 #include <linux/stringify.h>
 
+#include <asm/barrier.h>
+
 #include "bench.h"
 
 #ifndef BENCH_FIXED
@@ -46,13 +48,17 @@ static noinline void BENCH_FN(name##_once)(u64 old, u64 new)		\
 	__VA_ARGS__;							\
 }
 
-/* @access: the operation on the variable at @p */
+/*
+ * @access: the operation on the variable at @p. No other one begins before it has its
+ * line, or has written it.
+ */
 #define BENCH_COLD(name, access)					\
 static noinline void BENCH_FN(name##_cold)(u64 old, u64 new)		\
 {									\
 	for (unsigned int i = 0; i < BENCH_NR_LINES; i++) {		\
-		BENCH_PTR p = &BENCH_LINES[i].var;			\
+		BENCH_PTR p = &BENCH_LINES[bench_order[i]].var;		\
 		access;							\
+		mb();							\
 	}								\
 }
 
