@@ -138,8 +138,8 @@ impl Machine {
         );
         let mut about = BTreeMap::new();
         for name in [
-            "arch", "cpu", "on", "machine", "kvm", "clock", "governor", "kernel", "mode", "config",
-            "rounds", "cycles", "numbers",
+            "arch", "cpu", "on", "machine", "kvm", "clock", "governor", "memcg", "kernel", "mode",
+            "config", "rounds", "cycles", "numbers",
         ] {
             let text = fields.text(name)?;
             ensure!(!text.is_empty(), "{name}= is empty");
@@ -238,15 +238,38 @@ impl Machine {
         })
     }
 
+    /// Whether no scheme reads a cold line slower than a warm one.
+    fn cold_is_warm(&self) -> bool {
+        let reads = |state: &str| {
+            let state = state.to_owned();
+            self.numbers.iter().filter(move |number| {
+                let What { op, bits, .. } = &number.what;
+                number.what.state == state && op == "read" && *bits == 64 && number.rounds > 0
+            })
+        };
+        let slower = |cold: &Number| {
+            let mut warm = reads("warm").filter(|warm| warm.column == cold.column);
+            warm.any(|warm| cold.ns.median > warm.ns.median)
+        };
+        reads("cold").next().is_some() && !reads("cold").any(slower)
+    }
+
+    /// Whether a number is that of charged memory, on a machine that charges none.
+    fn is_not_charged(&self, number: &Number) -> bool {
+        self.about["memcg"] != "1" && number.what.op == "kmalloc_account"
+    }
+
     /// A line for people, to tell machines apart.
     fn heading(&self) -> Result<String> {
         let about = |name: &str| escape(&self.about[name]);
         Ok(format!(
-            "{} ({}), {}, CPU {}, {}",
+            "{} ({}), {}, CPU {}, {} {}, {}",
             escape(&self.microarchitecture()?),
             about("cpu"),
             about("machine"),
             about("on"),
+            about("kernel"),
+            about("mode"),
             about("file")
         ))
     }
@@ -337,6 +360,9 @@ fn table(
             let _ = match number.and_then(|number| Some((number, unit(number)?))) {
                 None => write!(out, "<td>-</td>"),
                 Some((Number { rounds: 0, .. }, _)) => write!(out, "<td>interrupted</td>"),
+                Some((number, _)) if machine.is_not_charged(number) => {
+                    write!(out, "<td>not charged</td>")
+                }
                 Some((number, of)) => {
                     let asked = &machine.about["rounds"];
                     let fewer = match number.rounds.to_string() == *asked {
@@ -394,12 +420,14 @@ fn page(machines: &[Machine]) -> Result<String> {
         "<!DOCTYPE html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
          <title>Per-CPU operations on hardware</title>\n<style>\n{STYLE}\n</style>\n\
          <h1>Per-CPU operations on hardware</h1>\n\
-         <p>Each scheme has its own code, whatever scheme the kernel has that it ran on. A cell \
+         <p>Each scheme has its own code, and does not depend on the mode of the kernel. A cell \
          has the median of all rounds. Below it are the minimum and the spread, the difference \
          of the rounds at 90 and 10 percent. Each is of one turn of a loop, with the loop itself. \
-         Rounds in which the kernel counted an interrupt were dropped. What a hypervisor or \
-         firmware took is in the rounds. Cold means that the line of the variable was in no cache. \
-         Paths of the kernel have the scheme of the kernel, which is the mode below.</p>\n"
+         Rounds in which the kernel counted an interrupt were dropped. The kernel does not see \
+         the time that a hypervisor or firmware takes, so that is in the numbers. Cold: the line \
+         of the variable was evicted from all caches up to the point of coherency. A cache behind \
+         it may have the line. Paths of the kernel use its own per-CPU operations, whose scheme \
+         is the mode of the kernel.</p>\n"
     );
     if machines.len() > 1 {
         let _ = writeln!(out, "<ul>");
@@ -415,6 +443,13 @@ fn page(machines: &[Machine]) -> Result<String> {
             let _ = writeln!(
                 out,
                 "<p class=\"meaningless\">Meaningless for time: {why}.</p>"
+            );
+        }
+        if machine.cold_is_warm() {
+            let _ = writeln!(
+                out,
+                "<p class=\"meaningless\">No scheme reads a cold line slower than a warm one: \
+                 the lines were not evicted.</p>"
             );
         }
         let _ = writeln!(out, "<table>");
@@ -469,7 +504,7 @@ mod tests {
     use super::*;
 
     const LOG: &str = "\
-[    3.6] srseq: rows machine format=1 arch=arm64 cpu=0x413fd0c1 on=1 machine=Acme_<1> kvm=0 clock=arch_sys_counter governor=none kernel=7.3.4 mode=plain config=60d4 rounds=5 cycles=1 numbers=5/5\r
+[    3.6] srseq: rows machine format=1 arch=arm64 cpu=0x413fd0c1 on=1 machine=Acme_<1> kvm=0 clock=arch_sys_counter governor=none memcg=0 kernel=7.3.4 mode=plain config=60d4 rounds=5 cycles=1 numbers=5/5\r
 [    3.7] srseq: rows number scheme=preempt atomics=lse op=nothing bits=0 state=warm turns=65536 rounds=5 dropped=0 min_ns=1.224 median_ns=1.225 spread_ns=0.002 min_cycles=3.000 median_cycles=3.100 spread_cycles=0.200\r
 [    3.7] srseq: rows number scheme=preempt atomics=lse op=add bits=64 state=warm turns=4096 rounds=5 dropped=1 min_ns=14.460 median_ns=16.000 spread_ns=0.032 min_cycles=30.000 median_cycles=31.000 spread_cycles=0.000\r
 [    3.7] srseq: rows number scheme=plain atomics=lse op=add bits=64 state=warm turns=4096 rounds=5 dropped=0 min_ns=3.000 median_ns=4.000 spread_ns=0.010 min_cycles=9.000 median_cycles=9.000 spread_cycles=0.000\r
@@ -485,7 +520,8 @@ mod tests {
     fn a_page() {
         let html = html(LOG);
         for text in [
-            "<h2 id=\"machine1\">Neoverse N1 (0x413fd0c1), Acme_&lt;1&gt;, CPU 1, a.txt</h2>",
+            "<h2 id=\"machine1\">Neoverse N1 (0x413fd0c1), Acme_&lt;1&gt;, CPU 1, 7.3.4 plain, \
+             a.txt</h2>",
             "<tr><th>machine</th><td>Acme_&lt;1&gt;</td></tr>",
             "<tr><th>operation</th><th>preempt<br>lse</th><th>plain<br>lse</th></tr>",
             "<tr><th>add, 8 bytes</th><td>16.00<small>from 14.46, spread 0.03</small></td>\
@@ -531,6 +567,28 @@ mod tests {
         ));
         let kvm = "machine=linux,dummy-virt kvm=1";
         assert!(!meaningless("machine=Acme_<1> kvm=0", kvm));
+    }
+
+    #[test]
+    fn lines_that_were_not_evicted() {
+        let reads = |ns: &str| {
+            let log = LOG.replace("numbers=5/5", "numbers=6/6");
+            let cold = log.replace("op=add bits=64 state=cold", "op=read bits=64 state=cold");
+            let row = LOG.lines().nth(3).unwrap().replace("op=add", "op=read");
+            html(&(cold + &row.replace("median_ns=4.000", &format!("median_ns={ns}")) + "\n"))
+        };
+        let warning = "the lines were not evicted";
+        assert!(reads("91.000").contains(warning));
+        assert!(!reads("4.000").contains(warning));
+        assert!(!html(LOG).contains(warning));
+    }
+
+    #[test]
+    fn memory_that_is_not_charged() {
+        let log = LOG.replace("op=self_ipi", "op=kmalloc_account");
+        assert!(html(&log).contains("<th>kmalloc account</th><td>not charged</td>"));
+        let html = html(&log.replace("memcg=0", "memcg=1"));
+        assert!(html.contains("<th>kmalloc account</th><td>710.00<small>"));
     }
 
     #[test]
