@@ -29,6 +29,7 @@ mod source;
 mod sys;
 mod text;
 mod tree;
+mod userland;
 
 use std::process::ExitCode;
 
