@@ -16,6 +16,7 @@ mod kernel;
 mod lab;
 mod mail;
 mod module;
+mod observe;
 mod patch;
 mod prove;
 mod reuse;
