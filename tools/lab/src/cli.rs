@@ -32,6 +32,8 @@ enum Command {
     Torture { variant: Option<String>, seconds: Option<String> },
     /// Stress a kernel by programs of Debian's userland, beside torture, CPU hotplug and modules.
     Soak { variant: Option<String>, seconds: Option<String> },
+    /// Have perf, ftrace and bpftrace look at sections, as Documentation/observe shows it.
+    Observe { variant: Option<String> },
     /// Prove the sections of a kernel without modules, and boot it.
     Boot { variant: Option<String> },
     /// Interrupt per-CPU operations by SDEI events.
@@ -127,6 +129,7 @@ pub fn run(args: Args) -> Result {
         Command::Soak { variant, seconds } => {
             on(with_sections()?, variant, |lab, on| lab.soak(on, seconds.as_deref()))
         }
+        Command::Observe { variant } => on(with_sections()?, variant, |lab, on| lab.observe(on)),
         Command::Boot { variant } => on(any()?, variant, |lab, on| lab.boot(on)),
         Command::Sdei { variant } => on(with_sections()?, variant, |lab, on| lab.sdei(on)),
         Command::Size { variant } => on(any()?, variant, |lab, on| lab.size(on)),

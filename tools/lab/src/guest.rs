@@ -42,11 +42,12 @@ impl Drop for Guest<'_> {
 }
 
 impl Lab {
-    /// The lab for that variant: its scenarios may say `#SMP# CPUs` and
+    /// The lab for that variant: its scenarios may say `#SMP# CPUs`, `#MEMORY# MiB` and
     /// `#BOOT# kernel arguments`.
     pub fn guest_for(&self, variant: &str) -> Self {
         let mut lab = self.clone();
         lab.smp = self.last_directive("SMP", variant).unwrap_or(lab.smp);
+        lab.memory = self.last_directive("MEMORY", variant).unwrap_or(lab.memory);
         lab.boot_args += &format!(" {}", self.directive("BOOT", variant).join(" "));
         lab
     }

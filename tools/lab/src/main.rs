@@ -16,6 +16,7 @@ mod kernel;
 mod lab;
 mod mail;
 mod module;
+mod observe;
 mod patch;
 mod prove;
 mod reuse;
@@ -29,6 +30,7 @@ mod source;
 mod sys;
 mod text;
 mod tree;
+mod userland;
 
 use std::process::ExitCode;
 

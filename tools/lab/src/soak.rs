@@ -3,22 +3,22 @@
 //! `make soak`: programs of Debian's userland stress the kernel in the guest, beside the torture, CPU
 //! hotplug and module loads.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use anyhow::{ensure, Context};
+use anyhow::ensure;
 
-use crate::cmd;
 use crate::guest::Console;
 use crate::lab::{var, Lab};
 use crate::run::{parameters, seconds};
-use crate::source::tmp;
-use crate::sys::{copy, name, read, read_or_none, remove, skip, step, walk, write, Result, Run, SKIPPED};
+use crate::sys::{read, read_or_none, step, Result};
 use crate::text::{regex, Text};
+use crate::userland::Userland;
 
-/// Debian's packages, and their programs that the guest gets.
-const PACKAGES: [&str; 2] = ["stress-ng", "rt-tests"];
-const PROGRAMS: [&str; 2] = ["stress-ng", "cyclictest"];
+const STRESSORS: Userland = Userland {
+    name: "userland",
+    packages: &["stress-ng", "rt-tests"],
+    programs: &["stress-ng", "cyclictest"],
+};
 
 /// How long the stressors run, in seconds of the guest's clock.
 const SECONDS: &str = "25";
@@ -85,89 +85,7 @@ fn progress(console: &str, seconds: u64) -> String {
     }
 }
 
-/// What `llvm-readelf` says of a program or library.
-fn readelf(option: &str, file: &Path, pattern: &str) -> Result<Vec<String>> {
-    let text = Text(cmd!("llvm-readelf", option, file).text()?);
-    Ok(text.groups(pattern).iter().map(|groups| groups[0].to_owned()).collect())
-}
-
-/// A file of that name somewhere in unpacked packages.
-fn find(tree: &Path, wanted: &str) -> Result<PathBuf> {
-    let found = cmd!("find", tree, "-name", wanted).text()?;
-    // A link to an absolute name leads out of the packages.
-    let mut files = found.lines().map(PathBuf::from).filter(|file| file.is_file() && !is_absolute(file));
-    files.next().with_context(|| format!("the packages have no {wanted}"))
-}
-
-fn is_absolute(file: &Path) -> bool {
-    fs::read_link(file).is_ok_and(|to| to.is_absolute())
-}
-
-/// Copies the programs from unpacked packages to `to`, with the libraries that they need and their
-/// loader, each to where the guest has it.
-fn gather(tree: &Path, to: &Path) -> Result {
-    // The C library opens it where a thread ends or is cancelled.
-    let unwinder = to.join("lib/libgcc_s.so.1");
-    copy(find(tree, "libgcc_s.so.1")?, &unwinder)?;
-    let mut missing = vec![unwinder];
-    for program in PROGRAMS {
-        let (from, file) = (find(&tree.join("usr/bin"), program)?, to.join("bin").join(program));
-        copy(from, &file)?;
-        for loader in readelf("--program-headers", &file, r"program interpreter: /(.*)\]")? {
-            copy(find(tree, &name(Path::new(&loader)))?, to.join(loader))?;
-        }
-        missing.push(file);
-    }
-    while let Some(file) = missing.pop() {
-        for library in readelf("--dynamic", &file, r"\(NEEDED\) .*\[(.*)\]")? {
-            // The loader finds these in /lib, and itself wherever it is.
-            let place = to.join("lib").join(&library);
-            if !library.starts_with("ld") && !place.exists() {
-                copy(find(tree, &library)?, &place)?;
-                missing.push(place);
-            }
-        }
-    }
-    Ok(())
-}
-
 impl Lab {
-    /// The directory with the programs, as the guest has them, and the file `packages` with the
-    /// versions. Ends as a check that is skipped if Debian's packages cannot be had.
-    fn userland(&self) -> Result<PathBuf> {
-        let dir = self.cache.join(format!("userland-{}", self.arch.name));
-        let asked = format!("{PACKAGES:?} {PROGRAMS:?}");
-        if read_or_none(dir.join("asked")) == asked {
-            return Ok(dir);
-        }
-        self.setup("")?;
-        let new = tmp(&dir);
-        remove(&new)?;
-        let unpacked = new.join("unpacked");
-        let mut fetch = self.script("fetch.sh");
-        fetch.arg("userland").arg(&unpacked).args(PACKAGES);
-        let title = format!("packages: {}", PACKAGES.join(", "));
-        let log = format!("userland-{}", self.arch.name);
-        let step = self.step(&title, &log, |log| log.rc(&mut fetch))?;
-        if step.rc == i32::from(SKIPPED) {
-            remove(&new)?;
-            return skip(&format!(
-                "skipped: the download of Debian's packages {} for {} failed; is the network there? log: {}",
-                PACKAGES.join(" and "),
-                self.arch.debian_arch,
-                step.log.display()
-            ));
-        }
-        step.must("")?;
-        gather(&unpacked, &new.join("root"))?;
-        copy(unpacked.join("packages"), new.join("packages"))?;
-        write(new.join("asked"), asked)?;
-        remove(&unpacked)?;
-        remove(&dir)?;
-        fs::rename(&new, &dir)?;
-        Ok(dir)
-    }
-
     /// Stresses that kernel by the stressors of tools/guest/stressors for `time` seconds of the guest's
     /// clock, while threads, timers, moves, CPU hotplug and module loads work on per-CPU operations.
     /// The last line says PASS or FAIL.
@@ -200,7 +118,7 @@ impl Lab {
         }
         self.need_firmware(variant)?;
         // Before a kernel is built
-        let root = self.userland()?.join("root");
+        let programs = self.userland(&STRESSORS)?;
         self.module(variant, &["sched_rseq", "sched_rseq_torture", "churn"])?;
         self.qemu_check()?;
         let mut lab = self.guest_for(variant);
@@ -208,13 +126,7 @@ impl Lab {
         lab.boot_timeout += 120 * seconds;
         let mut files = format!("file /stressors {} 0644 0 0\n", list.display());
         files += "nod /dev/zero 0666 0 0 c 1 5\nnod /dev/urandom 0666 0 0 c 1 9\n";
-        walk(&root, &mut |file| {
-            let inside = file.strip_prefix(&root)?;
-            let dir = inside.parent().context("no directory")?.display();
-            files +=
-                &format!("dir /{dir} 0755 0 0\nfile /{} {} 0755 0 0\n", inside.display(), file.display());
-            Ok(())
-        })?;
+        files += &programs;
         let guest = lab.guest(variant, &files)?;
         let (title, log) =
             (format!("soak ({variant}, {} CPUs)", lab.smp), format!("soak-{}-{variant}", lab.arch.name));

@@ -141,17 +141,18 @@ pub enum Command {
     },
     /// Tell in which sections addresses are, and at which of their instructions
     ///
-    /// The addresses are in hexadecimal: program counters of a profiler's samples, of a crash
-    /// dump, or of a trace. Those of modules are in no file of this kind.
+    /// The addresses are program counters of a profiler's samples, of a crash dump, or of a trace:
+    /// in hexadecimal, or as the kernel prints them, function+0x8/0x20.
     Where {
-        /// The address of _text in the running kernel, from /proc/kallsyms. KASLR moves the kernel
+        /// The address of _text in the running kernel, from /proc/kallsyms. KASLR moves the kernel.
+        /// With a module, the address in /sys/module/NAME/sections/.text
         #[arg(long, value_name = "ADDRESS", value_parser = whereabouts::address)]
         text: Option<u64>,
-        /// A vmlinux.
+        /// A vmlinux or a module.
         file: PathBuf,
         /// Without any, standard input has one at the beginning of each line
-        #[arg(value_name = "ADDRESS", value_parser = whereabouts::address)]
-        addresses: Vec<u64>,
+        #[arg(value_name = "ADDRESS")]
+        addresses: Vec<whereabouts::Pc>,
     },
     /// List the call sites of a function, grouped by caller
     Callers {

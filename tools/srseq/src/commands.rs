@@ -178,18 +178,11 @@ fn run(args: Args, out: &mut impl Write) -> Result<bool> {
             addresses,
         } => {
             let image = Image::read(&file)?;
-            let moved = match text {
-                Some(text) => {
-                    let linked = image.start.context("the file has no symbol _text")?;
-                    text.wrapping_sub(linked)
-                }
-                None => 0,
-            };
             let addresses = match addresses[..] {
                 [] => whereabouts::read(io::stdin().lock())?,
                 _ => addresses,
             };
-            write!(out, "{}", Whereabouts::new(&image, moved, &addresses)?)?;
+            write!(out, "{}", Whereabouts::new(&image, text, &addresses)?)?;
         }
         Command::Callers { file, function } => {
             let image = Image::read(&file)?;

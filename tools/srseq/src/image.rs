@@ -20,6 +20,9 @@ use crate::isa::Arch;
 /// The section of the ELF file that holds the descriptors.
 pub const TABLE: &str = "__sched_rseq";
 
+/// The section that a module's `--text` is about.
+const TEXT: &str = ".text";
+
 /// The section that lists the addresses of operations. It is not loaded.
 const OPERATIONS: &str = ".sched_rseq_ops";
 
@@ -240,8 +243,12 @@ impl<'a> Layout<'a> {
         Ok(functions)
     }
 
-    /// Returns the address of the kernel's first byte.
+    /// Returns the address of the kernel's first byte, or of a module's section `.text`.
     fn start(&self) -> Option<u64> {
+        if self.placed.is_some() {
+            let text = self.file.section_by_name(TEXT)?;
+            return Some(self.address(&text));
+        }
         let mut symbols = self.file.symbols();
         let symbol = symbols.find(|s| s.name() == Ok("_text"))?;
         Some(self.symbol_address(&symbol))
@@ -420,7 +427,7 @@ pub struct Image {
     text: Vec<Text>,
     /// Returns the functions, in the order of their addresses.
     functions: Vec<Function>,
-    /// The address of the kernel's first byte, if this is a kernel.
+    /// See [`Layout::start`].
     pub start: Option<u64>,
     /// See [`Layout::patched_jumps`].
     jumps: Vec<(u64, u64)>,
@@ -531,6 +538,16 @@ impl Image {
     /// Returns the code at an address, as linked, or `None` if a part of it is not text.
     pub fn code(&self, address: u64, len: usize) -> Option<&[u8]> {
         self.text.iter().find_map(|t| t.get(address, len))
+    }
+
+    /// Returns whether the distance from [`Image::start`] to an address is the same in the running
+    /// kernel. The loader places the other sections of a module wherever it likes.
+    pub fn is_located(&self, address: u64) -> bool {
+        let mut texts = self
+            .text
+            .iter()
+            .filter(|text| self.linked || text.name == TEXT);
+        texts.any(|text| text.get(address, 1).is_some())
     }
 
     /// Returns the same code with all alternatives applied, and whether that makes a difference.
@@ -815,7 +832,7 @@ mod tests {
 
     use std::fs;
 
-    use crate::whereabouts::Whereabouts;
+    use crate::whereabouts::{Pc, Whereabouts};
 
     fn error_of(data: &[u8]) -> String {
         match Image::parse(data) {
@@ -876,7 +893,8 @@ mod tests {
     fn whereabouts() {
         const NOP: u32 = 0xd503_201f;
         let mut image = kernel(&[NOP; 4]);
-        assert!(Whereabouts::new(&image, 0, &[0x1000]).is_err());
+        let start = Some(0x5000);
+        assert!(Whereabouts::new(&image, None, &[Pc::Address(0x1000)]).is_err());
         image.place = Some(0x2000);
         image.entries = vec![Entry {
             begin: -0x1000,
@@ -884,8 +902,8 @@ mod tests {
             kind: Entry::PLAIN,
             reg: 0,
         }];
-        let addresses = [0x5000, 0x5008, 0x500b, 0x500c, 0x500f, 0x1000];
-        let text = Whereabouts::new(&image, 0x4000, &addresses).unwrap();
+        let addresses = [0x5000, 0x5008, 0x500b, 0x500c, 0x500f, 0x1000].map(Pc::Address);
+        let text = Whereabouts::new(&image, start, &addresses).unwrap();
         let lines = [
             "       2 target+0x0, instruction 3 of 3, plain",
             "       1 target+0x0, instruction 1 of 3, plain",
@@ -897,6 +915,30 @@ mod tests {
             text.to_string(),
             lines.map(|line| line.to_owned() + "\n").concat()
         );
+
+        // Other text of a module is somewhere else.
+        image.linked = false;
+        let text = |image: &Image| Whereabouts::new(image, start, &addresses[..1]).unwrap();
+        assert!(text(&image).to_string().contains(" 1 in sections\n"));
+        assert!(addresses[0].linked(&image, None).is_err());
+        image.text[0].name = ".init.text".to_owned();
+        assert!(text(&image).to_string().contains(" 0 in sections\n"));
+
+        // By name
+        let linked = |text: &str| text.parse::<Pc>().unwrap().linked(&image, None).ok();
+        assert_eq!(linked("target+0x8"), Some(0x1008));
+        assert_eq!(linked("target+0x8/0x10"), Some(0x1008));
+        assert_eq!(linked("other+0x8"), None);
+        image.functions.push(Function {
+            address: 0x2000,
+            local_entry: 0x2000,
+            size: 0x80,
+            name: "target".to_owned(),
+        });
+        let linked = |text: &str| text.parse::<Pc>().unwrap().linked(&image, None).ok();
+        assert_eq!(linked("target+0x8"), None);
+        assert_eq!(linked("target+0x8/0x10"), Some(0x1008));
+        assert_eq!(linked("target+0x8/0x90"), Some(0x2008));
     }
 
     #[test]

@@ -5,10 +5,11 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io::BufRead;
+use std::str::FromStr;
 
-use anyhow::{ensure, Context, Result};
+use anyhow::{anyhow, ensure, Context, Result};
 
-use crate::image::Image;
+use crate::image::{Function, Image};
 use crate::names;
 
 /// An address as tools print it: hexadecimal, with or without `0x`.
@@ -17,16 +18,74 @@ pub fn address(text: &str) -> Result<u64, String> {
     u64::from_str_radix(digits, 16).map_err(|_| format!("{text} is no address in hexadecimal"))
 }
 
+/// Less than this is between functions.
+const PADDING: u64 = 64;
+
+/// A place in the code, as kernels and tools print it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Pc {
+    Address(u64),
+    /// `function+0x8/0x20`: the name, the offset, and the size if it is known.
+    Symbol(String, u64, Option<u64>),
+}
+
+impl FromStr for Pc {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let Some((name, offset)) = text.split_once('+') else {
+            return address(text).map(Pc::Address);
+        };
+        let (offset, size) = match offset.split_once('/') {
+            Some((offset, size)) => (offset, Some(address(size)?)),
+            None => (offset, None),
+        };
+        Ok(Pc::Symbol(name.to_owned(), address(offset)?, size))
+    }
+}
+
+impl Pc {
+    /// Returns the address as linked. In the running kernel, `text` is the address of
+    /// [`Image::start`].
+    pub fn linked(&self, image: &Image, text: Option<u64>) -> Result<u64> {
+        let (name, offset, size) = match self {
+            Pc::Symbol(name, offset, size) => (name, offset, size),
+            Pc::Address(address) => {
+                let Some(text) = text else {
+                    ensure!(image.linked, "addresses in a module need --text");
+                    return Ok(*address);
+                };
+                let start = image.start;
+                let start = start.context("the file has neither _text nor .text")?;
+                return Ok(address.wrapping_sub(text).wrapping_add(start));
+            }
+        };
+        let mut functions: Vec<_> = image.functions().filter(|f| f.name == *name).collect();
+        if functions.len() > 1 {
+            // The kernel's sizes include the padding up to the next function.
+            let padded = |f: &Function, size: u64| (f.size..f.size + PADDING).contains(&size);
+            functions.retain(|f| size.is_some_and(|size| padded(f, size)));
+            ensure!(
+                functions.len() == 1,
+                "several functions are called {name}: use the address"
+            );
+        }
+        let function = functions.first();
+        let function = function.with_context(|| format!("no function {name}"))?;
+        Ok(function.address.wrapping_add(*offset))
+    }
+}
+
 /// Reads the first word of each line.
-pub fn read(lines: impl BufRead) -> Result<Vec<u64>> {
+pub fn read(lines: impl BufRead) -> Result<Vec<Pc>> {
     let mut addresses = Vec::new();
     for (nr, line) in (1..).zip(lines.lines()) {
         let line = line.with_context(|| format!("line {nr}"))?;
         let Some(word) = line.split_whitespace().next() else {
             continue;
         };
-        let address = address(word).map_err(|e| anyhow::anyhow!("line {nr}: {e}"))?;
-        addresses.push(address);
+        let pc = word.parse().map_err(|e| anyhow!("line {nr}: {e}"))?;
+        addresses.push(pc);
     }
     ensure!(
         !addresses.is_empty(),
@@ -54,14 +113,18 @@ pub struct Whereabouts {
 }
 
 impl Whereabouts {
-    /// Looks up addresses of a kernel whose code is `moved` bytes behind that of the image.
-    pub fn new(image: &Image, moved: u64, addresses: &[u64]) -> Result<Self> {
+    /// Looks up addresses, see [`Pc::linked`].
+    pub fn new(image: &Image, text: Option<u64>, addresses: &[Pc]) -> Result<Self> {
         let table = image.table()?;
         let mut all = Whereabouts::default();
-        for address in addresses.iter().map(|a| a.wrapping_sub(moved)) {
+        for pc in addresses {
+            let address = pc.linked(image, text)?;
+            if !image.is_located(address) {
+                all.elsewhere += 1;
+                continue;
+            }
             match table.find(address) {
-                None if image.code(address, 1).is_some() => all.outside += 1,
-                None => all.elsewhere += 1,
+                None => all.outside += 1,
                 Some(section) => {
                     let code = image.code(section.begin, section.len.into());
                     let code = code.context("a section is outside of the text")?;
@@ -115,11 +178,15 @@ mod tests {
     fn addresses() {
         let lines = "0xffff800080010000 f+0x10\n\n  ffff800080010004\n";
         let read_them = read(lines.as_bytes()).unwrap();
-        assert_eq!(read_them, [0xffff_8000_8001_0000, 0xffff_8000_8001_0004]);
+        let expected = [0xffff_8000_8001_0000, 0xffff_8000_8001_0004].map(Pc::Address);
+        assert_eq!(read_them, expected);
+        let symbol = |size| Pc::Symbol("f".to_owned(), 0x10, size);
+        let read_them = read("f+0x10/0x20 [m]\nf+0x10\n".as_bytes()).unwrap();
+        assert_eq!(read_them, [symbol(Some(0x20)), symbol(None)]);
         let error = |text: &str| read(text.as_bytes()).unwrap_err().to_string();
         assert_eq!(
-            error("1\nf+0x10\n"),
-            "line 2: f+0x10 is no address in hexadecimal"
+            error("1\nf+0xg\n"),
+            "line 2: 0xg is no address in hexadecimal"
         );
         assert!(error("\n").contains("there are no addresses"));
     }
