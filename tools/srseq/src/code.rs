@@ -124,6 +124,12 @@ impl Code {
             exclusive: self.insns.iter().any(|i| i.exclusive),
             loads: self.insns.iter().any(|i| i.loads),
             prepares: self.prepares(),
+            jumps: self
+                .insns
+                .windows(2)
+                .filter(|pair| self.is_plain() && pair[0].goes_over(&pair[1]))
+                .map(|pair| pair[1].address)
+                .collect(),
             exits: self
                 .inside()
                 .iter()

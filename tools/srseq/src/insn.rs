@@ -65,6 +65,11 @@ impl Insn {
     pub fn mnemonic(&self) -> &str {
         self.text.split(' ').next().unwrap_or_default()
     }
+
+    /// Whether it is a branch that leaves out just the next instruction.
+    pub fn goes_over(&self, next: &Insn) -> bool {
+        self.flow == Flow::Branch(next.address + next.len as u64)
+    }
 }
 
 /// A place in memory: the sum of some registers and a constant.

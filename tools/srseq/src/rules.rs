@@ -151,8 +151,18 @@ fn look_at_restart(code: &Code, last: &Insn, rest: &[Insn], broken: &mut Vec<Bro
         let Flow::Branch(to) = insn.flow else {
             continue;
         };
-        // A task that leaves a plain section has committed nothing. So it may go anywhere.
-        let leaves = to >= end || code.is_plain() && to < begin;
+        // A task that leaves a plain section has committed nothing. So it may go anywhere. Where
+        // that is too far for a branch, the opposite branch goes over a jump.
+        let is_out = |to: u64| to >= end || code.is_plain() && to < begin;
+        let skipped = code
+            .insns
+            .iter()
+            .find(|next| next.address == insn.address + insn.len as u64);
+        let skips_jump = skipped.is_some_and(|jump| {
+            let jumps_out = matches!(jump.flow, Flow::Branch(to) if is_out(to));
+            code.is_plain() && jumps_out && insn.goes_over(jump)
+        });
+        let leaves = is_out(to) || skips_jump;
         if (begin..end).contains(&insn.address) && (!leaves || insn.address == last.address) {
             broken.push((
                 "straight-line",

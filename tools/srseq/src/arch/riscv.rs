@@ -151,6 +151,8 @@ impl Isa for Riscv {
                     insn.flow = branch(BRANCH);
                     reads = vec![rs1, rs2];
                 }
+                // JAL that saves no address
+                0x6f if rd == 0 => insn.flow = branch(JUMP),
                 0x2f => {
                     // LR, SC, or another atomic
                     let what = word >> 27;
@@ -216,6 +218,8 @@ impl Isa for Riscv {
                         reads.push(short_reg(2));
                     }
                 }
+                // C.J
+                (1, 5) => insn.flow = branch(C_JUMP),
                 // C.BEQZ, C.BNEZ
                 (1, 6 | 7) => {
                     insn.flow = branch(C_BRANCH);
@@ -469,8 +473,10 @@ mod tests {
         assert_eq!(short(0xf201).flow, Flow::Branch(0xf00)); // c.bnez a2, .-256
         assert_eq!(short(0xce7d).flow, Flow::Branch(0x10fe)); // c.beqz a2, .+254
         assert_eq!(short(0x0001).flow, Flow::Next); // c.nop
-        for away in [0xb001, 0x9082, 0x8082, 0x9002] {
-            assert_eq!(short(away).flow, Flow::Away); // c.j, c.jalr, c.jr, c.ebreak
+        assert_eq!(short(0xb001).flow, Flow::Branch(0x800)); // c.j .-2048
+        assert_eq!(long(0x0080_006f).flow, Flow::Branch(0x1008)); // j .+8
+        for away in [0x9082, 0x8082, 0x9002] {
+            assert_eq!(short(away).flow, Flow::Away); // c.jalr, c.jr, c.ebreak
         }
         for away in [0x0080_00ef, 0x0000_8067, 0x0000_0073, 0x1001_7073] {
             assert_eq!(long(away).flow, Flow::Away); // jal, jalr, ecall, csrci

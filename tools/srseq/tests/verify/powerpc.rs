@@ -56,6 +56,51 @@ fn right() {
     right(&[LD_OFFSET, STDX_VALUE, NOP], Entry::RESTART, 5);
 }
 
+/// A push, as far as the section goes, with so many prepare stores in its descriptor.
+fn push(insns: [u32; 3], prepares: u8) -> srseq::Report {
+    let [slot, word, count] = insns;
+    // ld 7, 48(13); add 7, 7, 5; lwz 8, 4(7); cmplw 8, 6; bge- .+24
+    let begin = [
+        0xe8ed_0030,
+        0x7ce7_2a14,
+        0x8107_0004,
+        0x7c08_3040,
+        0x4080_0018,
+    ];
+    // The slot; add 9, 7, 9; addi 8, 8, 1
+    let code = [
+        &begin[..],
+        &[slot, 0x7d27_4a14, 0x3908_0001, word, count, NOP],
+    ]
+    .concat();
+    let code = bytes(&code);
+    let described = Described {
+        reg: prepares,
+        ..plain(0, code.len() as u16 - 4)
+    };
+    verified(&module(Arch::Powerpc, &code, &[described])).unwrap()
+}
+
+#[test]
+fn steps() {
+    // sldi 9, 8, 3; std 4, 8(9); stw 8, 4(7)
+    let (slot, word, count) = (0x7909_1f24, 0xf889_0008, 0x9107_0004);
+    let report = push([slot, word, count], 1);
+    assert!(report.good(), "{report}");
+    assert_eq!((report.codes, report.proved), (1, 1));
+    let found = |insns, prepares, rule: &str| {
+        let report = push(insns, prepares);
+        let found = report.findings.iter().any(|f| f.rule == rule);
+        assert!(found, "{rule}: {report}");
+    };
+    found([slot, word, count], 0, "one-commit");
+    found([slot, word, count], 2, "prepare");
+    // The index is stored before the slot.
+    found([slot, count, word], 1, "proof");
+    // sldi 9, 4, 3: the slot of another number
+    found([0x7889_1f24, word, count], 1, "proof");
+}
+
 #[test]
 fn wrong() {
     let wrong = |rule, insns: &[u32]| {

@@ -84,6 +84,56 @@ fn right() {
     right(&[LD_OFFSET, C_ADD, 0x00d5_362f, C_NOP], Entry::RESTART, 5);
 }
 
+/// A push, as far as the section goes, with so many prepare stores in its descriptor. Both branches
+/// lead to the instruction behind the section.
+fn push(insns: [u32; 3], prepares: u8) -> srseq::Report {
+    // bgeu a5, a6, .+16
+    push_if(&[0x0107_f863], insns, prepares)
+}
+
+fn push_if(bound: &[u32], insns: [u32; 3], prepares: u8) -> srseq::Report {
+    let [slot, word, count] = insns;
+    // ld a4, 40(tp); c.add a4, a2; lwu a5, 4(a4)
+    let begin = [&[0x0282_3703, 0x9732, 0x0047_6783], bound].concat();
+    // The slot; c.add a3, a4; c.addi a5, 1
+    let code = [&begin[..], &[slot, 0x96ba, 0x0785, word, count, C_NOP]].concat();
+    let (code, len) = riscv_code(&code);
+    let described = Described {
+        reg: prepares,
+        ..plain(0, len)
+    };
+    verified(&module(Arch::Riscv, &code, &[described])).unwrap()
+}
+
+#[test]
+fn steps() {
+    // slli a3, a5, 3; c.sd a1, 8(a3); c.sw a5, 4(a4)
+    let (slot, word, count) = (0x0037_9693, 0xe68c, 0xc35c);
+    let report = push([slot, word, count], 1);
+    assert!(report.good(), "{report}");
+    assert_eq!((report.codes, report.proved), (1, 1));
+    let found = |insns, prepares, rule: &str| {
+        let report = push(insns, prepares);
+        let found = report.findings.iter().any(|f| f.rule == rule);
+        assert!(found, "{rule}: {report}");
+    };
+    found([slot, word, count], 0, "one-commit");
+    found([slot, word, count], 2, "prepare");
+    // The opposite branch over a jump: bltu a5, a6, .+8; j .+16
+    let far = push_if(&[0x0107_e463, 0x0100_006f], [slot, word, count], 1);
+    assert!(far.good(), "{far}");
+    // bltu a5, a6, .+8 over another instruction: c.nop; c.nop
+    let far = push_if(&[0x0107_e463, 0x0001, 0x0001], [slot, word, count], 1);
+    assert!(
+        far.findings.iter().any(|f| f.rule == "straight-line"),
+        "{far}"
+    );
+    // The index is stored before the slot.
+    found([slot, count, word], 1, "proof");
+    // slli a3, a1, 3: the slot of another number
+    found([0x0035_9693, word, count], 1, "proof");
+}
+
 #[test]
 fn wrong() {
     let wrong = |rule, insns: &[u32], kind| {
