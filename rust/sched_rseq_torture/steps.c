@@ -19,6 +19,7 @@
 
 #include "shot.h"
 #include "steps.h"
+#include "step_text.h"
 
 #define SLOTS	6
 #define GUARD	0x6a09e667f3bcc908UL
@@ -338,56 +339,52 @@ COUNTER_LOOP(add_if_clear, this_cpu_add_if_clear(srt_steps.counter, 1, srt_clear
  * those whose code is wrong by itself: prepare_late, index_early and old_stack. It
  * cannot know that a test is missing in the others.
  */
-#define RECORD(prepares)						\
-	"772:\n"							\
-	SCHED_RSEQ_RECORD(771b, 772b - 771b, SCHED_RSEQ_PLAIN, prepares)
-
 #define BROKEN(address, test, ...)					\
 	unsigned long p, n, slot;					\
 									\
 	asm_goto_output(						\
-	__RSEQ_BEGIN							\
+	STEP_BEGIN							\
 	address								\
-	"	ldr	%w[n], [%[p], %[count]]\n"			\
+	STEP_LOAD_COUNT							\
 	test								\
-	"	add	%[slot], %[p], %[n], lsl #3\n"			\
-	"	add	%w[n], %w[n], #1\n"				\
+	STEP_FORM_SLOT							\
 	__VA_ARGS__							\
-	: [p] "=&r" (p), [n] "=&r" (n), [slot] "=&r" (slot)		\
-	: [base] "r" (&srt_steps.stacks[0]), [stack] "r" (raw_cpu_ptr(&srt_steps.stacks[0])), \
-	  [pcp] "r" (&srt_steps.stack), [val] "r" (value), [bound] "r" (SLOTS), \
+	: [p] STEP_OUT(p), [n] STEP_OUT(n), [slot] STEP_OUT(slot)	\
+	: STEP_IN [base] "r" (&srt_steps.stacks[0]),			\
+	  [stack] "r" (raw_cpu_ptr(&srt_steps.stacks[0])),		\
+	  [pcp] "r" (&srt_steps.stack), [val] "r" (value), [bound] "r" ((unsigned long)SLOTS), \
 	  [count] "i" (offsetof(struct srt_stack, count)),		\
 	  [slots] "i" (offsetof(struct srt_stack, slots))		\
-	: "cc", "memory"						\
+	: STEP_CLOBBER "memory"						\
 	: out);								\
 	return true;							\
 out:									\
 	return false
 
-#define BOUND								\
-	"	cmp	%w[n], %w[bound]\n"				\
-	"	b.hs	%l[out]\n"
 /* The compiler must not find out that no branch goes there. */
-#define NO_BOUND							\
-	"	cbz	%[val], %l[out]\n"
-#define SLOT	"	str	%[val], [%[slot], %[slots]]\n"
-#define COUNT	"	str	%w[n], [%[p], %[count]]\n"
+#define BOUND		STEP_BOUND
+#define NO_BOUND	STEP_NO_BOUND
+#define SLOT		STEP_STORE_SLOT
+#define COUNT		STEP_STORE_COUNT
+#define RECORD(prepares)						\
+	"772:\n"							\
+	SCHED_RSEQ_RECORD(771b, 772b - 771b, SCHED_RSEQ_PLAIN, prepares)
 
 /* The prepare store is behind the commit. */
 static __always_inline bool srt_prepare_late(unsigned long value)
 {
-	BROKEN(__RSEQ_ADDRESS, BOUND, COUNT RECORD(1) SLOT);
+	BROKEN(STEP_ADDRESS, BOUND, COUNT RECORD(1) SLOT);
 }
 
 /* The index is stored before the slot. */
 static __always_inline bool srt_index_early(unsigned long value)
 {
-	BROKEN(__RSEQ_ADDRESS, BOUND, COUNT SLOT RECORD(1));
+	BROKEN(STEP_ADDRESS, BOUND, COUNT SLOT RECORD(1));
 }
 
 static __always_inline bool srt_push_any(unsigned long value)
 {
-	BROKEN(__RSEQ_ADDRESS, NO_BOUND, SLOT COUNT RECORD(1));
+	BROKEN(STEP_ADDRESS, NO_BOUND, SLOT COUNT RECORD(1));
 }
 
 /* The bound is tested before the section. */
@@ -399,17 +396,13 @@ static __always_inline bool srt_bound_outside(unsigned long value)
 /* The stack is that of the CPU on which the address was formed, before the section. */
 static __always_inline bool srt_old_stack(unsigned long value)
 {
-	BROKEN(__RSEQ_OFFSET "	mov	%[p], %[stack]\n", BOUND, SLOT COUNT RECORD(1));
+	BROKEN(STEP_OLD_STACK, BOUND, SLOT COUNT RECORD(1));
 }
 
 /* The section goes by way of the pointer, whatever the flag is. */
-#define BY_POINTER							\
-	__RSEQ_OFFSET							\
-	"	ldr	%[p], [%[pcp], %[p]]\n"
-
 static __always_inline bool srt_push_locked(unsigned long value)
 {
-	BROKEN(BY_POINTER, BOUND, SLOT COUNT RECORD(1));
+	BROKEN(STEP_BY_POINTER, BOUND, SLOT COUNT RECORD(1));
 }
 
 /* The flag is tested before the section. */

@@ -97,6 +97,9 @@ const ALLOWED: &[Allowed] = &[
     // The other variant of the macro has a use for the argument.
     Allowed { kind: "MACRO_ARG_UNUSED", line: "#define __RSEQ_R(constant)" },
     Allowed { kind: "MACRO_ARG_UNUSED", line: "#define sdei_broken_is(which)" },
+    Allowed { kind: "MACRO_ARG_UNUSED", line: "#define __SECTION_" },
+    // These are operands and pieces of text of an asm, or functions.
+    Allowed { kind: "COMPLEX_MACRO", line: "#define __SECTION_" },
     // A list, for which each user has a macro of its own.
     Allowed { kind: "COMPLEX_MACRO", line: "#define SRK_CONSTANTS(X)" },
     Allowed { kind: "MACRO_ARG_REUSE", line: "#define SRK_CONSTANTS(X)" },

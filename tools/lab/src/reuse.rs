@@ -32,8 +32,14 @@ fn has_operations(path: &str) -> bool {
         let arch = arch.rsplit_once("/arch/").map_or("/", |(_, arch)| arch);
         !arch.contains('/') && ["percpu.h", "percpu_rseq.h", "percpu_sections.h"].contains(&file)
     });
-    let others =
-        ["asm-generic/percpu_rseq.h", "linux/module.h", "linux/percpu-rwsem.h", "linux/percpu_sections.h"];
+    let others = [
+        "asm-generic/percpu_rseq.h",
+        "asm-generic/percpu_sections.h",
+        "asm-generic/percpu_sections_plain.h",
+        "linux/module.h",
+        "linux/percpu-rwsem.h",
+        "linux/percpu_sections.h",
+    ];
     in_asm || others.iter().any(|file| path.ends_with(&format!("/include/{file}")))
 }
 

@@ -13,8 +13,7 @@
  *   does not matter that a section was restarted after its prepare store. The
  *   descriptor says how many prepare stores the section has.
  *
- * asm-generic/percpu_sections.h describes the functions and their arguments. The
- * outputs of an asm are undefined at the label to which its section leaves early.
+ * asm-generic/percpu_sections.h describes the functions and their arguments.
  */
 #ifndef __ASM_PERCPU_SECTIONS_H
 #define __ASM_PERCPU_SECTIONS_H
@@ -69,78 +68,6 @@
 	"772:\n"							\
 	__SECTION_RECORD(1)
 
-static __always_inline bool __section_pop(unsigned long base, size_t count, size_t slots,
-					  unsigned long *value)
-{
-	unsigned long p, n, val;
-
-	asm_goto_output(__SECTION_STACK
-	__SECTION_POP
-	: [p] "=&r" (p), [n] "=&r" (n), [val] "=&r" (val)
-	: [base] "r" (base), [count] "i" (count), [slots] "i" (slots)
-	: "cc", "memory"
-	: out);
-	*value = val;
-	return true;
-out:
-	return false;
-}
-
-static __always_inline bool __section_push(unsigned long base, size_t count, size_t slots,
-					   unsigned long value, unsigned int bound)
-{
-	unsigned long p, n, slot;
-
-	asm_goto_output(__SECTION_STACK
-	__SECTION_PUSH
-	: [p] "=&r" (p), [n] "=&r" (n), [slot] "=&r" (slot)
-	: [base] "r" (base), [count] "i" (count), [slots] "i" (slots),
-	  [val] "rZ" (value), [bound] "rI" (bound)
-	: "cc", "memory"
-	: out);
-	return true;
-out:
-	return false;
-}
-
-static __always_inline bool __section_pop_unlocked(unsigned long base, size_t flag,
-						   size_t stack, size_t count, size_t slots,
-						   unsigned long *value)
-{
-	unsigned long p, n, val;
-
-	asm_goto_output(__SECTION_STACK_UNLOCKED
-	__SECTION_POP
-	: [p] "=&r" (p), [n] "=&r" (n), [val] "=&r" (val)
-	: [base] "r" (base), [flag] "i" (flag), [stack] "i" (stack),
-	  [count] "i" (count), [slots] "i" (slots)
-	: "cc", "memory"
-	: out);
-	*value = val;
-	return true;
-out:
-	return false;
-}
-
-static __always_inline bool __section_push_unlocked(unsigned long base, size_t flag,
-						    size_t stack, size_t count, size_t slots,
-						    unsigned long value, unsigned int bound)
-{
-	unsigned long p, n, slot;
-
-	asm_goto_output(__SECTION_STACK_UNLOCKED
-	__SECTION_PUSH
-	: [p] "=&r" (p), [n] "=&r" (n), [slot] "=&r" (slot)
-	: [base] "r" (base), [flag] "i" (flag), [stack] "i" (stack),
-	  [count] "i" (count), [slots] "i" (slots),
-	  [val] "rZ" (value), [bound] "rI" (bound)
-	: "cc", "memory"
-	: out);
-	return true;
-out:
-	return false;
-}
-
 /* The word is loaded after the section has begun: the load is what RCU waits for. */
 #define __SECTION_ADD_IF(sz, wsz, test)					\
 	"	// add if\n"						\
@@ -157,72 +84,26 @@ out:
 #define __SECTION_IF_ZERO(wsz)						\
 	"	cbnz	" __R_##wsz(tmp) ", %l[out]\n"
 
-#define __SECTION_IF_MASK(wsz, leave)					\
+#define __SECTION_TEST(wsz, leave)					\
 	"	tst	" __R_##wsz(tmp) ", " __R_##wsz(mask) "\n"	\
 	"	" leave "	%l[out]\n"
+#define __SECTION_IF_SET(wsz)		__SECTION_TEST(wsz, "b.eq")
+#define __SECTION_IF_CLEAR(wsz)		__SECTION_TEST(wsz, "b.ne")
 
-#define __SECTION_ADD_IF_ZERO(sz, wsz)					\
-static __always_inline bool						\
-__section_add_if_zero_##sz##_##wsz(unsigned long base, u64 val, const void *word) \
-{									\
-	unsigned long p, tmp;						\
-									\
-	asm_goto_output(__SECTION_ADD_IF(sz, wsz, __SECTION_IF_ZERO(wsz)) \
-	: [p] "=&r" (p), [tmp] "=&r" (tmp)				\
-	: [base] "r" (base), [val] "rIJ" ((u##sz)val),			\
-	  [word] "m" (*(const u##wsz *)word)			\
-	: "memory"							\
-	: out);								\
-	return true;							\
-out:									\
-	return false;							\
-}
+#define __SECTION_BASE(base)						\
+	[base] "r" (base)
+#define __SECTION_OUT(reg)		"=&r" (reg)
+#define __SECTION_VALUE(value)		"rZ" (value)
+#define __SECTION_BOUND(bound)		"rI" (bound)
+#define __SECTION_ADDEND(sz, val)	"rIJ" ((u##sz)(val))
+#define __SECTION_MASK(wsz, mask)	__RSEQ_R(__RSEQ_LOGICAL_##wsz) ((u##wsz)(mask))
+#define __SECTION_WORD(wsz, word)	"m" (*(const u##wsz *)(word))
+#define __SECTION_CLOBBER		"cc",
 
-#define __SECTION_ADD_IF_MASK(sz, wsz, name, leave)			\
-static __always_inline bool						\
-__section_add_if_##name##_##sz##_##wsz(unsigned long base, u64 val,	\
-				       const void *word, u64 mask) \
-{									\
-	unsigned long p, tmp;						\
-									\
-	asm_goto_output(__SECTION_ADD_IF(sz, wsz, __SECTION_IF_MASK(wsz, leave)) \
-	: [p] "=&r" (p), [tmp] "=&r" (tmp)				\
-	: [base] "r" (base), [val] "rIJ" ((u##sz)val),			\
-	  [word] "m" (*(const u##wsz *)word),			\
-	  [mask] __RSEQ_R(__RSEQ_LOGICAL_##wsz) ((u##wsz)mask)		\
-	: "cc", "memory"						\
-	: out);								\
-	return true;							\
-out:									\
-	return false;							\
-}
-
-__SECTION_ADD_IF_ZERO(32, 32)
-__SECTION_ADD_IF_MASK(32, 32, set, "b.eq")
-__SECTION_ADD_IF_MASK(32, 32, clear, "b.ne")
-
-__SECTION_ADD_IF_ZERO(32, 64)
-__SECTION_ADD_IF_MASK(32, 64, set, "b.eq")
-__SECTION_ADD_IF_MASK(32, 64, clear, "b.ne")
-
-__SECTION_ADD_IF_ZERO(64, 32)
-__SECTION_ADD_IF_MASK(64, 32, set, "b.eq")
-__SECTION_ADD_IF_MASK(64, 32, clear, "b.ne")
-
-__SECTION_ADD_IF_ZERO(64, 64)
-__SECTION_ADD_IF_MASK(64, 64, set, "b.eq")
-__SECTION_ADD_IF_MASK(64, 64, clear, "b.ne")
+#include <asm-generic/percpu_sections_plain.h>
 
 #undef __SECTION_RECORD
-#undef __SECTION_STACK
-#undef __SECTION_STACK_UNLOCKED
-#undef __SECTION_POP
-#undef __SECTION_PUSH
-#undef __SECTION_ADD_IF
-#undef __SECTION_IF_ZERO
-#undef __SECTION_IF_MASK
-#undef __SECTION_ADD_IF_ZERO
-#undef __SECTION_ADD_IF_MASK
+#undef __SECTION_TEST
 
 #endif /* __KVM_NVHE_HYPERVISOR__ || __KVM_VHE_HYPERVISOR__ */
 #endif /* __ASM_PERCPU_SECTIONS_H */
