@@ -17,6 +17,7 @@
 #include <linux/sched_rseq.h>
 #include <linux/string.h>
 #include <linux/uaccess.h>
+#include <linux/unroll.h>
 #include <linux/vmalloc.h>
 
 #include "bench.h"
@@ -387,6 +388,7 @@ static void name##_cold(u64 old, u64 new)				\
 {									\
 	struct pt_regs regs = {};					\
 									\
+	unrolled_none							\
 	for (unsigned int i = 0; i < BENCH_NR_LINES; i++) {		\
 		unsigned long bit = bench_order[i] * BENCH_LINE_SIZE * BITS_PER_BYTE; \
 									\

@@ -11,6 +11,7 @@
  */
 #include <linux/args.h>
 #include <linux/stringify.h>
+#include <linux/unroll.h>
 
 #include <asm/barrier.h>
 
@@ -55,6 +56,7 @@ static noinline void BENCH_FN(name##_once)(u64 old, u64 new)		\
 #define BENCH_COLD(name, access)					\
 static noinline void BENCH_FN(name##_cold)(u64 old, u64 new)		\
 {									\
+	unrolled_none							\
 	for (unsigned int i = 0; i < BENCH_NR_LINES; i++) {		\
 		BENCH_PTR p = &BENCH_LINES[bench_order[i]].var;		\
 		access;							\
