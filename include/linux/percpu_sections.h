@@ -48,11 +48,11 @@
 
 #define __section_base(pcp)	((__force unsigned long)&(pcp))
 
-/* Offsets are immediates of 12 bits in the instructions that load a byte. */
+/* Offsets are immediates of 12 bits in the instructions, with a sign on riscv. */
 #define __section_fits(type, member, size)				\
 	(sizeof_field(type, member) == (size) &&			\
 	 offsetof(type, member) % (size) == 0 &&			\
-	 offsetof(type, member) < 4096)
+	 offsetof(type, member) < 2048)
 
 #define __section_assert_stack(type, count, slots)			\
 	static_assert(__section_fits(type, count, sizeof(u32)) &&	\

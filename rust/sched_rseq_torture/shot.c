@@ -102,9 +102,10 @@ static void srt_preempt(struct kthread_work *work)
 static void srt_update(struct kthread_work *work)
 {
 	srt_close_and_wait();
-	WRITE_ONCE(srt.updated, true);
+	/* Who sees these sees that the counters are closed. */
+	smp_store_release(&srt.updated, true);
 	if (srt.shot->event != SRT_GRACE_PREEMPTED)
-		WRITE_ONCE(srt.enough, true);
+		smp_store_release(&srt.enough, true);
 }
 
 /* If the interrupt hit another section than one of the loop, it is no cell. */
@@ -697,7 +698,8 @@ int srt_shoot(struct srt_shot *shot)
 		return -ETIMEDOUT;
 	if ((shot->event == SRT_INTERRUPT || shot->event == SRT_NMI_NESTED) && !srt.nested)
 		return -ETIMEDOUT;
-	if (srt_is_grace(shot->event) && !srt.updated)
+	/* The updater was too late for the task, which has compared nothing. */
+	if (srt_is_grace(shot->event) && (!srt.updated || srt_is_closed()))
 		return -ETIMEDOUT;
 	return 0;
 }

@@ -202,6 +202,12 @@ static u64 srt_other_counter(void)
 	return 0;
 }
 
+/* Return whether what was closed was never opened, and the values not compared. */
+bool srt_is_closed(void)
+{
+	return srt_closed;
+}
+
 /*
  * Close the counters as an updater does: after the grace period no addition may come
  * any more. It is expedited, so an IPI ends it on a CPU that is in no section.

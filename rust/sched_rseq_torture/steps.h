@@ -59,12 +59,18 @@ SRT_STEP_FAULTS(SRT_STEP_BUSTED_LOOP)
 #undef SRT_STEP_BUSTED_LOOP
 
 void srt_close_and_wait(void);
+bool srt_is_closed(void);
 
 #else
 #define SRT_STEPS(op)
 #define SRT_STEP_FAULTS(fault)
 
 static inline void srt_close_and_wait(void) { }
+
+static inline bool srt_is_closed(void)
+{
+	return false;
+}
 #endif
 
 #endif /* SCHED_RSEQ_TORTURE_STEPS_H */

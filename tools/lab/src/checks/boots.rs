@@ -86,7 +86,7 @@ pub fn grace(check: &Check) -> Result {
     let cells = text.groups("sched_rseq_torture: PASS torture_type=grace .* cells=([0-9]+)/([0-9]+) lost=0");
     let cells = cells.first().context("the torture did not pass")?;
     ensure!(cells[0] == cells[1], "{} cells of {} were hit", cells[0], cells[1]);
-    let text = check.guest("srseq=broken srseq.types=grace-word_outside srseq.shots=600")?;
+    let text = check.guest("srseq=broken srseq.types=grace-word_outside srseq.shots=2000")?;
     text.has("sched_rseq_torture: lost preempted=[1-9]")?;
     caught(&text, &["grace-word_outside".into()])
 }
