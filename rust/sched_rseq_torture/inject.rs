@@ -37,13 +37,17 @@ use crate::{
 /// do not fall into step with the loop, and covers some turns of the longest loop.
 const DELAYS: u32 = 251;
 
+/// The delay rises by this. riscv's clock ticks only every 100 ns in QEMU, and the delays must
+/// differ by some ticks: else a long loop is always interrupted at the same instructions.
+const DELAY_STEP_NS: u32 = if cfg!(CONFIG_RISCV) { 7 } else { 1 };
+
 /// Before the loop, up to 2 to the power of this instructions are executed, because a timer may
 /// tick only every 16 ns, or every 100 ns on riscv.
 const PHASE_BITS: u32 = if cfg!(CONFIG_RISCV) { 7 } else { 4 };
 
 /// From this many shots on, the module takes up to `TRIES` times as many, until all cells are hit.
 const ENOUGH: u32 = 300;
-const TRIES: u32 = 40;
+const TRIES: u32 = 120;
 
 /// The layout of `struct srt_op` of shot.h.
 #[repr(C)]
@@ -308,7 +312,7 @@ impl Session {
             }
             let mut shot = Shot {
                 op: index,
-                delay_ns: delay_ns.saturating_add(i / NR_EVENTS as u32 % DELAYS),
+                delay_ns: delay_ns.saturating_add(i / NR_EVENTS as u32 % DELAYS * DELAY_STEP_NS),
                 // A scattered value, so that it is in step neither with the delay nor with the
                 // loop. (Fibonacci hashing; Knuth, TAOCP 6.4)
                 phase: i.wrapping_mul(0x9e37_79b9) >> (u32::BITS - PHASE_BITS),
