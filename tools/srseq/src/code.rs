@@ -127,7 +127,7 @@ impl Code {
             jumps: self
                 .insns
                 .windows(2)
-                .filter(|pair| self.is_plain() && pair[0].goes_over(&pair[1]))
+                .filter(|pair| self.is_plain() && pair[1].jumps && pair[0].goes_over(&pair[1]))
                 .map(|pair| pair[1].address)
                 .collect(),
             exits: self

@@ -38,6 +38,8 @@ pub struct Insn {
     /// The text of the instruction, without its address.
     pub text: String,
     pub flow: Flow,
+    /// It is a branch that is always taken.
+    pub jumps: bool,
     /// It may change memory.
     pub stores: bool,
     /// It is an exclusive store (arm64).

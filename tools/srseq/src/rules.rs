@@ -44,7 +44,14 @@ pub fn look(code: &Code) -> Vec<Broken> {
     if stores.is_empty() && !inside.iter().any(|i| i.loads) {
         broken.push(("one-commit", last.address, "no access to memory".into()));
     }
-    for insn in code.insns.iter().filter(|i| i.flow == Flow::Away) {
+    // Only a branch that is too far for one instruction contains a jump, see look_at_restart().
+    let is_far = |jump: &Insn| {
+        let mut before = code.insns.iter();
+        code.is_plain()
+            && before.any(|i| i.address + i.len as u64 == jump.address && i.goes_over(jump))
+    };
+    let away = |i: &&Insn| i.flow == Flow::Away || i.jumps && !is_far(i);
+    for insn in code.insns.iter().filter(away) {
         broken.push((
             "straight-line",
             insn.address,
@@ -160,7 +167,7 @@ fn look_at_restart(code: &Code, last: &Insn, rest: &[Insn], broken: &mut Vec<Bro
             .find(|next| next.address == insn.address + insn.len as u64);
         let skips_jump = skipped.is_some_and(|jump| {
             let jumps_out = matches!(jump.flow, Flow::Branch(to) if is_out(to));
-            code.is_plain() && jumps_out && insn.goes_over(jump)
+            code.is_plain() && jump.jumps && jumps_out && insn.goes_over(jump)
         });
         let leaves = is_out(to) || skips_jump;
         if (begin..end).contains(&insn.address) && (!leaves || insn.address == last.address) {

@@ -152,7 +152,7 @@ impl Isa for Riscv {
                     reads = vec![rs1, rs2];
                 }
                 // JAL that saves no address
-                0x6f if rd == 0 => insn.flow = branch(JUMP),
+                0x6f if rd == 0 => (insn.flow, insn.jumps) = (branch(JUMP), true),
                 0x2f => {
                     // LR, SC, or another atomic
                     let what = word >> 27;
@@ -219,7 +219,7 @@ impl Isa for Riscv {
                     }
                 }
                 // C.J
-                (1, 5) => insn.flow = branch(C_JUMP),
+                (1, 5) => (insn.flow, insn.jumps) = (branch(C_JUMP), true),
                 // C.BEQZ, C.BNEZ
                 (1, 6 | 7) => {
                     insn.flow = branch(C_BRANCH);
